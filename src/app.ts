@@ -14,6 +14,7 @@ import { createAdminApp, createDownloadApp } from "./http/app.ts";
 import { createRequestIds, type DownloadExchange } from "./http/request/exchange.ts";
 import { createFastPath } from "./http/wire/fast-path/fast-path.ts";
 import { startServer } from "./http/wire/server.ts";
+import type { SettingsReader } from "./settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
@@ -23,7 +24,7 @@ import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
 export interface AppOptions {
   readonly settings: Settings;
   /** Undefined: the server runs no migrations, because they read it, and no call edits it. */
-  readonly settingsFile?: { readonly path: string; readonly version: string };
+  readonly settingsFile?: { readonly reader: SettingsReader; readonly version: string };
   /** Behind the page of `huiyuan try`. */
   readonly trial?: Trial;
   readonly log: Log;
@@ -35,9 +36,9 @@ export interface App {
   readonly adminPort: number;
   /**
    * Applies new settings, of a version of the settings file, to requests that begin from now on. Settings that need a
-   * restart keep their old value and are noted.
+   * restart keep their old value and are noted. Await it before the next call.
    */
-  reload(settings: Settings, version: string): void;
+  reload(settings: Settings, version: string): Promise<void>;
   /** Records that changed settings were refused: in the metrics, and by a note on /readyz until a reload succeeds. */
   refuse(text: string): void;
   /**
@@ -91,8 +92,8 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
     let downloadPort = settings.server.port;
     // Public URLs have the bound port, because another port in reloaded settings waits for a restart.
     const place = () => {
-      const { publicScheme, publicPort } = settings.server;
-      return { publicScheme, publicPort, port: downloadPort };
+      const { publicScheme, publicPort, trustedProxies } = settings.server;
+      return { publicScheme, publicPort, trustedProxies, port: downloadPort };
     };
     const sites = () => registry.sites;
     const healthPath = () => settings.server.healthPath;
@@ -102,12 +103,12 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
       restApi: { ...service.restApi, place },
       called(call) {
         metrics.called(call);
-        const about = { place: place(), trustedProxies: settings.server.trustedProxies };
-        noteCall(call, about, service.accounts, Date.now());
+        noteCall(call, place(), service.accounts, Date.now());
         logCall(call, settings.server, log);
       },
     });
-    const inFile = (name: string) => (settingsFile === undefined ? name : `${name} in ${resolve(settingsFile.path)}`);
+    const inFile = (name: string) =>
+      settingsFile === undefined ? name : `${name} in ${resolve(settingsFile.reader.place.file)}`;
     const usesFastPath = isFastPathOn(process.env.HUIYUAN_FAST_PATH);
     if (!usesFastPath) log.info({}, "the fast path is off (HUIYUAN_FAST_PATH)");
     const downloads = await startServer({
@@ -132,7 +133,7 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
     const consoleParts = createConsoleParts({
       ...{ service, sources, readiness, log },
       settings: () => settings,
-      ...{ settingsFile: settingsFile?.path, version: () => version, downloadPort },
+      ...{ reader: settingsFile?.reader, version: () => version, downloadPort },
       notes: () => ({ fault, restart: restartNote }),
       stopping: stopping.signal,
     });
@@ -179,8 +180,8 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
     return {
       downloadPort: downloads.port,
       adminPort: admin.port,
-      reload(next, nextVersion) {
-        service.apply(next);
+      async reload(next, nextVersion) {
+        await service.apply(next);
         version = nextVersion;
         const kept = settingsNeedingRestart(initial, next);
         restartNote = kept.length === 0 ? undefined : `needs a restart to take effect: ${kept.join(", ")}`;
@@ -268,7 +269,10 @@ const MIN_IDLE_MS = 60_000;
 
 /** The idle limit of connections: longer than any origin may take, because its clients get no byte meanwhile. */
 function idleMs({ projects }: Settings): number {
-  const domains = projects.flatMap(({ buckets }) => buckets.flatMap((bucket) => bucket.domains));
-  const sources = domains.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror, ...mirror.rules]));
-  return Math.max(MIN_IDLE_MS, ...sources.map(({ timeouts }) => (timeouts?.total ?? 0) + 10_000));
+  let longest = 0;
+  for (const { buckets } of projects)
+    for (const { mirror } of buckets.flatMap(({ domains }) => domains))
+      for (const { timeouts } of mirror === undefined ? [] : [mirror, ...mirror.rules])
+        longest = Math.max(longest, timeouts?.total ?? 0);
+  return Math.max(MIN_IDLE_MS, longest + 10_000);
 }

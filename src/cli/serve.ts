@@ -2,8 +2,8 @@
 import { type Command, Option } from "commander";
 import { type App, startApp } from "../app.ts";
 import type { Log } from "../core/log.ts";
+import { createSettingsReader, type SettingsReader } from "../settings/edit/settings-reader.ts";
 import { SettingsFaults } from "../settings/faults.ts";
-import { loadVersion } from "../settings/load.ts";
 import { namedFaults } from "../settings/setting-paths.ts";
 import { watchSettings } from "../settings/watch.ts";
 import { writeFirstSettings } from "./first-settings.ts";
@@ -52,12 +52,13 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   let isClosed = true;
   let isChanged = false;
   const log = createLogger({ isInteractive: terminal.isInteractive, level: flags.logLevel, destination: terminal.out });
+  const reader = createSettingsReader({ file: flags.config, env: process.env });
   let reloading = Promise.resolve();
   // Reloads run one after another, so that the newest settings stay in force.
   const onChange = (): Promise<void> => {
     reloading = reloading.then(async () => {
       if (app === undefined) isChanged = true;
-      else if (!watching.signal.aborted) await reload(app, flags.config, log);
+      else if (!watching.signal.aborted) await reload(app, reader, log);
     });
     return reloading;
   };
@@ -65,10 +66,10 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   const otherPorts = flags.new ? await writeFirstSettings(flags.config) : undefined;
   if (otherPorts !== undefined) terminal.out.write(`${otherPorts}\n`);
   // The watch begins before the file is read, so that a change during the start is not missed.
-  await watchSettings({ file: flags.config, signal: watching.signal, onChange });
+  await watchSettings({ file: flags.config, signal: watching.signal, onChange, names: reader.names });
   try {
-    const { settings, version } = await loadVersion(flags.config, { env: process.env });
-    app = await startApp({ settings, settingsFile: { path: flags.config, version }, log });
+    const { settings, version } = await reader.load();
+    app = await startApp({ settings, settingsFile: { reader, version }, log });
     // Signals are handled before readiness is announced, so that an early stop is orderly.
     const stopped = untilStopped();
     const { host, adminHost } = settings.server;
@@ -77,7 +78,7 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     terminal.out.write(`huiyuan is ready: downloads on ${downloads}, admin on ${admin}\n`);
     if (settings.projects.every(({ buckets }) => buckets.length === 0))
       terminal.out.write(`there is no bucket yet: make the first one at ${admin}/buckets/new\n`);
-    if (isChanged) await reload(app, flags.config, log);
+    if (isChanged) await reload(app, reader, log);
     signal = await stopped;
     log.info({ signal }, "stopping");
     await drain(app);
@@ -96,10 +97,11 @@ async function drain(app: App): Promise<void> {
   over.abort();
 }
 
-async function reload(app: App, file: string, log: Log): Promise<void> {
+async function reload(app: App, reader: SettingsReader, log: Log): Promise<void> {
+  const { file } = reader.place;
   try {
-    const { settings, version } = await loadVersion(file, { env: process.env });
-    app.reload(settings, version);
+    const { settings, version } = await reader.load();
+    await app.reload(settings, version);
   } catch (error) {
     const found = error instanceof Error ? error.message : String(error);
     const text = error instanceof SettingsFaults ? `${namedFaults(error)}\n\`huiyuan check\` shows more` : found;

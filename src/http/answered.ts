@@ -10,7 +10,7 @@ import { asciiQuery } from "../mirror/object-keys.ts";
 import { redactTarget } from "../sign/redact.ts";
 import { addressOf } from "./request/client-address.ts";
 import type { DownloadExchange } from "./request/exchange.ts";
-import { apiBase, type PublicPlace } from "./response/public-url.ts";
+import { type ApiPlace, apiBase } from "./response/public-url.ts";
 import type { AnsweredCall } from "./rest/rest.ts";
 
 export interface LogRules {
@@ -91,13 +91,8 @@ export function noteDownload({ site, bodyBytes, errorCode }: DownloadExchange, {
 }
 
 /** `place`: the public addresses of the server. `now`: Unix milliseconds. */
-export function noteCall(
-  call: AnsweredCall,
-  rules: Pick<LogRules, "trustedProxies"> & { readonly place: PublicPlace },
-  { operations, usage }: InsightParts,
-  now: number,
-): void {
-  const operation = operationOf(call, rules, now);
+export function noteCall(call: AnsweredCall, place: ApiPlace, { operations, usage }: InsightParts, now: number): void {
+  const operation = operationOf(call, place, now);
   if (operation === undefined) return;
   operations.record(operation);
   const { bucketId, operation: use, code, bytes } = operation;
@@ -105,11 +100,7 @@ export function noteCall(
 }
 
 /** Undefined if the call concerns no bucket, or is one of the many slices of an upload. */
-function operationOf(
-  call: AnsweredCall,
-  { place, trustedProxies }: Parameters<typeof noteCall>[1],
-  at: number,
-): Operation | undefined {
+function operationOf(call: AnsweredCall, place: ApiPlace, at: number): Operation | undefined {
   const { request, requestId, name, bucketId, fileid = "", bytes, code, message = "" } = call;
   const operation = OPERATION_OF[name];
   if (operation === undefined || bucketId === undefined) return undefined;
@@ -121,8 +112,8 @@ function operationOf(
     operation,
     fileid: redactTarget(fileid),
     // Base and target are redacted apart: `host:port` in front could be mistaken for a user name and password.
-    url: (url.startsWith("/") ? apiBase(place, headers.host ?? "") : "") + redactTarget(url),
-    client: addressOf(request, trustedProxies),
+    url: (url.startsWith("/") ? apiBase(place, request, headers.host ?? "") : "") + redactTarget(url),
+    client: addressOf(request, place.trustedProxies),
     userAgent: headers["user-agent"] ?? "",
     ...(code === undefined ? CLIENT_LEFT : { code, message }),
     bytes,

@@ -25,6 +25,8 @@ const MAX_SYNTAX_FAULTS = 10;
 
 /** A parsed settings file. */
 export interface SettingsDocument {
+  /** As the parser returns it. */
+  readonly document: Document;
   /** Mappings, lists and scalars; undefined if the text cannot be parsed. */
   readonly tree: unknown;
   /** Faults of the YAML itself: syntax, duplicate keys, aliases. */
@@ -36,7 +38,7 @@ export interface SettingsDocument {
 /** Never throws; `faults` has everything that is wrong. */
 export function readDocument(text: string): SettingsDocument {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, ...LINEAR });
+  const document: Document = parseDocument(text, { lineCounter: lines, prettyErrors: false, ...LINEAR });
   const place = (offset: number) => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
@@ -52,6 +54,7 @@ export function readDocument(text: string): SettingsDocument {
     faults.push({ path: "", ...place(offset), message: "this key is repeated in the same mapping" });
   const tree = isUsable ? plainTree(document, faults) : undefined;
   return {
+    document,
     tree,
     faults: isUsable ? faults : withoutEchoes(faults),
     locate: ({ path, message, at }) => ({

@@ -28,19 +28,24 @@ export function normalizeHost(text: string): string | undefined {
  */
 export function isPrivateHost(hostname: string): boolean {
   const host = bareHost(hostname);
-  return isLocalName(host) || (ipaddr.isValid(host) && ipaddr.process(host).range() !== "unicast");
+  return isLocalName(host) || (isAddress(host) && ipaddr.process(host).range() !== "unicast");
 }
 
 /** True for literal addresses that no setting allows: cloud metadata, link-local, multicast, `0.0.0.0` and similar. */
 export function isNeverDialled(hostname: string): boolean {
   const host = bareHost(hostname);
-  return ipaddr.isValid(host) && classifyAddress(host) === "forbidden";
+  return isAddress(host) && classifyAddress(host) === "forbidden";
 }
 
 /** True for `localhost`, names below it, and loopback addresses. */
 export function isLoopbackHost(hostname: string): boolean {
   const host = bareHost(hostname);
-  return isLocalName(host) || (ipaddr.isValid(host) && ipaddr.process(host).range() === "loopback");
+  return isLocalName(host) || (isAddress(host) && ipaddr.process(host).range() === "loopback");
+}
+
+/** For a name, ipaddr.isValid() alone would throw and catch an error, which is slow. */
+function isAddress(host: string): boolean {
+  return /^\d|:/.test(host) && ipaddr.isValid(host);
 }
 
 function isLocalName(host: string): boolean {

@@ -4,7 +4,7 @@ import { readFileSync, type Stats, statSync } from "node:fs";
 import { readFile as readFileOf, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { readDocument } from "./document.ts";
+import { readDocument, type SettingsDocument } from "./document.ts";
 import {
   describeIssue,
   type Fault,
@@ -44,19 +44,19 @@ export async function loadSettings(
   return parseSettings(text, { env, readFile: readSmallFileSync, file, ...(needs && { needs }) });
 }
 
-/** As loadSettings(), with the version of the file. */
-export async function loadVersion(
-  file: string,
-  { env }: Pick<ParseOptions, "env">,
-): Promise<{ readonly settings: Settings; readonly version: string }> {
-  const { text, version } = await readSettingsText(file);
-  return { settings: parseSettings(text, { env, readFile: readSmallFileSync, file }), version };
+/** As loadSettings(), but from text. Throws SettingsFaults. */
+export function parseSettings(text: string, options: ParseOptions): Settings {
+  const settings = checkSettings(readDocument(text), options);
+  hideSecrets(settings);
+  return deepFreeze(settings);
 }
 
-/** As loadSettings(), but from text. Throws SettingsFaults. */
-export function parseSettings(text: string, { env, readFile, file, needs = "all" }: ParseOptions): Settings {
+/** As parseSettings(), but its result is neither frozen nor safe to log. */
+export function checkSettings(
+  document: SettingsDocument,
+  { env, readFile, file, needs = "all" }: ParseOptions,
+): Settings {
   const folder = dirname(resolve(file));
-  const document = readDocument(text);
   if (document.tree === undefined) throw new SettingsFaults(file, inOrder(document.faults));
   const data = realOf(
     resolve(folder, settingsSchema.shape.data.parse(textsAt(document.tree, ["data"])[0] || undefined)),
@@ -79,8 +79,7 @@ export function parseSettings(text: string, { env, readFile, file, needs = "all"
   if (settings === undefined || located.length + document.faults.length > 0) {
     throw new SettingsFaults(file, inOrder([...document.faults, ...located]));
   }
-  hideSecrets(settings);
-  return deepFreeze(settings);
+  return settings;
 }
 
 /**
@@ -202,7 +201,8 @@ function refuse(stats: Stats): void {
   if (!isPlain || stats.size > MAX_FILE_BYTES) throw Object.assign(new Error(`Cannot read: ${code}`), { code });
 }
 
-function deepFreeze<T>(value: T): T {
+/** Frozen parts are not looked into. */
+export function deepFreeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);
   for (const inner of Object.values(value)) deepFreeze(inner);
@@ -251,9 +251,10 @@ export const SERVER_KEYS = [
   "workers",
 ] as const satisfies (keyof ServerSettings)[];
 export const ROOT_KEYS = ["data", "store"] as const satisfies (keyof Settings)[];
+export type RestartSettings = Pick<Settings, "server" | (typeof ROOT_KEYS)[number]>;
 
 /** Dotted paths (`server.port`, `data`, …) of changed settings that take effect only at the next start. */
-export function settingsNeedingRestart(old: Settings, next: Settings): readonly string[] {
+export function settingsNeedingRestart(old: RestartSettings, next: RestartSettings): readonly string[] {
   return [
     ...SERVER_KEYS.filter((key) => old.server[key] !== next.server[key]).map((key) => `server.${key}`),
     ...ROOT_KEYS.filter((key) => !isDeepStrictEqual(old[key], next[key])),

@@ -55,9 +55,17 @@ const wordsOf = (schema: unknown): readonly string[] =>
   innerOf(schema).flatMap(([part, inner]) => [part ?? "", ...wordsOf(inner)]);
 const WORDS: ReadonlySet<string> = new Set(wordsOf(settingsSchema));
 
-/** Faults for the log and /readyz: their places in words of the schema and what is wanted, but no text of the file. */
+const NAMED_FAULTS = 100;
+
+/**
+ * The first 100 faults, for the log and /readyz: their places in words of the schema and what is wanted, but no text of
+ * the file.
+ */
 export function namedFaults({ file, faults }: Pick<SettingsFaults, "file" | "faults">): string {
-  return faults.map((fault) => formatFault(file, fault.path === "" ? fault : withoutText(fault))).join("\n");
+  return faults
+    .slice(0, NAMED_FAULTS)
+    .map((fault) => formatFault(file, fault.path === "" ? fault : withoutText(fault)))
+    .join("\n");
 }
 
 function withoutText(fault: Fault): Fault {

@@ -1,11 +1,10 @@
 // Follows the settings file, the files of its secrets and the 404 pages that it names, and reports each change.
 // It also reports if the settings file is gone or unreadable. It does not check the settings and does not apply them.
 import { createHash } from "node:crypto";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { readDocument } from "./document.ts";
 import { readSmallFile } from "./load.ts";
-import { failureCode, namedFiles } from "./secrets.ts";
+import { failureCode } from "./secrets.ts";
 
 export interface WatchOptions {
   /** Path of the settings file. */
@@ -15,6 +14,8 @@ export interface WatchOptions {
    * never overlap. Must not reject.
    */
   readonly onChange: () => void | Promise<void>;
+  /** Absolute paths of the files that a text of the settings names. */
+  readonly names: (text: string) => Promise<readonly string[]>;
   /** Interval of reading the files, in milliseconds. */
   readonly pollMs?: number;
   /** Aborting ends the watch. */
@@ -27,8 +28,8 @@ export interface WatchOptions {
  * two readings agree, so a half-written file, and one that is absent for a moment, are not. Does not keep the process
  * alive.
  */
-export async function watchSettings({ file, onChange, pollMs = 400, signal }: WatchOptions): Promise<void> {
-  const readDigest = createDigest(resolve(file));
+export async function watchSettings({ file, onChange, names, pollMs = 400, signal }: WatchOptions): Promise<void> {
+  const readDigest = createDigest(resolve(file), names);
   let reported = await readDigest();
   let last = reported;
   const isTime = () => delay(pollMs, true, { ref: false, signal }).catch(() => false); // aborted
@@ -50,13 +51,13 @@ export async function watchSettings({ file, onChange, pollMs = 400, signal }: Wa
  * Returns a function that hashes the settings file and the files that it names. If the settings file cannot be read, it
  * resolves with the error code, such as ENOENT.
  */
-function createDigest(file: string): () => Promise<string> {
+function createDigest(file: string, names: WatchOptions["names"]): () => Promise<string> {
   let known: { readonly text: string; readonly files: readonly string[] } | undefined;
   return async () => {
     const read = await readSmallFile(file).catch(failureCode);
     if (typeof read === "string") return read;
     const text = read.toString("utf8");
-    if (known?.text !== text) known = { text, files: namedFiles(readDocument(text).tree, dirname(file)) };
+    if (known?.text !== text) known = { text, files: await names(text) };
     const hash = createHash("sha256").update(text);
     for (const path of known.files) {
       // Becoming unreadable is a change, too.

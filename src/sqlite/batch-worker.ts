@@ -2,6 +2,7 @@
 // batches, one at a time, so that operations that arrive during an fsync share the next one. Small bodies travel in
 // shared memory. It knows neither the database nor the meaning of an operation: batch-thread.ts runs them.
 import { type ResourceLimits, Worker } from "node:worker_threads";
+import { type ThreadPlace, threadUrl } from "../async/thread.ts";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
 
 /** `[request, answer]` by the name of the operation. Both are small and survive a structured clone. */
@@ -60,8 +61,8 @@ export interface ThreadData<Data> {
 }
 
 export interface BatchWorkerOptions<Table extends OperationTable<Table>> {
-  /** The file that calls serveBatches(), beside the module whose `import.meta.url` is `from`. */
-  readonly thread: { readonly file: string; readonly from: string; readonly name: string };
+  /** Its file calls serveBatches(). */
+  readonly thread: ThreadPlace & { readonly name: string };
   readonly data: object;
   readonly resourceLimits?: ResourceLimits;
   /** The beginning of messages, such as `Cannot write "usage.db"`, and their end if the thread ends by itself. */
@@ -224,10 +225,4 @@ export function createBatchWorker<Table extends OperationTable<Table>>(
       return closing;
     },
   };
-}
-
-/** Threads run the compiled program, which is in dist/ if this file runs from source. */
-function threadUrl({ file, from }: { readonly file: string; readonly from: string }): URL {
-  const compiled = from.endsWith(".ts") ? from.replace(/\/src\/(?!.*\/src\/)/, "/dist/") : from;
-  return new URL(file, compiled);
 }

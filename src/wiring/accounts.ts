@@ -79,8 +79,8 @@ export function createAccounts({ data, store }: Settings, { registry, meter, log
 }
 
 async function* bucketSizesIn(registry: SiteRegistry | undefined): AsyncGenerator<BucketSize, void, undefined> {
-  const buckets = new Map(registry?.domains().map(({ stored }) => [stored.bucketId, stored.bucket]));
-  for (const [bucketId, bucket] of buckets) yield { bucketId, ...(await bucket.usage()) };
+  for (const [bucketId, [{ stored }]] of registry?.buckets() ?? [])
+    yield { bucketId, ...(await stored.bucket.usage()) };
 }
 
 /** By `<appid>/<bucket>`. */

@@ -11,6 +11,7 @@ import { createSeriesHistory } from "../http/admin/series-history.ts";
 import type { ServerParts } from "../http/api/api.ts";
 import { createMigrationJobs } from "../migrate/jobs/jobs.ts";
 import { createSettingsFile } from "../settings/edit/settings-file.ts";
+import type { SettingsReader } from "../settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { settingsWarnings } from "../settings/load.ts";
 import type { ServerSettings, Settings } from "../settings/schema/schema.ts";
@@ -32,8 +33,8 @@ export interface ConsoleOptions {
   readonly sources: MetricSources;
   /** The settings in force. */
   readonly settings: () => Settings;
-  /** Its path; undefined: the server runs no migrations, because they read it, and no call edits it. */
-  readonly settingsFile: string | undefined;
+  /** Undefined: the server runs no migrations, because they read the settings file, and no call edits it. */
+  readonly reader: SettingsReader | undefined;
   /** The version of the settings file that is in force. */
   readonly version: () => string;
   /** The port that downloads listen on. */
@@ -46,13 +47,13 @@ export interface ConsoleOptions {
 
 /** At the call, `settings()` are those that the server listens with. */
 export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
-  const { service, sources, settings, readiness, notes, stopping, log } = options;
+  const { service, sources, settings, reader, readiness, notes, stopping, log } = options;
   const { registry, metrics, accounts } = service;
   const startedAt = Date.now();
   const started = settings();
   const { adminHost } = started.server;
   let { adminToken } = started.server;
-  const file = options.settingsFile && resolve(options.settingsFile);
+  const file = reader && resolve(reader.place.file);
   const access = createAccess({
     token: () => adminToken,
     trustedProxies: () => settings().server.trustedProxies,
@@ -83,10 +84,10 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
     sign: createSigner(settings, options.downloadPort),
     migrations,
     settingsFile:
-      file === undefined
+      reader === undefined
         ? undefined
         : createSettingsFile({
-            ...{ file, env: process.env, started },
+            ...{ reader, started },
             inForce: () => ({ version: options.version(), refusal: notes().fault }),
           }),
     live: createLive({ totals: metrics.totals, sources, stopping }),
@@ -94,7 +95,7 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
       readOverview({
         version: readVersion(),
         startedAt,
-        buckets: () => new Set(registry.domains().map(({ stored }) => stored.bucketId)).size,
+        buckets: () => registry.buckets().size,
         stored: service.stored,
         backups: sources.backups,
         readiness,

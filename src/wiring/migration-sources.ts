@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createSemaphore } from "../async/semaphore.ts";
 import { HuiyuanError } from "../core/errors.ts";
+import { few } from "../core/few.ts";
 import type { Log } from "../core/log.ts";
 import type { Key } from "../core/object.ts";
 import { readVersion } from "../core/version.ts";
@@ -127,7 +128,7 @@ function boundMirror(settings: Settings, host: string) {
   const binding = hosts.get(host) ?? star;
   if (binding?.mirror !== undefined) return { binding, mirror: binding.mirror };
   const names = [...hosts].filter(([, { mirror }]) => mirror !== undefined).map(([name]) => name);
-  throw new ConfigFaults([`The domain ${host} has no origins. Domains with origins: ${names.join(", ") || "none"}.`]);
+  throw new ConfigFaults([`The domain ${host} has no origins. Domains with origins: ${few(names)}.`]);
 }
 
 /** As the mirror applies its rules to a GET of the path. */

@@ -53,6 +53,8 @@ export function targetBucket({ source, rest }: MigrationConfig, known: Settings 
   const wanted = rest === undefined ? ids : ids.filter((id) => id === `${rest.appid}/${rest.bucket}`);
   if (wanted.length === 1) return wanted.join();
   const found = rest === undefined ? "are missing" : `name ${rest.appid}/${rest.bucket}`;
+  if (ids.length === 0)
+    throw new ConfigFaults(["The target has no bucket yet: make one first, in the console or the settings."]);
   throw new ConfigFaults([
     `Options appinfo.appid and appinfo.bucket ${found}, but must name one of: ${ids.join(", ")}.`,
   ]);

@@ -10,7 +10,7 @@ import type { MirrorMeter } from "../mirror/meter.ts";
 import type { BrotliWindows } from "../origin/exchange/decoded-body.ts";
 import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
 import { type Budget, createBudget } from "../origin/guard/budget.ts";
-import { guardOrigin, healthOf, type OriginReport, reportOf } from "../origin/guard/guarded.ts";
+import { guardOrigin, type OriginReport, reportOf } from "../origin/guard/guarded.ts";
 import { createOriginRecord, type OriginRecord } from "../origin/guard/record.ts";
 import { createHttpOrigin } from "../origin/kinds/http-origin.ts";
 import type { HttpOriginRules } from "../origin/kinds/http-rules.ts";
@@ -36,7 +36,7 @@ export interface OriginParts {
 export interface OriginRegistry {
   /** The origins of a mirror source as one Origin. Call it at every reload, also for an unchanged mirror. */
   originOf(source: MirrorSettings): Origin;
-  report(): readonly OriginReport[];
+  report(): Iterable<OriginReport>;
   /** The budget of an origin, by a digest of its settings: the same in each process that has them. */
   budget(id: string): Budget | undefined;
   /** As in ReloadCache. The connections of forgotten origins end when they have been idle for a while. */
@@ -52,7 +52,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
   const records = createReloadCache<OriginRecord>();
   const now = () => performance.now();
   const { log, fetches } = parts;
-  const windows = { bytes: 0 };
+  const shared = { windows: { bytes: 0 }, userAgent: `Huiyuan/${readVersion()}` };
 
   function guarded(settings: OriginSettings, source: MirrorSettings): Origin {
     // Standby, weight and request rates do not change the origin itself.
@@ -61,7 +61,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     const name = nameOf(settings);
     const { breaker: rules, timeouts } = source;
     const origin = origins.take(fingerprintOf(place, bounds, timeouts), () =>
-      makeOrigin(settings, source, parts, windows),
+      makeOrigin(settings, source, parts, shared),
     );
     const id = fingerprintOf(place, bounds);
     const budget = budgets.take(id, () => {
@@ -95,7 +95,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
       });
     },
     budget: budgets.get,
-    report: () => reportOf(healthOf(budgets.values(), breakers.values()), records.values()),
+    report: () => reportOf(budgets.values(), breakers.values(), records.values()),
     keep() {
       for (const cache of [origins, budgets, breakers, records]) cache.keep();
     },
@@ -109,12 +109,11 @@ function makeOrigin(
   settings: OriginSettings,
   { timeouts }: MirrorSettings,
   parts: OriginParts,
-  windows: BrotliWindows,
+  shared: { readonly windows: BrotliWindows; readonly userAgent: string },
 ): Origin {
   const { serverId, log, meter } = parts;
-  const userAgent = `Huiyuan/${readVersion()}`;
   const { allowPrivate, connections } = settings;
-  const options = { allowPrivate, connections, timeouts, userAgent, serverId, log, onRetry: meter.retried, windows };
+  const options = { allowPrivate, connections, timeouts, serverId, log, onRetry: meter.retried, ...shared };
   return createHttpOrigin(options, rulesOf(settings));
 }
 

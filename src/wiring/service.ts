@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
+import { createPauses } from "../async/pauses.ts";
 import { createSemaphore } from "../async/semaphore.ts";
 import { readLastBackups } from "../backup/last-backups.ts";
 import { HuiyuanError } from "../core/errors.ts";
@@ -47,7 +48,7 @@ export interface Service {
   /** The size of all buckets, without listing one; undefined: not counted yet. Throws store_failed. */
   stored(): Promise<{ readonly objects: number; readonly bytes: number } | undefined>;
   /** Applies new settings to work that begins from now on. Throws settings_invalid, and keeps the old settings then. */
-  apply(settings: Settings): void;
+  apply(settings: Settings): Promise<void>;
   /** Waits `fillMs` for running fills, then aborts them. Pending writes get until `storeMs`; both count from now. */
   drain(deadlines: { readonly fillMs: number; readonly storeMs: number }): Promise<void>;
   close(): Promise<void>;
@@ -116,7 +117,7 @@ export async function openService({
   try {
     const serverId = await readServerId(settings.data);
     const { signal } = stopping;
-    const sites = createSiteRegistry(settings, {
+    const sites = await createSiteRegistry(settings, {
       store,
       fetches,
       once: stores.once,
@@ -185,6 +186,7 @@ export async function openService({
         uploads: () => restApi.uploads.running,
         sliceUploads: () => restApi.slices.running,
         origins: sites.originReport,
+        keyBudgets: sites.keyBudgets,
         // A failing ledger is logged by the code that writes to it.
         outboxCounts: () => accounts.outbox.counts().catch(() => undefined),
         renders: () => ({ running: renderer.running, waiting: renderer.waiting }),
@@ -192,9 +194,9 @@ export async function openService({
       probe: store.probe,
       notes: stores.notes,
       outages: stores.outages,
-      stored: () => storedIn(settings, { domains: sites.domains, usage: accounts.usage, now }),
-      apply(next) {
-        sites.apply(next);
+      stored: () => storedIn(settings, { buckets: sites.buckets, usage: accounts.usage, now }),
+      async apply(next) {
+        await sites.apply(next);
         accounts.apply(next);
         memoryCache.resize(memoryCacheBounds(next));
         fetches.resize(next.limits.fills);
@@ -256,16 +258,18 @@ const COUNTED_DAYS_MS = 7 * 86_400_000;
 /** A folder knows its size; S3 would list all of it, so its last daily count is read. */
 async function storedIn(
   { store }: Settings,
-  { domains, usage, now }: Pick<SiteRegistry, "domains"> & Pick<Accounts, "usage"> & { readonly now: () => number },
+  { buckets, usage, now }: Pick<SiteRegistry, "buckets"> & Pick<Accounts, "usage"> & { readonly now: () => number },
 ): ReturnType<Service["stored"]> {
-  const buckets = new Map(domains().map(({ stored }) => [stored.bucketId, stored.bucket]));
-  const sizes =
-    store.type === "fs"
-      ? await Promise.all([...buckets.values()].map((bucket) => bucket.usage()))
-      : [...(await lastCounts(usage, now()))].flatMap(([id, size]) => (buckets.has(id) ? [size] : []));
-  if (sizes.length === 0) return undefined;
-  const sum = (name: "objects" | "bytes") => sizes.reduce((total, size) => total + size[name], 0);
-  return { objects: sum("objects"), bytes: sum("bytes") };
+  const counts = store.type === "fs" ? undefined : await lastCounts(usage, now());
+  const pause = createPauses();
+  let total: { readonly objects: number; readonly bytes: number } | undefined;
+  for (const [id, [{ stored }]] of buckets()) {
+    const size = counts === undefined ? await stored.bucket.usage() : counts.get(id);
+    if (size !== undefined)
+      total = { objects: (total?.objects ?? 0) + size.objects, bytes: (total?.bytes ?? 0) + size.bytes };
+    await pause();
+  }
+  return total;
 }
 
 async function lastCounts(usage: Usage, now: number) {

@@ -2,6 +2,7 @@
 // and for the admin API.
 import { randomInt } from "node:crypto";
 import { HuiyuanError } from "../core/errors.ts";
+import { few } from "../core/few.ts";
 import { type Key, toKey } from "../core/object.ts";
 import type { Signed, SignRequest } from "../http/api/sign.ts";
 import { type PublicPlace, publicUrl } from "../http/response/public-url.ts";
@@ -90,13 +91,6 @@ const OTHER_HOST = "for the host of a CDN, name the bucket with --bucket";
 
 function list(places: readonly Candidate[]): string {
   return few(places.map(({ project, bucket }) => `${project.appid}/${bucket.name}`));
-}
-
-const FEW = 5;
-
-function few(names: readonly string[]): string {
-  const more = names.length > FEW ? [`${names.length - FEW} more`] : [];
-  return [...names.slice(0, FEW), ...more].join(", ") || "none";
 }
 
 function invalid(message: string): HuiyuanError {

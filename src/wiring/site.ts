@@ -97,13 +97,16 @@ export function keepsQueries(domain: MirrorSettings): boolean {
   return keepsQuery(domain) || domain.rules.some((rule) => keepsQuery(mergeRule(domain, rule)));
 }
 
+/** The rule of a domain whose own settings apply, because no written rule matches. */
+export const makeOwnRule = (): RuleSettings => ruleSchema.parse({});
+
 /**
- * `keysHaveQueries`: true if keepsQueries() holds for any mirror source of the bucket. `toMirror` returns the mirror of
- * a source, and creates it if there is none.
+ * `ownRule`: of makeOwnRule(). `keysHaveQueries`: true if keepsQueries() holds for any mirror source of the bucket.
+ * `toMirror` returns the mirror of a source, and creates it if there is none.
  */
 export function createMirrorSource(
   domain: MirrorSettings,
-  keysHaveQueries: boolean,
+  { keysHaveQueries, ownRule }: { readonly keysHaveQueries: boolean; readonly ownRule: RuleSettings },
   toMirror: (source: MirrorSettings) => Mirror,
 ): MirrorSource {
   const routeOf = (rule: RuleSettings, index?: number): Route => {
@@ -119,7 +122,7 @@ export function createMirrorSource(
     };
   };
   const routes = domain.rules.map(routeOf);
-  const own = routeOf(ruleSchema.parse({}));
+  const own = routeOf(ownRule);
   const find = createRuleFinder(routes);
   const all = [...routes, own];
   return {

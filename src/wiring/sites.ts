@@ -1,5 +1,6 @@
 // Part of the composition root: turns settings into the snapshot of served domains. A reload keeps unchanged buckets
 // with their memory cache, origins with their connections, and mirrors with their running fills.
+import { createPauses } from "../async/pauses.ts";
 import { createReloadCache } from "../async/reload-cache.ts";
 import type { Semaphore } from "../async/semaphore.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
@@ -8,7 +9,7 @@ import type { VariantBucket } from "../bucket/tier/disk/variants.ts";
 import type { ImageFormat, Key } from "../core/object.ts";
 import { findWatermarks } from "../http/download/watermarks.ts";
 import { type ClientLimitOptions, type ClientLimits, createClientLimits } from "../http/request/client-limits.ts";
-import type { Site, Sites } from "../http/request/site.ts";
+import type { BucketSites, Site, Sites } from "../http/request/site.ts";
 import type { ManagedBucket, Project, Projects } from "../http/rest/project.ts";
 import { createKeyBudget, type KeyBudget } from "../mirror/key-budget.ts";
 import { createMirror, type Mirror } from "../mirror/mirror.ts";
@@ -28,7 +29,14 @@ import type { OnceLedger } from "../sign/once.ts";
 import type { KeyLookup, SigningKey } from "../sign/token.ts";
 import { createVerifiedTokens, type VerifiedTokens } from "../sign/verified.ts";
 import { createOriginRegistry } from "./origins.ts";
-import { createMirrorSource, createSite, keepsQueries, type OpenBucket, type TokenChecks } from "./site.ts";
+import {
+  createMirrorSource,
+  createSite,
+  keepsQueries,
+  makeOwnRule,
+  type OpenBucket,
+  type TokenChecks,
+} from "./site.ts";
 
 /** The parts of every snapshot; a reload does not change them. */
 export interface SiteParts {
@@ -43,6 +51,13 @@ export interface SiteParts {
   readonly limited: ClientLimitOptions["limited"];
 }
 
+/** The settings in force, ready for use. */
+interface Snapshot {
+  readonly sites: Sites;
+  readonly projects: Projects;
+  readonly buckets: BucketSites;
+}
+
 export interface SiteRegistry {
   /** The snapshot in force. */
   readonly sites: Sites;
@@ -50,24 +65,30 @@ export interface SiteRegistry {
   readonly projects: Projects;
   /** Verified tokens of the keys in force. */
   readonly tokens: VerifiedTokens;
-  /** Replaces the snapshot. Running requests keep the old one. */
-  apply(settings: Settings): void;
+  /**
+   * Replaces the snapshot once the new one is whole. Running requests keep the old one. Throws settings_invalid, and
+   * replaces nothing then. Await it before the next call.
+   */
+  apply(settings: Settings): Promise<void>;
   /** Renders the styles of an image that was just uploaded or copied, in the background. Never throws. */
   renderAhead(bucketId: string, key: Key): void;
   /** The bucket `<appid>/<bucket>`; undefined if the settings no longer name it. */
   storedOf(bucketId: string): Stored | undefined;
-  /** Every domain in force, `*` last. */
-  domains(): readonly Site[];
+  /** The buckets in force, in the order of the settings. */
+  buckets(): BucketSites;
   /** The origins of the settings in force. */
-  originReport(): readonly OriginReport[];
+  originReport(): Iterable<OriginReport>;
   /** As in OriginRegistry. */
   originBudget(id: string): Budget | undefined;
+  /** The bounds on keys with a query. */
+  keyBudgets(): readonly KeyBudget[];
   /** Resolves when no fetch runs or waits. */
   idle(): Promise<void>;
   close(): Promise<void>;
 }
 
-export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRegistry {
+/** Throws settings_invalid. */
+export async function createSiteRegistry(settings: Settings, parts: SiteParts): Promise<SiteRegistry> {
   const { log, now, meter, serverId, signal } = parts.mirror;
   const buckets = createReloadCache<OpenBucket>();
   const origins = createOriginRegistry({ log, meter, serverId, fetches: parts.fetches });
@@ -78,14 +99,14 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
   let keys: KeyLookup = () => undefined;
   const tokens = createVerifiedTokens({ keys: (secretId, appid) => keys(secretId, appid) });
   const checks: TokenChecks = { tokens, once: parts.once, now };
-  let sites: Sites;
-  let domains: readonly Site[];
-  let projects: Projects;
+  let inForce: Snapshot;
 
   // Mirrors of earlier settings whose fetches have not ended.
   const retiring = new Set<Mirror>();
 
-  function build(next: Settings): { readonly sites: Sites; readonly domains: readonly Site[] } {
+  async function build(next: Settings): Promise<Snapshot> {
+    const pause = createPauses();
+    const ownRule = makeOwnRule();
     const { hosts, star } = bindDomains(next);
     const { limits } = next;
     const bindings = [...hosts.values(), ...(star === undefined ? [] : [star])];
@@ -98,7 +119,9 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       const bucket = buckets.take(id, () => openBucket(id, parts));
       const source =
         binding.mirror &&
-        createMirrorSource(binding.mirror, keeping.has(id), (settings) => toMirror(bucket.stored, settings));
+        createMirrorSource(binding.mirror, { keysHaveQueries: keeping.has(id), ownRule }, (settings) =>
+          toMirror(bucket.stored, settings),
+        );
       return createSite(domain, binding, bucket, source, checks);
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
@@ -111,22 +134,41 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
         createMirror(mirrorOptions(source, limits, { stored: bucket, origin, keyBudget }), parts.mirror),
       );
     };
-    const byHost = new Map([...hosts].map(([host, binding]) => [host, toSite(host, binding)]));
-    const other = star === undefined ? undefined : toSite("*", star);
-    const all = [...byHost.values(), ...(other === undefined ? [] : [other])];
+    const byHost = new Map<string, Site>();
+    const byBucket = new Map<string, [Site, ...Site[]]>();
+    const add = (domain: string, binding: Binding): Site => {
+      const site = toSite(domain, binding);
+      const known = byBucket.get(site.stored.bucketId);
+      if (known === undefined) byBucket.set(site.stored.bucketId, [site]);
+      else known.push(site);
+      return site;
+    };
+    for (const [host, binding] of hosts) {
+      byHost.set(host, add(host, binding));
+      await pause();
+    }
+    const other = star === undefined ? undefined : add("*", star);
     const { trustedProxies } = next.server;
     // Unchanged limits keep their counts.
     const clients = clientLimits.take(fingerprintOf(limits.perClient, trustedProxies), () =>
       createClientLimits({ ...limits.perClient, trustedProxies, limited: parts.limited }),
     );
-    return { sites: { find: (host) => byHost.get(host) ?? other, clients }, domains: all };
+    const projects = new Map<string, Project>();
+    for (const project of next.projects) {
+      projects.set(project.appid, toProject(project, next.server, byBucket));
+      await pause();
+    }
+    return {
+      sites: { find: (host) => byHost.get(host) ?? other, clients },
+      projects: { find: (appid) => projects.get(appid), isDomain: (host) => byHost.has(host) },
+      buckets: byBucket,
+    };
   }
 
-  function apply(next: Settings): void {
+  async function apply(next: Settings): Promise<void> {
     // A refused file throws here and replaces nothing. Its unused parts are dropped by a later reload.
-    ({ sites, domains } = build(next));
+    inForce = await build(next);
     keys = keyLookup(next);
-    projects = createProjects(next, domains);
     buckets.keep();
     budgets.keep();
     clientLimits.keep();
@@ -138,18 +180,19 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
     }
   }
 
-  apply(settings);
+  await apply(settings);
   return {
     get sites() {
-      return sites;
+      return inForce.sites;
     },
     get projects() {
-      return projects;
+      return inForce.projects;
     },
     tokens,
     apply,
     renderAhead(bucketId, key) {
-      const site = domains.find(({ stored }) => stored.bucketId === bucketId);
+      const { sites, buckets } = inForce;
+      const [site] = buckets.get(bucketId) ?? [];
       if (site === undefined) return;
       const { stored, variants, styles } = site;
       const findWatermarksOf: AheadTask["findWatermarks"] = (urls, signal) =>
@@ -160,9 +203,10 @@ export function createSiteRegistry(settings: Settings, parts: SiteParts): SiteRe
       ahead.begin({ stored, variants, key, styles, findWatermarks: findWatermarksOf });
     },
     storedOf: (id) => buckets.get(id)?.stored,
-    domains: () => domains,
+    buckets: () => inForce.buckets,
     originReport: origins.report,
     originBudget: origins.budget,
+    keyBudgets: budgets.values,
     async idle() {
       await Promise.all([...mirrors.values(), ...retiring].map((mirror) => mirror.idle()));
     },
@@ -217,17 +261,10 @@ function keyLookup(settings: Settings): KeyLookup {
   return (secretId, appid) => projects.get(appid)?.get(secretId);
 }
 
-/** `domains`: every site of the settings, `*` last. Each bucket has at least one, for its default domain. */
-function createProjects({ server, projects }: Settings, domains: readonly Site[]): Projects {
-  const hosts = new Set(domains.map(({ domain }) => domain));
-  const byAppid = new Map(projects.map((project) => [project.appid, toProject(project, server, domains)]));
-  return { find: (appid) => byAppid.get(appid), isDomain: (host) => host !== "*" && hosts.has(host) };
-}
-
-function toProject(project: ProjectSettings, server: ServerSettings, domains: readonly Site[]): Project {
+function toProject(project: ProjectSettings, server: ServerSettings, sites: BucketSites): Project {
   const { appid, enabled: isEnabled, acceptV1Signature: acceptV1 } = project;
   const buckets = project.buckets.flatMap((bucket): ManagedBucket[] => {
-    const own = domains.filter(({ stored }) => stored.bucketId === `${appid}/${bucket.name}`);
+    const own = sites.get(`${appid}/${bucket.name}`) ?? [];
     const [first] = own;
     if (first === undefined) return [];
     return [

@@ -548,6 +548,21 @@ export function bucketDriverContract(
       expect(await bucket.usage()).toEqual({ objects: 2, bytes: 13 });
     });
 
+    test("queryKeys() counts objects with a query in their key through every change", async () => {
+      expect(await bucket.queryKeys()).toBe(0);
+      for (const key of ["a", "a?1", "a?2", "d/?", "b%3F"]) await put(key);
+      await put("a?1", TWO);
+      await bucket.copy(toKey("a"), infoOf("c?1", ONE), ALWAYS);
+      expect(await bucket.queryKeys()).toBe(4);
+      await bucket.delete(toKey("a?1"), TOMBSTONE);
+      await bucket.delete(toKey("a?1"), TOMBSTONE);
+      await bucket.delete(toKey("a"), TOMBSTONE);
+      await bucket.purge(toKey("a?2"), { hard: true });
+      expect(await bucket.queryKeys()).toBe(2);
+      await put("a?1", TWO);
+      expect([await bucket.queryKeys(), await store.bucket("10001234/other").queryKeys()]).toEqual([3, 0]);
+    });
+
     test("bucket() of one store returns independent buckets", async () => {
       const other = store.bucket("10001234/other");
       await put("a.jpg");

@@ -109,6 +109,33 @@ describe("behind nginx with config/nginx.conf", needs("nginx", "openssl"), () =>
     expect([status, JSON.parse(body.toString()).code]).toEqual([200, 0]);
   });
 
+  test("the API's own URL has the scheme and port that its caller used, if no proxy passed the call on", async () => {
+    const { downloadPort: port } = program;
+    const urlFor = async (fileid: string, headers: Readonly<Record<string, string>>) => {
+      const form = fileForm(jpeg);
+      return (
+        await callApi({ port, path: `/${fileid}`, host: `127.0.0.1:${port}`, sign: uploadToken(), form, headers })
+      ).data;
+    };
+    const path = (fileid: string) => `/photos/v2/${APPID}/photos/0/${fileid}`;
+    const { url, download_url } = await urlFor("direct.jpg", {});
+    expect([url, download_url]).toEqual([
+      `http://127.0.0.1:${port}${path("direct.jpg")}`,
+      `https://${HOST}/direct.jpg`,
+    ]);
+    const stat = await fetch(url as string);
+    expect([stat.status, await stat.json()]).toEqual([200, expect.objectContaining({ code: 0 })]);
+    for (const name of ["x-forwarded-for", "x-forwarded-proto"])
+      expect((await urlFor(`${name}.jpg`, { [name]: "192.0.2.7" })).url).toBe(
+        `https://127.0.0.1${path(`${name}.jpg`)}`,
+      );
+    const logged = [`http://127.0.0.1:${port}${path("direct.jpg")}`, `https://127.0.0.1${path("x-forwarded-for.jpg")}`];
+    await eventually(async () => {
+      const log = await (await fetch(`http://127.0.0.1:${program.adminPort}/api/v1/log?latest=20`)).text();
+      return logged.every((each) => log.includes(`"url":"${each}"`));
+    }, "the operation log has the same URLs");
+  });
+
   test("huiyuan check names the same address", async () => {
     const { out } = await huiyuan(["check", "--config", installation.file]);
     expect(out).toContain(`public address of ${APPID}/photos: https://${HOST}\n`);
@@ -225,9 +252,15 @@ describe("a server that clients reach directly", () => {
       [{ publicPort: 80 }, { publicDomain: HOST }, `http://${HOST}/a.jpg`],
       [{ port: 8079 }, { publicDomain: HOST }, `http://${HOST}:${program.downloadPort}/a.jpg`],
     ];
-    for (const [server, bucket, url] of changes) {
+    for (const [index, [server, bucket, url]] of changes.entries()) {
       await installation.write(settingsWith(server, bucket));
       await eventually(async () => (await fileUrl()) === url, `file_url is ${url}`);
+      // 127.0.0.1 is not among trustedProxies.
+      const headers = { "x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.7" };
+      const path = `/${index}.jpg`;
+      const sent = { port: program.downloadPort, path, host: `${API_HOST}:8080`, sign: uploadToken(), headers };
+      const { data: own } = await callApi({ ...sent, form: fileForm(jpeg) });
+      expect(own.url).toBe(`http://${API_HOST}:8080/photos/v2/${APPID}/photos/0${path}`);
     }
     // Only a new listening port needs a restart.
     const notes = () => [...program.output.matchAll(/"restartNeededFor":(\[.*?\])/g)].map(([, keys]) => keys);

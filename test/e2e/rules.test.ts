@@ -232,8 +232,8 @@ test("keyQuery as a list: listed parameters belong to the key and are sent, othe
   expect(lines).toEqual(["GET /a.jpg?v=1", "GET /a.jpg"]);
 });
 
-test("maxKeys: URLs with further queries are passed on, not stored, and counted", ON_NGINX, async () => {
-  for (const path of ["/a.jpg?1", "/a.jpg?2", "/a.jpg?3", "/b.jpg"]) {
+test("maxKeys: further queries are passed on, not stored, and counted; other keys do not count", ON_NGINX, async () => {
+  for (const path of ["/b.jpg", "/e.jpg", "/f.jpg", "/a.jpg?1", "/a.jpg?2", "/a.jpg?3", "/g.jpg"]) {
     const { status, headers } = await ask("bounded", path);
     expect([path, status, headers["cache-status"]]).toEqual([
       path,
@@ -241,9 +241,15 @@ test("maxKeys: URLs with further queries are passed on, not stored, and counted"
       path.endsWith("3") ? "huiyuan; fwd=uri-miss" : "huiyuan; fwd=uri-miss; stored",
     ]);
   }
-  await stored("bounded", ["a.jpg?1", "a.jpg?2", "b.jpg"]);
-  const metrics = await get({ port: program.adminPort, path: "/metrics", host: "127.0.0.1" });
-  expect(metrics.body.toString()).toContain('huiyuan_refused_total{reason="max_keys"} 1');
+  await stored("bounded", ["a.jpg?1", "a.jpg?2", "b.jpg", "e.jpg", "f.jpg", "g.jpg"]);
+  const admin = async (path: string) =>
+    (await get({ port: program.adminPort, path, host: "127.0.0.1" })).body.toString();
+  const metrics = await admin("/metrics");
+  expect(metrics).toContain('huiyuan_refused_total{reason="max_keys"} 1');
+  expect(metrics).toContain(`huiyuan_max_keys_used_ratio{bucket="${APPID}/bounded"} 1`);
+  expect(JSON.parse(await admin("/api/v1/overview")).attention).toContainEqual(
+    expect.objectContaining({ code: "HuiyuanMaxKeysNear", values: { bucket: `${APPID}/bounded`, percent: 100 } }),
+  );
 });
 
 test("paths are rewritten for the origin, keys are not", ON_NGINX, async () => {

@@ -131,6 +131,8 @@ function createMemoryBucket(now: () => number): BucketDriver {
       }
       return { objects, bytes };
     },
+    queryKeys: async () =>
+      [...entries.values()].filter((entry) => entry.state === "object" && entry.info.key.includes("?")).length,
   };
 }
 

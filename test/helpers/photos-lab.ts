@@ -81,7 +81,7 @@ export async function photosLab(options: Partial<RestApiParts> = {}): Promise<Ph
     slices,
     uploads,
     maxImageBytes: () => 20_971_520,
-    place: () => ({ publicPort: "auto", port: 80 }),
+    place: () => ({ publicPort: "auto", port: 80, trustedProxies: [] }),
     patience: { idleMs: 30_000, totalMs: 60_000 },
     // Tests of the renderer cover image verification; this lab tests the API.
     verify: () => Promise.resolve(),

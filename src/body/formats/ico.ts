@@ -2,8 +2,7 @@
 // does not read the images.
 import type { Findings, Input, Scan } from "./scan.ts";
 
-const HEAD_BYTES = 6;
-const ENTRY_BYTES = 16;
+const [HEAD_BYTES, ENTRY_BYTES] = [6, 16];
 
 /** Complete at the end of the last image. A width or height of 0 in an entry means 256. */
 export function* scanIco(findings: Findings, input: Input): Scan {

@@ -98,6 +98,7 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
     hasTwin: driver.hasTwin,
     undelete: driver.undelete,
     usage: driver.usage,
+    queryKeys: driver.queryKeys,
     digest: async (info, name) => info.hashes[name] ?? digestOf(await driver.open(info), info.size, name),
     put(info, body, condition) {
       try {

@@ -185,6 +185,8 @@ export interface BucketDriver {
   list(options: ListOptions): Promise<ListPage>;
   /** Number of objects, and their total bytes; equal bytes count once for each object. */
   usage(): Promise<{ readonly objects: number; readonly bytes: number }>;
+  /** Number of objects whose key has a query. */
+  queryKeys(): Promise<number>;
 }
 
 /** A store of many buckets. It keeps equal bytes once. */

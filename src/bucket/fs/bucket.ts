@@ -114,5 +114,6 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     hasTwin: async ({ key, hashes }) => reads.hasTwin(bucket, key, hashes.sha256),
     list: async (options) => reads.list(bucket, options),
     usage: async () => reads.usage(bucket),
+    queryKeys: async () => reads.queryKeys(bucket),
   };
 }

@@ -9,7 +9,7 @@ import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../contract
 import { createChangedKeys } from "./changed-keys.ts";
 import { createChanges } from "./changes.ts";
 import type { TierContext } from "./context.ts";
-import { listMerged, usageMerged } from "./listing.ts";
+import { listMerged, queryKeysMerged, usageMerged } from "./listing.ts";
 import { createLookups } from "./lookups.ts";
 import { createDownloads } from "./reading/download.ts";
 import { isSameForeign } from "./reading/foreign.ts";
@@ -189,6 +189,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     hasTwin: async (info) => (await queue.hasTwin(info)) || edge.driver.hasTwin(info),
     list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
     usage: () => usageMerged(remote, queue),
+    queryKeys: () => queryKeysMerged(remote, queue),
     markUnconfirmed: (key) => void unconfirmed.add(key),
     async upload(key) {
       if (remote.nameFault(key) === undefined) return withKeyLock(key, () => changes.upload(key));

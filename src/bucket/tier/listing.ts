@@ -48,18 +48,27 @@ export async function listMerged(options: ListOptions, { remote, queue, edge }: 
   return { objects, next: hasMore ? page.at(-1) : undefined };
 }
 
-/** The remote store keeps no totals, so this reads its whole listing, 1,000 names a request. */
 export async function usageMerged(remote: RemoteBucket, queue: BucketDriver): ReturnType<BucketDriver["usage"]> {
   let { objects, bytes } = await queue.usage();
+  for await (const { size } of namesOnlyIn(remote, queue)) {
+    objects += 1;
+    bytes += size;
+  }
+  return { objects, bytes };
+}
+
+export async function queryKeysMerged(remote: RemoteBucket, queue: BucketDriver): Promise<number> {
+  let count = await queue.queryKeys();
+  for await (const { key } of namesOnlyIn(remote, queue)) if (key.includes("?")) count += 1;
+  return count;
+}
+
+/** The remote store keeps no totals, so this reads its whole listing, 1,000 names a request. */
+async function* namesOnlyIn(remote: RemoteBucket, queue: BucketDriver) {
   for (let after: Key | undefined, isEnd = false; !isEnd; ) {
     const page = await remote.list({ prefix: "", after, limit: 1_000 });
-    for (const { key, size } of page.names) {
-      if ((await queue.lookup(key)).state === "object") continue;
-      objects += 1;
-      bytes += size;
-    }
+    for (const name of page.names) if ((await queue.lookup(name.key)).state !== "object") yield name;
     after = page.names.at(-1)?.key;
     isEnd = page.isEnd || after === undefined;
   }
-  return { objects, bytes };
 }

@@ -50,7 +50,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   origin_too_large: "raise limits.objectSize of the settings, or max.object.bytes of the config",
   url_invalid: "rename it by sub.pattern and sub.replace",
   name_refused: "rename it by sub.pattern and sub.replace",
-  unlisted: "rename it at the source, then scan again: start -f",
+  unlisted: "rename it at the source, or put a file in place of a link, then scan again: start -f",
   gone: "the source does not have it any more; if it is back",
 };
 const REMEDY = "once the cause is gone";

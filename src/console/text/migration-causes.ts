@@ -5,7 +5,10 @@ import { fill, language } from "./text.ts";
 const CAUSES: Readonly<Record<string, readonly [string, string]>> = {
   "code -1886": ["The bucket has other bytes under this key.", "空间中已有同名但内容不同的图片。"],
   gone: ["The source does not have it any more.", "数据源已没有这张图片。"],
-  unlisted: ["Its name cannot be a key: rename it at the source.", "名称不能作为文件名，请在数据源改名。"],
+  unlisted: [
+    "Its name cannot be a key, or it is a link out of the folder: rename it, or put the file there.",
+    "名称不能作为文件名，或是指向文件夹之外的链接：请改名，或换成文件本身。",
+  ],
   url_invalid: ["Its URL is not valid.", "URL 无效。"],
   name_refused: ["Its name cannot be a key.", "名称不能作为文件名。"],
   origin_not_image: ["The source sends no image: replace it there.", "数据源返回的不是图片，请在数据源替换。"],

@@ -260,6 +260,7 @@ export const attentionZh: Readonly<Record<string, string>> = {
   HuiyuanOriginSlow: "源站 {origin} 较慢，十分之一的回源等待超过 {seconds} 秒",
   HuiyuanStoringBehind: "{images} 张图片等待写入存储，最久的已等 {seconds} 秒",
   HuiyuanNotStored: "最近 15 分钟有 {images} 张完好的图片未能存储",
+  HuiyuanMaxKeysNear: "空间 {bucket} 的 maxKeys 已用 {percent}%",
   HuiyuanDiskNearlyFull: "数据目录所在磁盘快满了，剩余 {bytes}",
   HuiyuanDiskFull: "磁盘只剩 {bytes}，不再存储新图片",
   HuiyuanDamagedObjects: "磁盘上有 {images} 张上传的图片已损坏",

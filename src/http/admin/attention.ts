@@ -1,7 +1,8 @@
 // Finds what needs an operator now: the judgements of config/monitoring/alerts.yaml on this server's series, for the
 // console. Each rule has the name, severity and limit of its alert. It sends no alerts: Prometheus does.
+import type { OriginReport } from "../../origin/guard/guarded.ts";
 import type { Attention } from "../api/openapi/console-answers.ts";
-import type { MetricSources, MetricValue } from "./metric-values.ts";
+import type { MetricValue } from "./metric-values.ts";
 
 /** The limits of the alert rules; a test compares the two. */
 export const ALERT_LIMITS = {
@@ -10,6 +11,7 @@ export const ALERT_LIMITS = {
   HuiyuanClientsLimited: 1,
   HuiyuanOriginSlow: 2,
   HuiyuanStoringBehind: 300,
+  HuiyuanMaxKeysNear: 0.9,
   HuiyuanDiskNearlyFull: 2,
   HuiyuanBackupTooOld: 93_600,
 } as const;
@@ -21,9 +23,11 @@ const MAX_DEPTH = 50_000;
 export interface Series {
   /** The value of a series with these labels; undefined: there is none. */
   now(name: string, labels?: Readonly<Record<string, string>>): number | undefined;
+  /** All values of a series. */
+  all(name: string): readonly MetricValue[];
   /** The increase of a counter in the last minutes, of the series whose labels fit. */
   increase(name: string, minutes: number, fits?: (labels: MetricValue["labels"]) => boolean): number;
-  readonly origins: ReturnType<MetricSources["origins"]>;
+  readonly origins: readonly OriginReport[];
   /** Unix seconds. */
   readonly time: number;
 }
@@ -126,6 +130,17 @@ export const RULES: readonly Rule[] = [
       if (images === 0) return undefined;
       return { message: `${images} good images of the last 15 minutes could not be stored`, values: { images } };
     },
+  },
+  {
+    code: "HuiyuanMaxKeysNear",
+    severity: "warning",
+    mend: { page: "/buckets" },
+    find: ({ all }) =>
+      all("max_keys_used_ratio").flatMap(({ labels: { bucket = "" }, value }) => {
+        if (value <= ALERT_LIMITS.HuiyuanMaxKeysNear) return [];
+        const percent = Math.floor(value * 100);
+        return [{ message: `the bucket ${bucket} uses ${percent} % of its maxKeys`, values: { bucket, percent } }];
+      }),
   },
   {
     code: "HuiyuanDiskNearlyFull",

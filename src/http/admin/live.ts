@@ -115,15 +115,19 @@ function figuresOf(
       .sort(([, one], [, other]) => other - one)
       .slice(0, TOP_ERRORS)
       .map(([code, count]) => ({ code, count })),
-    origins: origins()
-      .slice(0, MAX_ORIGINS)
-      .map(({ name, state, running, waiting, pausedMs, latency }) => ({
-        ...{ name, state, running, waiting, pausedMs, latency },
-      })),
+    origins: firstOf(origins(), MAX_ORIGINS).map(({ name, state, running, waiting, pausedMs, latency }) => ({
+      ...{ name, state, running, waiting, pausedMs, latency },
+    })),
     running: {
       ...{ fills: fills(), renders: running, waitingRenders: waiting, uploads: uploads() },
       waitingWrites: storing().depth,
     },
     memory: { residentBytes: rss, heapBytes: heapUsed, cacheBytes: cache.bytes, cacheObjects: cache.objects },
   };
+}
+
+function firstOf<Item>(all: Iterable<Item>, most: number): Item[] {
+  const first: Item[] = [];
+  for (const item of all) if (first.push(item) === most) break;
+  return first;
 }

@@ -1,5 +1,6 @@
 // The values behind the Prometheus series: the ones that metrics.ts reads elsewhere, and its counts for the console.
 import type { DiskSpace } from "../../bucket/fs/free-space.ts";
+import type { KeyBudget } from "../../mirror/key-budget.ts";
 import type { OriginReport } from "../../origin/guard/guarded.ts";
 import type { OutboxState } from "../../upload/callback/outbox.ts";
 
@@ -13,7 +14,8 @@ export interface MetricSources {
   readonly fills: () => number;
   readonly uploads: () => number;
   readonly sliceUploads: () => number;
-  readonly origins: () => readonly OriginReport[];
+  readonly origins: () => Iterable<OriginReport>;
+  readonly keyBudgets: () => readonly KeyBudget[];
   /** Undefined if it cannot be read. */
   readonly outboxCounts: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
   /** Unix milliseconds of the last event of each kind. */

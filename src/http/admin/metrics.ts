@@ -1,7 +1,8 @@
 // The Prometheus series. Frequent events are counted in plain numbers, which a scrape reads. Label values are few and
-// fixed: outcomes, tiers, error codes and the origins of the settings; never keys, clients or requested hosts.
+// fixed: outcomes, tiers, error codes, origins of the settings, buckets near maxKeys; never keys, clients or hosts.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { collect, createPauses } from "../../async/pauses.ts";
 import type { DiskSpace } from "../../bucket/fs/free-space.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { MirrorMeter } from "../../mirror/meter.ts";
@@ -79,15 +80,16 @@ export function createMetrics(): Metrics {
     new Gauge({
       ...{ name: `huiyuan_${name}`, help, labelNames, registers },
       async collect() {
+        const all = sources === undefined ? [] : await values(sources);
         this.reset();
-        if (sources !== undefined) for (const [labels, value] of await values(sources)) this.set(labels, value);
+        for (const [labels, value] of all) this.set(labels, value);
       },
     });
   const read = (name: string, help: string, value: (from: MetricSources) => number) =>
     readAll(name, help, [], (from) => [[{}, value(from)]]);
   const ofOrigin = (name: string, help: string, value: (health: OriginHealth) => number) =>
     readAll(`origin_${name}`, help, ["origin"], (from) =>
-      from.origins().map((health) => [{ origin: health.name }, value(health)]),
+      collect(from.origins(), (health) => [{ origin: health.name }, value(health)] as const),
     );
   const readCounter = (name: string, help: string, labelNames: string[], values: () => LabelledNow) =>
     new Counter({
@@ -161,6 +163,11 @@ export function createMetrics(): Metrics {
     "Seconds until a paused origin gets requests (Retry-After)",
     ({ pausedMs }) => pausedMs / 1_000,
   );
+  const sharesHelp = "Part of maxKeys that keys with a query use, of each bucket beyond one half";
+  readAll("max_keys_used_ratio", sharesHelp, ["bucket"], (from) => {
+    const shares = from.keyBudgets().map((budget) => [{ bucket: budget.bucketId }, budget.share()] as const);
+    return shares.filter(([, share]) => share > 0.5).sort(([, one], [, other]) => one - other);
+  });
   const renderSeconds = histogram(
     "render_seconds",
     "Seconds of a render, from its start to its end",
@@ -274,7 +281,14 @@ export function createMetrics(): Metrics {
     series: registry.getMetricsAsArray() as unknown as readonly Series[],
     async scrape(from) {
       sources = from;
-      return { mediaType: registry.contentType, text: await registry.metrics() };
+      // Registry.metrics() would write all series in one turn of the event loop.
+      const pause = createPauses();
+      let text = "";
+      for (const { name } of registry.getMetricsAsArray()) {
+        text += `${text && "\n"}${await registry.getSingleMetricAsString(name)}\n`;
+        await pause();
+      }
+      return { mediaType: registry.contentType, text };
     },
     stop: () => void loopDelay.disable(),
   };

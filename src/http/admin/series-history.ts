@@ -1,5 +1,6 @@
 // Reads the series that attention.ts judges, and remembers those of the last hour by the minute, as increase() of
 // Prometheus does.
+import { collect } from "../../async/pauses.ts";
 import type { OriginReport } from "../../origin/guard/guarded.ts";
 import type { Series } from "./attention.ts";
 import type { MetricValue } from "./metric-values.ts";
@@ -12,7 +13,7 @@ export interface SeriesHistory {
 export interface SeriesParts {
   /** The values of a series with this whole name. */
   readonly valuesOf: (name: string) => Promise<readonly MetricValue[]>;
-  readonly origins: () => readonly OriginReport[];
+  readonly origins: () => Iterable<OriginReport>;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Milliseconds; a minute unless a test says otherwise. */
@@ -25,6 +26,7 @@ const COUNTED = ["requests_total", "errors_total", "client_limited_total", "not_
 const READ = [
   ...["process_resident_memory_bytes", "process_start_time_seconds", "storing_depth", "storing_age_seconds"],
   ...["disk_free_bytes", "disk_min_free_bytes", "damaged_objects", "backup_timestamp_seconds", "notices_owed"],
+  "max_keys_used_ratio",
 ];
 const MINUTES = 60;
 
@@ -52,9 +54,10 @@ export function createSeriesHistory({ valuesOf, origins, now, minuteMs = 60_000 
         now: (name, labels = {}) =>
           values.get(name)?.find((each) => Object.entries(labels).every(([key, value]) => each.labels[key] === value))
             ?.value,
+        all: (name) => values.get(name) ?? [],
         increase: (name, minutes, fits = () => true) =>
           sum(values, name, fits) - sum(history.at(-minutes) ?? history[0], name, fits),
-        origins: origins(),
+        origins: await collect(origins(), (origin) => origin),
         time: now() / 1_000,
       };
     },

@@ -9,10 +9,9 @@ import type { ExamineSite } from "../../doctor/doctor.ts";
 import type { MigrationJobs } from "../../migrate/jobs/jobs.ts";
 import type { SettingsFile } from "../../settings/edit/settings-file.ts";
 import type { Access } from "../admin/access.ts";
-import type { Projects } from "../rest/project.ts";
 import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
-import { type ApiEnv, createCalls } from "./calls.ts";
+import { type ApiEnv, createCalls, listAnswer } from "./calls.ts";
 import { addOverviewCalls, type OverviewParts } from "./console/overview.ts";
 import { addSessionCalls } from "./console/session.ts";
 import { addDoctorCall } from "./doctor.ts";
@@ -76,7 +75,12 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   calls.get(
     "/buckets",
     { summary: "List the buckets and their domains", fields: {}, answer: { json: bucketsAnswer } },
-    (context) => context.json({ buckets: bucketsOf(registry, restApi.projects()) }),
+    (context) =>
+      listAnswer(context, "buckets", registry.buckets(), ([bucket, sites]) => ({
+        bucket,
+        takesUploads: managedBucket(bucket, restApi.projects()).takesUploads,
+        domains: sites.map(({ domain, source }) => ({ domain, isMirrored: source !== undefined })),
+      })),
   );
   addOriginCalls(calls, { registry, stopping, now });
   addObjectCalls(calls, { registry, restApi, operations, usage, log, now });
@@ -132,16 +136,4 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     return context.json(problemOf(known, requestId), status as ContentfulStatusCode);
   });
   return api;
-}
-
-function bucketsOf({ domains }: Domains, projects: Projects): readonly object[] {
-  const all = domains();
-  const ids = new Set(all.map(({ stored }) => stored.bucketId));
-  return [...ids].map((bucket) => ({
-    bucket,
-    takesUploads: managedBucket(bucket, projects).takesUploads,
-    domains: all
-      .filter(({ stored }) => stored.bucketId === bucket)
-      .map(({ domain, source }) => ({ domain, isMirrored: source !== undefined })),
-  }));
 }

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, Hono } from "hono";
 import * as z from "zod";
+import { collect } from "../../async/pauses.ts";
 import type { Operation } from "../../insight/operation.ts";
 import { queryReader, readBody } from "./input.ts";
 
@@ -64,6 +65,22 @@ export function createCalls(api: Hono<ApiEnv>): Calls {
     },
     list,
   };
+}
+
+/** Answers with a list of any length as the only field, `name`. */
+export async function listAnswer<Item>(
+  context: Context<ApiEnv>,
+  name: string,
+  all: Iterable<Item>,
+  view: (item: Item) => object,
+): Promise<Response> {
+  const items = await collect(all, (item) => JSON.stringify(view(item)));
+  return jsonAnswer(context, `{${JSON.stringify(name)}:[${items.join(",")}]}`);
+}
+
+/** `json`: a text, which is not parsed. */
+export function jsonAnswer(context: Context<ApiEnv>, json: string): Response {
+  return context.body(json, 200, { "Content-Type": "application/json" });
 }
 
 /** The Hono environment of a request to the admin API. */

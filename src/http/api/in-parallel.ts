@@ -1,5 +1,6 @@
 // Works on many items concurrently and yields each result when it is ready. It starts at most one further item while
 // its reader is busy, so that results do not pile up.
+import { createPauses } from "../../async/pauses.ts";
 
 export interface ParallelOptions<Item, Result> {
   /** Concurrent items; at least 1. */
@@ -21,11 +22,14 @@ export async function* inParallel<Item, Result>(
   const finished: Result[] = [];
   let upcoming: Promise<void> | undefined;
   let isEnd = false;
+  // Many works may end without any input or output, such as those for an origin that is not requested for a while.
+  const pause = createPauses();
 
   async function startNext(): Promise<void> {
     const next = await items.next();
     if (next.done === true) isEnd = true;
     else {
+      await pause();
       await pace?.();
       const started = work(next.value).then((result) => {
         running.delete(started);

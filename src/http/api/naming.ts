@@ -1,10 +1,11 @@
 // Resolves the bucket and the object that a caller names, by a download URL or by bucket and key. It changes nothing.
 import { HuiyuanError } from "../../core/errors.ts";
+import { few } from "../../core/few.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { aliasIn, nameObject, type ObjectUrl } from "../request/object-name.ts";
-import type { Site, Sites } from "../request/site.ts";
+import type { BucketSites, Site, Sites } from "../request/site.ts";
 import { parseTarget, type Target } from "../request/target.ts";
 import type { ManagedBucket, Projects } from "../rest/project.ts";
 import { invalid } from "./input.ts";
@@ -12,8 +13,7 @@ import { invalid } from "./input.ts";
 /** The domains of the current settings. */
 export interface Domains {
   readonly sites: Sites;
-  /** All of them, `*` last. */
-  domains(): readonly Site[];
+  buckets(): BucketSites;
 }
 
 export interface NamedObject {
@@ -58,18 +58,19 @@ export function urlOf({ host, key, rawQuery }: Target): ObjectUrl {
 
 /**
  * The bucket `<appid>/<name>`, or the only one with this name. Without a name: the only bucket. Throws request_invalid,
- * whose message lists the buckets.
+ * whose message names some buckets.
  */
-export function bucketNamed(name: string | undefined, { domains }: Domains): Stored {
-  const all = new Map(domains().map(({ stored }) => [stored.bucketId, stored]));
-  const fitting = [...all.values()].filter(
-    ({ bucketId }) => name === undefined || bucketId === name || bucketId.endsWith(`/${name}`),
-  );
-  const [only] = fitting;
-  const ids = [...all.keys()].join(", ");
-  if (only === undefined) throw invalid(`there is no bucket "${name ?? ""}"; there are ${ids || "none"}`);
-  if (fitting.length > 1) throw invalid(`there are several buckets, name one (--bucket; "bucket" in a call): ${ids}`);
-  return only;
+export function bucketNamed(name: string | undefined, { buckets }: Domains): Stored {
+  const all = buckets();
+  const exact = all.get(name ?? "");
+  if (exact !== undefined) return exact[0].stored;
+  const ids = [...all.keys()];
+  const fitting = name === undefined ? ids : ids.filter((id) => id.endsWith(`/${name}`));
+  const [only] = all.get(fitting[0] ?? "") ?? [];
+  if (only === undefined) throw invalid(`there is no bucket "${name ?? ""}"; there are ${few(ids)}`);
+  if (fitting.length > 1)
+    throw invalid(`there are several buckets, name one (--bucket; "bucket" in a call): ${few(ids)}`);
+  return only.stored;
 }
 
 /**
@@ -91,16 +92,17 @@ export function managedBucket(bucketId: string, projects: Projects): ManagedBuck
  * The domain of a host; without a host the first mirrored domain of the bucket, in settings order. Throws
  * request_invalid.
  */
-export function domainNamed(host: string | undefined, bucket: () => Stored, { domains }: Domains): Site {
-  const all = domains();
+export function domainNamed(host: string | undefined, bucket: () => Stored, { sites, buckets }: Domains): Site {
   if (host !== undefined) {
-    const site = all.find(({ domain }) => domain === host.toLowerCase());
-    if (site === undefined)
-      throw invalid(`there is no domain "${host}"; there are ${all.map(({ domain }) => domain).join(", ")}`);
-    return site;
+    const site = sites.find(host.toLowerCase());
+    if (site?.domain === host.toLowerCase()) return site;
+    const all = [...buckets().values()].flat().map(({ domain }) => domain);
+    throw invalid(`there is no domain "${host}"; there are ${few(all)}`);
   }
   const { bucketId } = bucket();
-  const site = all.find(({ stored, source }) => stored.bucketId === bucketId && source !== undefined);
+  const site = buckets()
+    .get(bucketId)
+    ?.find(({ source }) => source !== undefined);
   if (site === undefined) throw invalid(`no domain of the bucket ${bucketId} has a mirror`);
   return site;
 }

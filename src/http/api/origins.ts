@@ -2,13 +2,13 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Budget } from "../../origin/guard/budget.ts";
 import type { OriginReport } from "../../origin/guard/guarded.ts";
-import type { Calls } from "./calls.ts";
+import { type Calls, listAnswer } from "./calls.ts";
 import { text, whole } from "./input.ts";
 import { originsAnswer } from "./openapi/origin-answers.ts";
 
 export interface OriginParts {
   readonly registry: {
-    originReport(): readonly OriginReport[];
+    originReport(): Iterable<OriginReport>;
     originBudget(id: string): Pick<Budget, "enter"> | undefined;
   };
   /** Unix milliseconds. */
@@ -27,7 +27,7 @@ export function addOriginCalls(calls: Calls, { registry, now, stopping }: Origin
   calls.get(
     "/origins",
     { summary: "State of each origin, its latency and its last failures", fields: {}, answer: { json: originsAnswer } },
-    (context) => context.json({ origins: registry.originReport().map((each) => originView(each, now())) }),
+    (context) => listAnswer(context, "origins", registry.originReport(), (each) => originView(each, now())),
   );
   // A request that is held is a place that is held, so a killed migration leaves none behind.
   calls.post(

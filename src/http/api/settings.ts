@@ -6,7 +6,7 @@ import type { Log } from "../../core/log.ts";
 import type { AppliedSettings, SettingsFile } from "../../settings/edit/settings-file.ts";
 import { type KeyPair, makeKeyPair } from "../../sign/key-pair.ts";
 import { auditOf, loggedName, problemOf } from "./audit.ts";
-import type { ApiEnv, Calls } from "./calls.ts";
+import { type ApiEnv, type Calls, jsonAnswer } from "./calls.ts";
 import { invalid, text, whole } from "./input.ts";
 import {
   keysChanged,
@@ -65,7 +65,12 @@ export function addSettingsCalls(
   calls.get(
     "/settings",
     { summary: "Show the settings file, without secrets", fields: {}, answer: { json: settingsState } },
-    async (context) => context.json(given === undefined ? NO_FILE : await given.read()),
+    async (context) => {
+      if (given === undefined) return context.json(NO_FILE);
+      const { judgement, ...state } = await given.read();
+      // The tree of a large file is not parsed again here.
+      return jsonAnswer(context, JSON.stringify(state).slice(0, -1) + judgement.replace("{", ","));
+    },
   );
   calls.post(
     "/settings/propose",
@@ -89,7 +94,7 @@ function addKeyCalls(calls: Calls, { file, log }: { readonly file: () => Setting
     "/settings/keys",
     { summary: "List the key pairs of each project", fields: {}, answer: { json: projectKeys } },
     async (context) => {
-      const projects = projectsOf((await file().read()).settings);
+      const { projects } = await file().keys();
       return context.json({ projects: projects.map(({ appid, keys }) => ({ appid, keys: keys.map(keyView) })) });
     },
   );
@@ -108,8 +113,8 @@ function addKeyCalls(calls: Calls, { file, log }: { readonly file: () => Setting
       log,
       { operation: `settings keys ${operation}`, ...chosen },
       async () => {
-        const { version = "", settings } = await file().read();
-        return file().apply(version, [{ path: keyPath(settings, chosen), value: pair }]);
+        const { version, projects } = await file().keys();
+        return file().apply(version, [{ path: keyPath(projects, chosen), value: pair }]);
       },
       pair,
     );
@@ -131,8 +136,10 @@ function addKeyCalls(calls: Calls, { file, log }: { readonly file: () => Setting
 }
 
 /** The path of a project's pair; without `secretId` that of a new one. Throws request_invalid. */
-function keyPath(settings: unknown, { appid, secretId }: { readonly appid: string; readonly secretId?: string }) {
-  const projects = projectsOf(settings);
+function keyPath(
+  projects: Awaited<ReturnType<SettingsFile["keys"]>>["projects"],
+  { appid, secretId }: { readonly appid: string; readonly secretId?: string },
+) {
   const project = projects.findIndex((each) => each.appid === appid);
   const keys = projects[project]?.keys ?? [];
   const key = secretId === undefined ? keys.length : keys.findIndex((each) => each.secretId === secretId);
@@ -169,14 +176,6 @@ interface KeyEntry {
   /** As the file may be shown. */
   readonly secretKey: unknown;
   readonly isEnabled: boolean;
-}
-
-/** The projects of a tree that may have faults. */
-function projectsOf(
-  settings: unknown,
-): readonly { readonly appid: string; readonly keys: readonly Record<string, unknown>[] }[] {
-  const list = (value: unknown) => (Array.isArray(value) ? value : []).map((item) => Object(item));
-  return list(Object(settings).projects).map(({ appid, keys }) => ({ appid: String(appid), keys: list(keys) }));
 }
 
 function keyView({ secretId, secretKey, enabled }: Record<string, unknown>): KeyEntry {

@@ -33,6 +33,12 @@ export function clientAddress(
   return address;
 }
 
+/** Whether a trusted proxy passed the request on: it is the socket's address, and the request says that it came so. */
+export function cameThroughProxy({ socket, headers }: ClientRequest, trusted: readonly string[]): boolean {
+  const isPassedOn = Object.keys(headers).some((name) => name.startsWith("x-forwarded-"));
+  return isPassedOn && isTrusted(socket.remoteAddress ?? "", trusted);
+}
+
 /** Removes a port: some balancers write `192.0.2.1:4711` or `[2001:db8::1]:4711`. */
 function withoutPort(hop: string): string {
   const text = hop.trim();

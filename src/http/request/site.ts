@@ -88,6 +88,9 @@ export interface Site {
   readonly notFoundPage: { readonly body: Buffer; readonly mediaType: string } | undefined;
 }
 
+/** By `<appid>/<bucket>`; the domain `*` comes last. */
+export type BucketSites = ReadonlyMap<string, readonly [Site, ...Site[]]>;
+
 export interface Sites {
   /** Finds the domain of a host: lower case, no port, no trailing dot. */
   find(host: string): Site | undefined;

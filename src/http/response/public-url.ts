@@ -1,6 +1,7 @@
 // Makes every public URL of the product: download_url, file_url, and the URLs in callbacks, logs and commands. It does
 // not choose the host; publicDomain() of the settings does.
 import type { Key } from "../../core/object.ts";
+import { type ClientRequest, cameThroughProxy } from "../request/client-address.ts";
 import { encodeKeyForPath } from "../request/target.ts";
 
 /** The settings of the server that public URLs depend on. */
@@ -34,14 +35,20 @@ export function publicUrl(place: PublicPlace, host: string, key: Key): string | 
   return base && `${base}/${encodeKeyForPath(key)}`;
 }
 
+/** The public addresses, and the proxies that clients come through: addresses or CIDR ranges. */
+export type ApiPlace = PublicPlace & { readonly trustedProxies: readonly string[] };
+
 /**
  * The REST API's address for a client whose request names `authority` (a host, optionally with a port). The API answers
- * on any host, so the client's host is used. Scheme and port are the public ones if either is set. `host` replaces an
- * empty authority; without both the result is empty. The port must be bound.
+ * on any host, so the client's host is used. Scheme and port are the public ones, if either is set and a trusted proxy
+ * passed the request on. Otherwise the client's own are used. `host` replaces an empty authority; without both the
+ * result is empty. The port must be bound.
  */
-export function apiBase(place: PublicPlace, authority: string, host = ""): string {
+export function apiBase(place: ApiPlace, request: ClientRequest, authority: string, host = ""): string {
+  const isProxied = cameThroughProxy(request, place.trustedProxies);
+  const seen: PublicPlace = isProxied ? place : { publicPort: "auto", port: place.port };
   const named = authority.replace(/:\d*$/, "");
-  if (named === "") return host === "" ? "" : (publicBase(place, host) ?? "");
-  if (place.publicScheme === undefined && place.publicPort === "auto") return `http://${authority}`;
-  return publicBase(place, named) ?? "";
+  if (named === "") return host === "" ? "" : (publicBase(seen, host) ?? "");
+  if (seen.publicScheme === undefined && seen.publicPort === "auto") return `http://${authority}`;
+  return publicBase(seen, named) ?? "";
 }

@@ -12,7 +12,7 @@ import type { Slices } from "../../upload/slices/slices.ts";
 import type { Stored, UploadedFile, VerifyDecodable } from "../../upload/store.ts";
 import type { ClientLimits } from "../request/client-limits.ts";
 import { encodeKeyForPath } from "../request/target.ts";
-import { apiBase, type PublicPlace, publicUrl } from "../response/public-url.ts";
+import { type ApiPlace, apiBase, publicUrl } from "../response/public-url.ts";
 import { type ApiAnswer, type Links, success, uploadData } from "./answer.ts";
 import type { ManagedBucket, Project, Projects } from "./project.ts";
 import type { ApiTarget } from "./target.ts";
@@ -33,7 +33,7 @@ export interface RestApiParts {
   /** The limit of an uploaded image, in bytes. */
   readonly maxImageBytes: () => number;
   /** The public addresses of the server, from the current settings. */
-  readonly place: () => PublicPlace;
+  readonly place: () => ApiPlace;
   /** A form is aborted if no byte arrives for `idleMs`, or if it has not ended after `totalMs`. */
   readonly patience: { readonly idleMs: number; readonly totalMs: number };
   readonly verify: VerifyDecodable;
@@ -92,10 +92,10 @@ export function bucketOf({ known, bucketName }: Call): ManagedBucket {
   return known;
 }
 
-export function linksOf({ target, host, project, parts }: Call, bucket: ManagedBucket, fileid: Key): Links {
+export function linksOf({ request, target, host, project, parts }: Call, bucket: ManagedBucket, fileid: Key): Links {
   const { publicDomain } = bucket;
   const place = parts.place();
-  const base = apiBase(place, host, publicDomain);
+  const base = apiBase(place, request, host, publicDomain);
   const path = target.version === 1 ? `v1/${project.appid}/${target.userid}` : `v2/${project.appid}/${bucket.name}/0`;
   const fileidInPath = encodeKeyForPath(fileid).replaceAll("/", "%2F");
   // The port is bound by now.

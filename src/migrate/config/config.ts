@@ -130,7 +130,10 @@ function readRestPlace(values: Values, isStore: boolean): RestPlace | undefined 
   if (isStore && appid === "" && bucket === "") return undefined;
   const missing = names.slice(0, isStore ? 2 : 5).filter((name) => values.text(name) === undefined);
   const instead = isStore ? "" : ", unless --settings FILE or --admin URL names the target";
-  const next = missing.at(-1) === ENDPOINT ? ` Write out ${ENDPOINT}, the URL of your REST API: none is assumed.` : "";
+  const next =
+    missing.at(-1) === ENDPOINT
+      ? ` Set ${ENDPOINT} to the URL of your REST API, such as http://127.0.0.1:8080; none is assumed.`
+      : "";
   if (missing.length > 0) values.faults.push(`Required: ${missing.join(", ")}${instead}.${next}`);
   return { endpoint, appid, bucket, secretId, secretKey };
 }

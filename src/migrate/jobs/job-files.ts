@@ -27,32 +27,36 @@ const UNFINISHED = "request.new";
 const CONFIG = "config.yaml";
 const LIST = "list.txt";
 
-export interface JobLimits {
-  /** Folders of this machine that jobs may read. */
-  readonly folders: () => readonly string[];
-  /** Throws ConfigFaults if the settings do not know origins of the domain, or if they cannot be listed. */
-  readonly checkOrigins: (source: Extract<SourceOptions, { readonly type: "origins" }>) => void;
-}
-
-/** Throws request_invalid: every fault of the config, or a path outside the folders, whose existence is not told. */
-export function checkRequest(
-  { config, list, fromOrigin, sitemap }: JobRequest,
-  { folders, checkOrigins }: JobLimits,
-): void {
-  const host = fromOrigin?.toLowerCase();
+/**
+ * Throws request_invalid: every fault of the config, or a path outside the folders, whose existence is not told. It may
+ * take a second, to compile a filter. `folders`: those of this machine that jobs may read.
+ */
+export function checkRequest(request: JobRequest, folders: readonly string[]): void {
+  const { config, list, sitemap } = request;
   for (const [name, value] of Object.entries(config))
-    if (PATHS.has(name.toLowerCase())) assertBelow(String(value), folders());
-  if (host === undefined && sitemap !== undefined) throw refused('"sitemap" needs "fromOrigin"');
+    if (PATHS.has(name.toLowerCase())) assertBelow(String(value), folders);
+  const source = originsOf(request);
+  if (source === undefined && sitemap !== undefined) throw refused('"sitemap" needs "fromOrigin"');
   if (list !== undefined && sitemap !== undefined) throw refused('give "list" or "sitemap", not both');
   // Every user of this machine sees the arguments of a run.
   if (/[?@\p{Cc}]/u.test(sitemap ?? "")) throw refused('"sitemap" must have neither "?" nor "@": give "list" instead');
   // A list of the request needs no file yet.
-  const own = list === undefined || host !== undefined ? {} : { [LIST_OPTION]: "-" };
+  const own = list === undefined || source !== undefined ? {} : { [LIST_OPTION]: "-" };
   const { options, faults } = readYaml(JSON.stringify({ ...config, ...own }));
-  const source = host === undefined ? undefined : ({ type: "origins", host, list, sitemap } as const);
+  asRefusal(() => checkConfig(options, { isStore: true, source }, faults));
+}
+
+/** The origins that the request names as its source. */
+export function originsOf({ fromOrigin, list, sitemap }: JobRequest) {
+  return fromOrigin === undefined
+    ? undefined
+    : ({ type: "origins", host: fromOrigin.toLowerCase(), list, sitemap } as const satisfies SourceOptions);
+}
+
+/** Turns ConfigFaults into request_invalid. */
+export function asRefusal(check: () => void): void {
   try {
-    if (source !== undefined) checkOrigins(source);
-    checkConfig(options, { isStore: true, source }, faults);
+    check();
   } catch (error) {
     throw error instanceof ConfigFaults ? refused(error.message) : error;
   }

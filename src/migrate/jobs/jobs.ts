@@ -4,18 +4,20 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { createThread } from "../../async/thread.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Counters, State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
 import { type CauseCount, type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
 import { type FindingKind, KINDS, type Verification } from "../journal/verification.ts";
 import {
-  checkRequest,
+  asRefusal,
+  type checkRequest,
   commandOf,
   isJob,
-  type JobLimits,
   type JobRequest,
   type JobWork,
+  originsOf,
   readRequest,
   refused,
   removeJob,
@@ -58,9 +60,9 @@ export interface MigrationJobs {
   /** The most frequent causes of its failures. */
   causes(id: string): readonly CauseCount[];
   /** Creates and starts it. Throws as checkRequest() and start(). */
-  create(id: string, request: JobRequest): MigrationJob;
+  create(id: string, request: JobRequest): Promise<MigrationJob>;
   /** Continues it, or compares source and target. Throws as checkRequest(), overloaded, draining. */
-  start(id: string, work: JobWork): MigrationJob;
+  start(id: string, work: JobWork): Promise<MigrationJob>;
   /** Lets objects in flight finish, unless forced. No effect if it is not running. */
   stop(id: string, isForced: boolean): MigrationJob;
   /** Removes its config and its journal. The objects stay. */
@@ -69,7 +71,11 @@ export interface MigrationJobs {
   close(): Promise<void>;
 }
 
-export interface MigrationJobsOptions extends JobLimits {
+export interface MigrationJobsOptions {
+  /** Folders of this machine that jobs may read. */
+  readonly folders: () => readonly string[];
+  /** Throws ConfigFaults if the settings do not know origins of the domain, or if they cannot be listed. */
+  readonly checkOrigins: (source: NonNullable<ReturnType<typeof originsOf>>) => void;
   /** Folder of the folders of all jobs. The first job makes it. */
   readonly dir: string;
   /** The settings file of the server, which names the target. */
@@ -100,6 +106,10 @@ const MAX_CAUSES = 20;
 
 export function createMigrationJobs(options: MigrationJobsOptions): MigrationJobs {
   const { dir, settingsFile, program, redactUrl } = options;
+  const thread = createThread<{ checkRequest: typeof checkRequest }>({
+    file: "check-thread.js",
+    from: import.meta.url,
+  });
   /** The last run of each job. */
   const runs = new Map<string, Run>();
   /** Values of the journals when they were read last. Pages list all jobs every two seconds. */
@@ -124,6 +134,12 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     if (running().length >= MAX_RUNNING)
       throw new HuiyuanError("overloaded", `${MAX_RUNNING} migrations are running: stop one, or wait`);
   };
+
+  async function check(request: JobRequest): Promise<void> {
+    await thread.run("checkRequest", request, options.folders());
+    const source = originsOf(request);
+    if (source !== undefined) asRefusal(() => options.checkOrigins(source));
+  }
 
   function run(id: string, work: JobWork): MigrationJob {
     const args = [...program, ...commandOf(dirOf(id), settingsFile, work)];
@@ -184,19 +200,19 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       const causes = readJournal(dirOf(id), (reader) => reader.causes(MAX_CAUSES)) ?? [];
       return causes.map((each) => ({ ...each, example: withoutSecrets(each.example, request, redactUrl) }));
     },
-    create(id, request) {
+    async create(id, request) {
+      await check(request);
       refuseStart();
       if (isKnown(id)) throw refused(`there is a migration "${id}": start it, or remove it first`);
       if (ids().length >= MAX_JOBS) throw refused(`there are ${MAX_JOBS} migrations: remove one first`);
-      checkRequest(request, options);
       writeJob(join(dir, id), request);
       return run(id, { rescans: false });
     },
-    start(id, work) {
+    async start(id, work) {
+      // The setting may have changed since.
+      await check(readRequest(dirOf(id)));
       refuseRunning(id);
       refuseStart();
-      // The setting may have changed since.
-      checkRequest(readRequest(dirOf(id)), options);
       return run(id, work);
     },
     stop(id, isForced) {

@@ -17,7 +17,7 @@ export function assertBelow(path: string | Buffer, folders: Folders, descriptor?
   const isBelow = (base: string | undefined) =>
     real !== undefined && base !== undefined && !/^\.\.(\/|$)/.test(relative(base, real));
   if (isAbsolute(String(path)) && folders.map(realOf).some(isBelow)) return;
-  const message = `${JSON.stringify(String(path))} does not exist below a folder of server.migrationFolders`;
+  const message = `${JSON.stringify(String(path))} is not below a folder of server.migrationFolders, or is a link out of it`;
   throw new HuiyuanError("request_invalid", message, { answerStatus: 403 });
 }
 

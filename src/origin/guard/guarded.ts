@@ -159,16 +159,21 @@ export interface OriginReport extends OriginHealth {
 
 const WORSE: readonly BreakerState[] = ["closed", "half-open", "open"];
 
-/** One row for each name, in the order of `budgets`. */
-export function healthOf(budgets: readonly Budget[], breakers: readonly Breaker[]): OriginHealth[] {
-  return [...new Set(budgets.map(({ name }) => name))].map((name) => {
-    const named = budgets.filter((each) => each.name === name);
+/** One row for each name, in the order of `budgets`. A row is made when it is read. */
+export function* reportOf(
+  budgets: readonly Budget[],
+  breakers: readonly Breaker[],
+  records: readonly OriginRecord[],
+): Generator<OriginReport, void, undefined> {
+  const [breakersOf, recordsOf] = [byName(breakers), byName(records)];
+  for (const [name, named] of byName(budgets)) {
     const usages = named.map((each) => each.usage());
-    const [worst] = breakers
-      .filter((each) => each.name === name)
-      .toSorted((a, b) => WORSE.indexOf(b.state) - WORSE.indexOf(a.state));
+    const [worst] = (breakersOf.get(name) ?? []).toSorted((a, b) => WORSE.indexOf(b.state) - WORSE.indexOf(a.state));
     const rates = named.map(({ rules }) => rules.requestsPerSecond);
-    return {
+    const own = recordsOf.get(name) ?? [];
+    const outcomes = own.map((record) => record.outcomes());
+    const failures = own.flatMap((record) => record.failures()).toSorted((a, b) => b.at - a.at);
+    const health: OriginHealth = {
       name,
       state: worst?.state ?? "closed",
       stateMs: worst?.stateMs ?? 0,
@@ -178,25 +183,25 @@ export function healthOf(budgets: readonly Budget[], breakers: readonly Breaker[
       waiting: sum(usages.map(({ waiting }) => waiting)),
       pausedMs: Math.max(...usages.map(({ pausedMs }) => pausedMs)),
     };
-  });
-}
-
-/** `healths`: the result of healthOf(). */
-export function reportOf(healths: readonly OriginHealth[], records: readonly OriginRecord[]): OriginReport[] {
-  return healths.map((health) => {
-    const named = records.filter(({ name }) => name === health.name);
-    const failures = named.flatMap((record) => record.failures()).toSorted((a, b) => b.at - a.at);
-    const latency = latencyOf(named.flatMap((record) => record.latencies()));
-    const outcomes = named.map((record) => record.outcomes());
-    return {
+    yield {
       ...health,
       condition: conditionOf(health, outcomes),
       requests: sum(outcomes.map(({ requests }) => requests)),
       failed: sum(outcomes.map(({ failed }) => failed)),
-      latency,
+      latency: latencyOf(own.flatMap((record) => record.latencies())),
       failures: failures.slice(0, MAX_FAILURES),
     };
-  });
+  }
+}
+
+function byName<Named extends { readonly name: string }>(all: readonly Named[]): ReadonlyMap<string, readonly Named[]> {
+  const groups = new Map<string, Named[]>();
+  for (const each of all) {
+    const group = groups.get(each.name);
+    if (group === undefined) groups.set(each.name, [each]);
+    else group.push(each);
+  }
+  return groups;
 }
 
 function conditionOf({ state, pausedMs }: OriginHealth, outcomes: readonly Outcomes[]): OriginReport["condition"] {

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, type Node, Pair, parseDocument } from "yaml";
 import { HuiyuanError } from "../../core/errors.ts";
-import { keyText, LINEAR } from "../document.ts";
+import { keyText, LINEAR, readDocument, type SettingsDocument } from "../document.ts";
 import { formatPath, type SettingsPath } from "../faults.ts";
 import { type Splice, splicesOf } from "./splices.ts";
 
@@ -18,24 +18,33 @@ export interface EditedText {
   readonly before: string;
   readonly after: string;
   readonly splices: readonly Splice[];
+  /** `before` and `after`, parsed. */
+  readonly documents: { readonly before: Document; readonly after: SettingsDocument };
   /** The text of the file: `after`, without the last line break if the file had none. */
   readonly text: string;
 }
 
-/** `text`: YAML without faults. Throws request_invalid for an edit that does not fit it. */
-export function editText(text: string, edits: readonly SettingsEdit[]): EditedText {
+/**
+ * `text`: YAML without faults. `known`: the parsed text, if the caller has it; it stays as it is. Throws
+ * request_invalid for an edit that does not fit the text.
+ */
+export function editText(text: string, edits: readonly SettingsEdit[], known?: Document): EditedText {
   const isEnded = text === "" || text.endsWith("\n");
   const newline = text.includes("\r\n") ? "\r\n" : "\n";
   const before = isEnded ? text : text + newline;
-  const edited = parseDocument(before, LINEAR) as Document;
+  const document = isEnded && known !== undefined ? known : (parseDocument(before, LINEAR) as Document);
+  const edited = document.clone();
   for (const edit of edits) applyEdit(edited, edit);
-  const trees = { text: before, before: parseDocument(before, LINEAR) as Document, after: edited };
-  const splices = isDeepStrictEqual(wantedOf(trees.before), wantedOf(edited)) ? [] : splicesOf(trees);
+  const wanted = wantedOf(edited);
+  const splices = isDeepStrictEqual(wantedOf(document), wanted)
+    ? []
+    : splicesOf({ text: before, before: document, after: edited });
   const after = spliced(before, splices);
-  const written = parseDocument(after, LINEAR);
-  if (written.errors.length > 0 || !isDeepStrictEqual(wantedOf(written), wantedOf(edited)))
+  const written = readDocument(after);
+  if (written.document.errors.length > 0 || !isDeepStrictEqual(wantedOf(written.document), wanted))
     throw refused("this form of YAML cannot be edited here without changes to other parts; edit the file by hand");
-  return { before, after, splices, text: isEnded ? after : after.slice(0, -newline.length) };
+  const documents = { before: document, after: written };
+  return { before, after, splices, documents, text: isEnded ? after : after.slice(0, -newline.length) };
 }
 
 function wantedOf(document: Document): unknown {

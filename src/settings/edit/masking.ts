@@ -25,9 +25,9 @@ function isShown(value: unknown, path: SettingsPath): boolean {
   return isKnownPath(path);
 }
 
-/** A text of settings as it may be shown, with the same lines. */
-export function maskedText(text: string): string {
-  const hidden = [...comments(text), ...values(parseDocument(text, LINEAR) as Document, text)];
+/** A text of settings as it may be shown, with the same lines. `document`: the parsed text. */
+export function maskedText(text: string, document = parseDocument(text, LINEAR) as Document): string {
+  const hidden = [...comments(text), ...values(document, text)];
   let end = 0;
   const parts = hidden
     .toSorted((a, b) => a.start - b.start)

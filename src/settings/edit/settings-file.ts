@@ -1,34 +1,18 @@
 // The settings file as the admin API reads and changes it: without secrets, only on top of the version that the caller
 // has read, and only without faults. It applies nothing: the watch of the file does.
+import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createKeyLocks } from "../../async/key-locks.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { readDocument } from "../document.ts";
 import { type Fault, SettingsFaults } from "../faults.ts";
-import {
-  MAX_FILE_BYTES,
-  parseSettings,
-  readSettingsText,
-  readSmallFileSync,
-  settingsNeedingRestart,
-  settingsWarnings,
-} from "../load.ts";
+import { type RestartSettings, readSettingsText } from "../load.ts";
 import type { Settings } from "../schema/schema.ts";
-import { editText, refused, type SettingsEdit } from "./edit-text.ts";
-import { checkNames } from "./file-rules.ts";
-import { maskedText, maskedTree } from "./masking.ts";
+import { refused, type SettingsEdit } from "./edit-text.ts";
 import { readOnlyReason, replaceFile } from "./replace-file.ts";
-import { unifiedDiff } from "./unified-diff.ts";
+import type { SettingsReader } from "./settings-reader.ts";
+import type { SettingsProposal, TextJobs } from "./text-jobs.ts";
 
-/** As `huiyuan check` reports them, and which settings wait for a restart. */
-export interface SettingsJudgement {
-  readonly faults: readonly Fault[];
-  readonly warnings: readonly string[];
-  /** Settings that differ from those at the start of the server. */
-  readonly needsRestart: readonly string[];
-}
-
-export interface SettingsState extends SettingsJudgement {
+export interface SettingsState {
   readonly file: string;
   /** SHA-256 of the bytes, in hex; undefined if the file cannot be read. */
   readonly version: string | undefined;
@@ -37,13 +21,8 @@ export interface SettingsState extends SettingsJudgement {
   readonly refusal: string | undefined;
   /** Why edits are refused; undefined if the file can be written. */
   readonly readOnly: string | undefined;
-  /** The tree of the file, without secrets; undefined if it cannot be parsed. */
-  readonly settings: unknown;
-}
-
-export interface SettingsProposal extends SettingsJudgement {
-  /** Unified lines without secrets. */
-  readonly diff: readonly string[];
+  /** JSON: a SettingsJudgement, and the tree of the file, without secrets, unless it cannot be parsed. */
+  readonly judgement: string;
 }
 
 export interface AppliedSettings extends SettingsProposal {
@@ -54,6 +33,8 @@ export interface AppliedSettings extends SettingsProposal {
 
 export interface SettingsFile {
   read(): Promise<SettingsState>;
+  /** The version of the file, and the key pairs of its projects without secrets. Throws request_invalid. */
+  keys(): Promise<{ readonly version: string; readonly projects: ReturnType<TextJobs["keys"]> }>;
   /**
    * Changes nothing. Throws request_invalid for edits that do not fit the file, with 403 for names that the admin API
    * may not give; precondition_failed if the file has another version.
@@ -67,8 +48,7 @@ export interface SettingsFile {
 }
 
 export interface SettingsFileOptions {
-  readonly file: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly reader: SettingsReader;
   /** Settings at the start of the server. */
   readonly started: Settings;
   /** `version`: of the file that the server uses. `refusal`: of the last reload, if it failed. */
@@ -79,31 +59,22 @@ export interface SettingsFileOptions {
 const IN_FORCE_MS = 3_000;
 const POLL_MS = 25;
 
-export function createSettingsFile({ file, env, started, inForce }: SettingsFileOptions): SettingsFile {
+export function createSettingsFile({ reader, started: all, inForce }: SettingsFileOptions): SettingsFile {
   const locks = createKeyLocks();
+  const { place, run } = reader;
+  const file = resolve(place.file);
+  const started: RestartSettings = { server: all.server, data: all.data, store: all.store };
 
-  function judge(text: string): SettingsJudgement {
-    try {
-      if (Buffer.byteLength(text) > MAX_FILE_BYTES)
-        throw new SettingsFaults(file, [{ path: "", line: 1, column: 1, message: "the file would be above 1 MiB" }]);
-      const settings = parseSettings(text, { env, readFile: readSmallFileSync, file });
-      const needsRestart = settingsNeedingRestart(started, settings);
-      return { faults: [], warnings: settingsWarnings(settings), needsRestart };
-    } catch (error) {
-      return { faults: faultsOf(error), warnings: [], needsRestart: [] };
-    }
+  async function readText(): Promise<{ readonly text: string; readonly version: string }> {
+    return readSettingsText(file).catch((error: unknown) => {
+      throw refused(faultsOf(error)[0]?.message ?? "");
+    });
   }
 
   async function edited(version: string, edits: readonly SettingsEdit[]) {
-    const current = await readSettingsText(file).catch((error: unknown) => {
-      throw refused(faultsOf(error)[0]?.message ?? "");
-    });
+    const current = await readText();
     if (current.version !== version) throw changed();
-    const { tree, faults } = readDocument(current.text);
-    if (faults.length > 0) throw refused(`the file is not valid YAML (line ${faults[0]?.line}); edit it by hand`);
-    const result = editText(current.text, edits);
-    checkNames(file, tree, readDocument(result.after).tree, edits);
-    return { text: result.text, proposal: { ...judge(result.text), diff: unifiedDiff(result, maskedText) } };
+    return run("edit", current.text, place, edits, started);
   }
 
   async function isNowInForce(version: string): Promise<boolean> {
@@ -121,12 +92,16 @@ export function createSettingsFile({ file, env, started, inForce }: SettingsFile
       const readOnly = await readOnlyReason(file);
       try {
         const { text, version } = await readSettingsText(file);
-        const settings = maskedTree(readDocument(text).tree);
-        return { ...judge(text), file, version, isInForce: version === usedVersion, refusal, readOnly, settings };
+        const judgement = await run("state", text, place, started);
+        return { file, version, isInForce: version === usedVersion, refusal, readOnly, judgement };
       } catch (error) {
-        const nothing = { version: undefined, isInForce: false, settings: undefined, warnings: [], needsRestart: [] };
-        return { ...nothing, file, refusal, readOnly, faults: faultsOf(error) };
+        const judgement = JSON.stringify({ faults: faultsOf(error), warnings: [], needsRestart: [] });
+        return { file, version: undefined, isInForce: false, refusal, readOnly, judgement };
       }
+    },
+    async keys() {
+      const { text, version } = await readText();
+      return { version, projects: await run("keys", text) };
     },
     propose: async (version, edits) => (await edited(version, edits)).proposal,
     async apply(version, edits) {

@@ -12,10 +12,13 @@ interface Change {
 }
 
 /** `shown` hides parts of a text, and keeps its line breaks. Empty if nothing changed. */
-export function unifiedDiff(edited: EditedText, shown: (text: string) => string): readonly string[] {
-  const { before, after } = edited;
-  const old = linesOf(shown(before));
-  const next = linesOf(shown(after));
+export function unifiedDiff(
+  edited: EditedText,
+  shown: (text: string, document: EditedText["documents"]["before"]) => string,
+): readonly string[] {
+  const { before, after, documents } = edited;
+  const old = linesOf(shown(before, documents.before));
+  const next = linesOf(shown(after, documents.after.document));
   const changes = trimmed(changesOf(edited), linesOf(before), linesOf(after));
   return hunksOf(changes).flatMap((hunk) => {
     const [first, last] = [hunk[0] as Change, hunk.at(-1) as Change];

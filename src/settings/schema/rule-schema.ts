@@ -120,6 +120,6 @@ export const mirrorSchema = z.strictObject({
   ...mirrorShape,
   maxKeys: count(0, 1_000_000_000)
     .default(1_000_000)
-    .describe("Number of objects in the bucket at which URLs with a query are no longer stored; 0 is no limit."),
+    .describe("Number of objects with a query in their key at which further ones are no longer stored; 0 is no limit."),
   rules: z.array(ruleSchema).max(100).default([]).describe("Ordered rules; the first matching rule wins."),
 });

@@ -7,7 +7,7 @@ import { requestOf } from "../../../src/console/pages/migrations/migration-reque
 import { checkRequest } from "../../../src/migrate/jobs/job-files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "huiyuan-form-"));
-const LIMITS = { folders: () => [folder], checkOrigins: () => undefined };
+
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function filled(controls: Readonly<Record<string, string>>) {
@@ -34,7 +34,7 @@ test.each([
   [{ kind: "Local", bucket: "1/b", "local.image_root_path": folder }],
 ])("the server takes the request for %o", (controls) => {
   const request = filled({ id: "a", overwrite: "newer", ...controls });
-  expect(() => checkRequest({ ...request, overwrite: "newer" }, LIMITS)).not.toThrow();
+  expect(() => checkRequest({ ...request, overwrite: "newer" }, [folder])).not.toThrow();
 });
 
 test("requestOf() has what was filled in", () => {

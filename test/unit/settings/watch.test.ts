@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, truncate, unlink, writeFile } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { createSettingsReader } from "../../../src/settings/edit/settings-reader.ts";
 import { watchSettings } from "../../../src/settings/watch.ts";
 import { MINIMAL } from "./parse.ts";
 
@@ -31,7 +32,8 @@ async function start(pollMs: number) {
     count++;
     changes.emit("change");
   };
-  await watchSettings({ file, onChange, pollMs, signal: end.signal });
+  const { names } = createSettingsReader({ file, env: {} });
+  await watchSettings({ file, onChange, names, pollMs, signal: end.signal });
   return {
     count: () => count,
     next: (what: string) =>

@@ -20,6 +20,7 @@ export interface CatalogueReads {
   hasTwin(bucket: string, key: Key, sha256: string): boolean;
   list(bucket: string, options: ListOptions): ListPage;
   usage(bucket: string): { objects: number; bytes: number };
+  queryKeys(bucket: string): number;
   buckets(): string[];
   /** Undefined if the blob has no row (any more). */
   blob(sha256: string): StoredBlob | undefined;
@@ -86,6 +87,7 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
     usage: database.prepare<[string], { objects: number; bytes: number }>(
       "SELECT objects, bytes FROM buckets WHERE name = ?",
     ),
+    queryKeys: database.prepare<[string], { count: number }>("SELECT query_keys AS count FROM buckets WHERE name = ?"),
     entry: database.prepareArrays<[number, string], EntryRow>(
       `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
@@ -157,6 +159,7 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
         return pageOf(rows, { bucket: id, prefix, limit });
       }),
     usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
+    queryKeys: (bucket) => guarded(() => statements.queryKeys.get(bucket)?.count ?? 0),
     buckets: () => guarded(() => statements.buckets.all().map(({ name }) => name)),
     blob: (sha256) =>
       guarded(() => {

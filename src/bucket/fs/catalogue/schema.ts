@@ -9,7 +9,7 @@ import { ONCE_SCHEMA } from "../../../sign/once.ts";
 import { openDatabase } from "../../../sqlite/open-database.ts";
 
 /** Raised with every change of the tables, together with a new step in `STEPS`. */
-export const SCHEMA_VERSION = 6;
+export const SCHEMA_VERSION = 7;
 
 // Times are Unix milliseconds.
 // - `blobs.id` never leaves the catalogue. A blob with refs = 0 has `unused_since`, and the sweep may remove it.
@@ -17,6 +17,7 @@ export const SCHEMA_VERSION = 6;
 // - `blobs.pack`, `pack_at`: NULL for a blob that has a file of its own.
 // - `blobs.damaged_at`: the bytes were found damaged and quarantined, but an entry that cannot be fetched again uses
 //   them. Such a blob has neither a file nor a place in a pack.
+// - `buckets.query_keys`: objects whose key has a query.
 // - `entries.key`: compared by UTF-8 bytes (BINARY collation), which is the order of listings.
 // - `entries.sum`: entrySum(); NULL in rows from before that column.
 // - `entries.life`: a DeclaredLife as JSON; NULL if it is empty.
@@ -25,7 +26,8 @@ const SCHEMA = `
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     objects INTEGER NOT NULL DEFAULT 0,
-    bytes INTEGER NOT NULL DEFAULT 0
+    bytes INTEGER NOT NULL DEFAULT 0,
+    query_keys INTEGER NOT NULL DEFAULT 0
   ) STRICT;
 
   CREATE TABLE blobs (
@@ -126,6 +128,9 @@ const STEPS: readonly string[] = [
    ${PACKS}`,
   BY_SHA1,
   DAMAGED,
+  `ALTER TABLE buckets ADD COLUMN query_keys INTEGER NOT NULL DEFAULT 0;
+   UPDATE buckets SET query_keys =
+     (SELECT count(*) FROM entries WHERE bucket = buckets.id AND state = 'object' AND instr(key, '?') > 0);`,
 ];
 
 // A check reads the whole file: about 0.2 s for this size, which is the catalogue of some 200,000 objects.

@@ -46,7 +46,9 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
   const statements = {
     bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
     addBucket: database.prepare("INSERT INTO buckets (name) VALUES (?)"),
-    count: database.prepare("UPDATE buckets SET objects = objects + ?, bytes = bytes + ? WHERE id = ?"),
+    count: database.prepare(
+      "UPDATE buckets SET objects = objects + ?, bytes = bytes + ?, query_keys = query_keys + ? WHERE id = ?",
+    ),
     entry: database.prepare<[number, string], EntryRow>(
       `SELECT state, epoch, via, expires_at, blob, blobs.sha256 AS sha256, blobs.size AS size
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
@@ -98,10 +100,14 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
     return isExpired ? { ...row, state: "absent" } : row;
   }
 
-  function release(bucket: number, entry: EntryRow, now: number): void {
+  function count(bucket: number, key: string, by: 1 | -1, size: number): void {
+    statements.count.run(by, by * size, key.includes("?") ? by : 0, bucket);
+  }
+
+  function release(bucket: number, key: string, entry: EntryRow, now: number): void {
     if (entry.blob === null) return;
     blobs.unuse(entry.blob, now);
-    statements.count.run(-1, -(entry.size ?? 0), bucket);
+    count(bucket, key, -1, entry.size ?? 0);
   }
 
   function storeObject(
@@ -116,8 +122,8 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
     if (result !== "stored") return result;
     // Before the old blob is released: equal bytes must not look unused in between.
     const blob = target.useBlob();
-    statements.count.run(1, info.size, bucket);
-    release(bucket, entry, now);
+    count(bucket, info.key, 1, info.size);
+    release(bucket, info.key, entry, now);
     const sum = entrySum(bucket, info.key, info.hashes.sha256);
     statements.setObject.run(bucket, info.key, epochAfterPut(entry, condition), blob, sum, ...objectColumns(info));
     return result;
@@ -143,7 +149,7 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
     delete({ bucket, key, deletedAt, reason, expiresAt }, now) {
       const id = bucketOf(bucket);
       const entry = entryOf(id, key, now);
-      release(id, entry, now);
+      release(id, key, entry, now);
       statements.setTombstone.run(id, key, entry.epoch + 1, deletedAt, reason, expiresAt ?? null);
       return entry.state === "object";
     },
@@ -168,7 +174,7 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
       if (only !== undefined && !holdsVersion(entry, only)) return false;
       const epoch = entry.epoch + 1;
       const isMirrored = entry.state === "object" && entry.via === "mirror";
-      if (isMirrored && hard) release(id, entry, now);
+      if (isMirrored && hard) release(id, key, entry, now);
       // A key without a row gets one: the epoch must invalidate fills that are running.
       if (entry === UNTOUCHED || (isMirrored && hard)) statements.setAbsent.run(id, key, epoch);
       else statements.setEpoch.run(epoch, isMirrored ? 1 : 0, id, key);
@@ -178,7 +184,7 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
       const id = bucketOf(bucket);
       const entry = entryOf(id, key, now);
       if (entry.sha256 !== sha256) return false;
-      release(id, entry, now);
+      release(id, key, entry, now);
       setAbsent(id, key, entry.epoch);
       return true;
     },
@@ -189,10 +195,10 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
       const old = entryOf(target, key, now);
       // Before either entry is released: the blob must not look unused in between.
       blobs.use(entry.blob);
-      statements.count.run(1, entry.size ?? 0, target);
-      release(target, old, now);
+      count(target, key, 1, entry.size ?? 0);
+      release(target, key, old, now);
       statements.moveObject.run(target, old.epoch, entrySum(target, key, sha256), source, key);
-      release(source, entry, now);
+      release(source, key, entry, now);
       setAbsent(source, key, entry.epoch);
       return true;
     },
@@ -207,7 +213,7 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
       for (const entry of entries) {
         if (entry.isOnlyCopy) continue;
         statements.setAbsent.run(entry.bucketId, entry.key, entry.epoch);
-        statements.count.run(-1, -entry.size, entry.bucketId);
+        count(entry.bucketId, entry.key, -1, entry.size);
       }
       const onlyCopies = entries.filter(({ isOnlyCopy }) => isOnlyCopy).length;
       if (onlyCopies === 0) blobs.remove(blob.id);

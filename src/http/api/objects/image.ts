@@ -92,9 +92,9 @@ interface Shown {
 function downloadOf(
   exchange: DownloadExchange,
   { stored, key, instruction }: Shown,
-  { domains, sites }: Domains,
+  { buckets, sites }: Domains,
 ): DownloadContext {
-  const named = domains().find((each) => each.stored.bucketId === stored.bucketId);
+  const [named] = buckets().get(stored.bucketId) ?? [];
   if (named === undefined) throw invalid(`there is no bucket "${stored.bucketId}"`);
   const site = operatorSite(named);
   const url = { host: "", path: key, query: encodeURIComponent(instruction ?? ""), method: "GET" } as const;

@@ -177,7 +177,8 @@ interface Targets {
 /** Throws request_invalid before any change: unknown bucket, or not exactly one of names and prefix. */
 function targetsOf({ names: given, prefix, bucket: name }: InputOf<typeof SELECTION>, domains: Domains): Targets {
   if ((given === undefined) === (prefix === undefined)) throw invalid('give either "names" or "prefix"');
-  const bucket = () => bucketNamed(name, domains);
+  let named: Stored | undefined;
+  const bucket = () => (named ??= bucketNamed(name, domains));
   if (name !== undefined) bucket();
   if (given !== undefined) {
     const all = given.map((each): Target => ({ name: each, find: () => findNamed(each, bucket, domains) }));

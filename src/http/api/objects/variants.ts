@@ -27,7 +27,7 @@ export function addVariantsCall(calls: Calls, { registry }: { readonly registry:
   const summary = "List the stored processed images of an original";
   calls.get("/objects/variants", { summary, fields: FIELDS, answer: { json: variantPage } }, async (context, input) => {
     const { bucketId, bucket } = bucketNamed(input.bucket, registry);
-    const site = registry.domains().find(({ stored }) => stored.bucketId === bucketId);
+    const [site] = registry.buckets().get(bucketId) ?? [];
     const key = toKey(input.key);
     const entry = await bucket.lookup(key);
     if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;

@@ -98,7 +98,8 @@ export function addWarmCall(
 ): void {
   const answer = { line: warmLine, end: warmCounts };
   calls.post("/warm", { summary: "Fetch objects ahead of requests", fields: FIELDS, answer }, (context, body) => {
-    const site = () => domainNamed(body.domain, () => bucketNamed(body.bucket, registry), registry);
+    let named: Site | undefined;
+    const site = () => (named ??= domainNamed(body.domain, () => bucketNamed(body.bucket, registry), registry));
     // Before the first fetch.
     if (body.domain !== undefined || body.bucket !== undefined) refuseMismatch(site(), body.bucket, registry);
     const audit = auditOf(context, log, { operation: "warm", ...loggedNames(body.names) });

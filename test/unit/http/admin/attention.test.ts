@@ -16,6 +16,7 @@ function seriesOf(
 ): Series {
   return {
     now: (name, labels = {}) => now[[name, ...Object.values(labels)].join(" ")],
+    all: (name) => increases[name] ?? [],
     increase: (name, minutes, fits = () => true) =>
       (increases[`${name} ${minutes}`] ?? []).reduce((sum, { labels, value }) => sum + (fits(labels) ? value : 0), 0),
     origins,
@@ -75,6 +76,7 @@ test("a healthy server with values beside the limits needs nothing", () => {
     "requests_total 5": anyLabels(100),
     "errors_total 5": [...codes(5), ...codes(50, "not_found"), ...codes(50, "origin_moved")],
     "client_limited_total 5": [{ labels: { limit: "requests" }, value: 300 }],
+    max_keys_used_ratio: [{ labels: { bucket: "1/b" }, value: 0.9 }],
   };
   expect(codesOf(now, increases, [slow(2_000), slow(9_000, 29)])).toEqual([]);
   // Ten minutes after its first start.
@@ -92,6 +94,7 @@ test.each<[string, ...Parameters<typeof seriesOf>]>([
   ["HuiyuanStoringBehind", { storing_age_seconds: 301 }],
   ["HuiyuanStoringBehind", { storing_depth: 50_001 }],
   ["HuiyuanNotStored", {}, { "not_stored_total 15": anyLabels(1) }],
+  ["HuiyuanMaxKeysNear", {}, { max_keys_used_ratio: [{ labels: { bucket: "1/b" }, value: 0.91 }] }],
   ["HuiyuanDiskNearlyFull", { ...DISK, disk_free_bytes: 3.9e9 }],
   ["HuiyuanDiskFull", { ...DISK, disk_free_bytes: 1.9e9 }],
   ["HuiyuanDamagedObjects", { damaged_objects: 1 }],

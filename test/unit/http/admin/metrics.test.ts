@@ -23,6 +23,7 @@ async function scraped(metrics: Metrics): Promise<string> {
     uploads: none,
     sliceUploads: none,
     origins: () => [],
+    keyBudgets: () => [],
     outboxCounts: async () => [],
     backups: async () => ({}),
     renders: () => ({ running: 0, waiting: 0 }),

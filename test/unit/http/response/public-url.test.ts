@@ -1,8 +1,18 @@
 import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
-import { apiBase, type PublicPlace, publicBase, publicUrl } from "../../../../src/http/response/public-url.ts";
+import {
+  type ApiPlace,
+  apiBase,
+  type PublicPlace,
+  publicBase,
+  publicUrl,
+} from "../../../../src/http/response/public-url.ts";
 
 const HOST = "img.example.com";
+const PROXY = "192.0.2.1";
+const PROXIED = { socket: { remoteAddress: PROXY }, headers: { "x-forwarded-for": "198.51.100.7" } };
+const DIRECT = { socket: { remoteAddress: PROXY }, headers: {} };
+const STRANGE = { socket: { remoteAddress: "203.0.113.9" }, headers: { "x-forwarded-proto": "https" } };
 const PLAIN: PublicPlace = { publicScheme: undefined, publicPort: "auto", port: 8080 };
 
 test.each<[string, Partial<PublicPlace>, string]>([
@@ -34,7 +44,10 @@ test.each<[string, Partial<PublicPlace>, string, string]>([
   ["with an IPv6 address", { publicScheme: "https" }, "[::1]:8080", "https://[::1]"],
   ["with an IPv6 address without a port", { publicScheme: "https" }, "[2001:db8::1]", "https://[2001:db8::1]"],
 ])("apiBase() has the host %s", (_, place, authority, base) => {
-  expect(apiBase({ ...PLAIN, ...place }, authority)).toBe(base);
+  const here: ApiPlace = { ...PLAIN, ...place, trustedProxies: [PROXY] };
+  expect(apiBase(here, PROXIED, authority)).toBe(base);
+  // Without a proxy the scheme and port are those that the client used.
+  for (const request of [DIRECT, STRANGE]) expect(apiBase(here, request, authority)).toBe(`http://${authority}`);
 });
 
 test.each<[Partial<PublicPlace>, string | undefined]>([
@@ -53,5 +66,7 @@ test.each<[string, Partial<PublicPlace>, string, string]>([
   ["", {}, "", ""],
   ["", { publicPort: 8000 }, "", ""],
 ])("apiBase() for a client that names %j, with %j and the host %j", (authority, place, host, base) => {
-  expect(apiBase({ ...PLAIN, ...place }, authority, host)).toBe(base);
+  const here: ApiPlace = { ...PLAIN, ...place, trustedProxies: [PROXY] };
+  expect(apiBase(here, PROXIED, authority, host)).toBe(base);
+  expect(apiBase(here, DIRECT, authority, host)).toBe(host && `http://${HOST}:8080`);
 });

@@ -92,7 +92,7 @@ describe("useImage()", () => {
   });
 
   test("throws not_found if the mirror has reached maxKeys", async () => {
-    const lab = historyLab({ mirror: { keyBudget: () => false } });
+    const lab = historyLab({ mirror: { keyBudget: { bucketId: "1/b", take: () => false, share: () => 1 } } });
     const used = use(lab, async () => "used", toKey("a.jpg?x=1"));
     await expect(used).rejects.toMatchObject({ code: "not_found", message: expect.stringContaining("maxKeys") });
   });

@@ -127,7 +127,7 @@ test.each([
   [
     { ...PROJECT, ...LOCAL },
     "Required: appinfo.endpoint, unless --settings FILE or --admin URL names the target. " +
-      "Write out appinfo.endpoint, the URL of your REST API: none is assumed.",
+      "Set appinfo.endpoint to the URL of your REST API, such as http://127.0.0.1:8080; none is assumed.",
   ],
   [{ ...APP, "migrate.type": "URLList", "url.url_list_file_path": "/tmp" }, "must be the absolute path of a file"],
   [{ ...APP, ...LOCAL, "appinfo.endpoint": "http://u:p@h/" }, "Option appinfo.endpoint must be a URL"],

@@ -36,19 +36,19 @@ const create = (id: string) => jobs.create(id, { ...REQUEST, overwrite: "never" 
 const untilEnded = (id: string) => expect.poll(() => jobs.stat(id).isRunning, { timeout: 60_000 }).toBe(false);
 
 test("remove() leaves nothing of a job that could delete the next one of this id", async () => {
-  create("photos");
+  await create("photos");
   await untilEnded("photos");
   jobs.remove("photos");
-  expect(create("photos").isRunning).toBe(true);
+  expect((await create("photos")).isRunning).toBe(true);
   await untilEnded("photos");
   expect(jobs.list()).toHaveLength(1);
 });
 
 test("remove() and start() refuse a job on which a command runs", async () => {
-  create("photos");
+  await create("photos");
   await untilEnded("photos");
   const unlock = jobFolder(join(dir, "photos")).lock();
-  expect(() => jobs.start("photos", { rescans: false })).toThrow(/is running/);
+  await expect(jobs.start("photos", { rescans: false })).rejects.toThrow(/is running/);
   expect(() => jobs.remove("photos")).toThrow(/is running/);
   expect(jobs.list()).toHaveLength(1);
   unlock?.();

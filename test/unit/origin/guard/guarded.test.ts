@@ -6,7 +6,7 @@ import { ERROR_CODES, type ErrorCode, HuiyuanError } from "../../../../src/core/
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type Breaker, createBreaker } from "../../../../src/origin/guard/breaker.ts";
 import { type Budget, createBudget } from "../../../../src/origin/guard/budget.ts";
-import { guardOrigin, healthOf, reportOf } from "../../../../src/origin/guard/guarded.ts";
+import { guardOrigin, reportOf } from "../../../../src/origin/guard/guarded.ts";
 import { createOriginRecord, type OriginRecord } from "../../../../src/origin/guard/record.ts";
 import type { Origin, OriginAnswer, OriginSink } from "../../../../src/origin/origin.ts";
 import {
@@ -247,7 +247,7 @@ test("guardOrigin() records failures of the origin, and neither absences nor cli
 });
 
 test("reportOf() tells four conditions: unused, answers, fails and paused", async () => {
-  const report = () => reportOf(healthOf([budget], [breaker]), [record]).map((each) => [each.condition, each.requests]);
+  const report = () => [...reportOf([budget], [breaker], [record])].map((each) => [each.condition, each.requests]);
   expect(report()).toEqual([["unused", 0]]);
   const dead = guarded(failing("origin_refused"));
   await dead.fetch(ask("a.jpg")).catch(() => undefined);
@@ -270,7 +270,27 @@ test("reportOf() tells that all bodies of an origin break", async () => {
     body.fail(new HuiyuanError("origin_truncated", "cut"));
     await gather(answer.body);
   }
-  expect(reportOf(healthOf([budget], [breaker]), [record])).toMatchObject([
+  expect([...reportOf([budget], [breaker], [record])]).toMatchObject([
     { condition: "fails", requests: 3, failed: 3, failures: [{ key: "c.jpg" }, { key: "b.jpg" }, { key: "a.jpg" }] },
   ]);
+});
+
+test("reportOf() looks at each part once, with many origins as with few, and merges those of one name", () => {
+  const looksOf = (origins: number) => {
+    let looks = 0;
+    const counted = <Part extends object>(part: Part, name: string) =>
+      Object.defineProperty({ ...part }, "name", {
+        get() {
+          looks += 1;
+          return name;
+        },
+      }) as Part & { readonly name: string };
+    const names = Array.from({ length: origins }, (_, index) => `http://${index}.example`);
+    const all = <Part extends object>(part: Part) => [...names, ...names].map((name) => counted(part, name));
+    const rows = [...reportOf(all(budget), all(breaker), all(record))];
+    expect(rows.map(({ name }) => name)).toEqual(names);
+    expect(rows[0]).toMatchObject({ state: "closed", connections: 4, failures: [], latency: undefined });
+    return looks / origins;
+  };
+  expect(looksOf(300)).toBe(looksOf(3));
 });

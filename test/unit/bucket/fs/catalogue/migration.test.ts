@@ -79,6 +79,15 @@ test("version 2 keeps its objects, tombstones and stale flags, without freshness
   expect(await bucket.usage()).toEqual({ objects: 3, bytes: 16 });
 });
 
+test("version 2 gets a count of the keys with a query", async () => {
+  lay(2);
+  const catalogue = openSqlite(join(dir, "catalogue.db"));
+  catalogue.exec("UPDATE entries SET key = key || '?w=1' WHERE key IN ('mirrored.jpg', 'deleted.jpg')");
+  catalogue.close();
+  await open();
+  expect([await bucket.queryKeys(), await bucket.usage()]).toEqual([1, { objects: 3, bytes: 16 }]);
+});
+
 test("version 2 then stores the data of version 3: validations and tombstones that expire", async () => {
   await openVersion2();
   const validated = { at: 8_000, life: { cacheControl: "max-age=1" } };

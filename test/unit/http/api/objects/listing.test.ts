@@ -18,7 +18,7 @@ function apiOf({ onList, logged = [] }: { readonly onList: () => void; readonly 
   const site = { domain: "*", stored: { bucketId: "10001234/photos", bucket: { list } } };
   const note = (_fields: object, message: string) => void logged.push(message);
   return createApi({
-    registry: { domains: () => [site] },
+    registry: { buckets: () => new Map([[site.stored.bucketId, [site]]]) },
     accounts: { outbox: {} },
     now: Date.now,
     nextRequestId: () => "id",

@@ -1,0 +1,5 @@
+// The thread that works on large settings files; settings-reader.ts starts it.
+import { serveThread } from "../../async/thread.ts";
+import { createTextJobs } from "./text-jobs.ts";
+
+serveThread(createTextJobs());

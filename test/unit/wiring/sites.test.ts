@@ -1,0 +1,58 @@
+// Counts how often a bucket is looked at, because a clock would say nothing on a busy machine.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { parseSettings } from "../../../src/settings/load.ts";
+import type { Settings } from "../../../src/settings/schema/schema.ts";
+import { openService } from "../../../src/wiring/service.ts";
+import { linesOf } from "../../helpers/log-lines.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "huiyuan-sites-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Settings whose buckets count each look at their name. */
+function counted(buckets: number): { readonly settings: Settings; readonly looks: () => number } {
+  const text = JSON.stringify({
+    data: join(folder, String(buckets)),
+    projects: [
+      {
+        appid: "1",
+        keys: [{ secretId: "A", secretKey: "B" }],
+        buckets: Array.from({ length: buckets }, (_, index) => ({
+          name: `b${index}`,
+          domains: [{ host: `b${index}.example.com` }],
+        })),
+      },
+    ],
+  });
+  const settings = parseSettings(text, { env: {}, readFile: () => "", file: "huiyuan.yaml" });
+  let looks = 0;
+  const projects = settings.projects.map((project) => ({
+    ...project,
+    buckets: project.buckets.map((bucket) => ({
+      ...bucket,
+      get name() {
+        looks += 1;
+        return bucket.name;
+      },
+    })),
+  }));
+  return { settings: { ...settings, projects }, looks: () => looks };
+}
+
+test("a service looks at each bucket as often with many buckets as with few, at its start and at a reload", async () => {
+  const looksOf = async (buckets: number) => {
+    const { settings, looks } = counted(buckets);
+    const service = await openService({ settings, log: linesOf() });
+    try {
+      expect(service.registry.buckets().size).toBe(buckets);
+      const started = looks();
+      await service.apply(settings);
+      return [started / buckets, (looks() - started) / buckets];
+    } finally {
+      await service.close();
+    }
+  };
+  expect(await looksOf(400)).toEqual(await looksOf(40));
+});
