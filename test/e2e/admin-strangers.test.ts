@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { residentBytes } from "../bench/processes.ts";
-import { eventually, type Installation, install, type Program, within } from "../helpers/program.ts";
+import { eventually, type Installation, install, PATIENCE_MS, type Program, within } from "../helpers/program.ts";
 import { sendRaw } from "../helpers/raw.ts";
 import { oneBucket } from "../helpers/settings.ts";
 
@@ -61,7 +61,11 @@ async function statusOf({ socket, text }: Client, request: string): Promise<stri
   const before = text().length;
   const answered = once(socket, "data");
   socket.write(request);
-  await within(answered, 10_000, () => `no answer on a connection that ${socket.destroyed ? "closed" : "is open"}`);
+  await within(
+    answered,
+    PATIENCE_MS,
+    () => `no answer on a connection that ${socket.destroyed ? "closed" : "is open"}`,
+  );
   return /^HTTP\/1\.1 (\d+)/.exec(text().slice(before))?.[1];
 }
 
@@ -122,7 +126,11 @@ test("800 unfinished logins keep 256 connections and little memory, and lock nob
   const chunk = Buffer.concat([Buffer.from("100000\r\n"), body]);
   const before = residentBytes(program.pid).now;
   const clients = await flood(800, Buffer.concat([request.subarray(0, request.length - body.length), chunk]));
-  await eventually(() => openOnes(clients).length <= MAX_CONNECTIONS, "the connections beyond 256 have closed");
+  await eventually(
+    () => openOnes(clients).length <= MAX_CONNECTIONS,
+    "the connections beyond 256 have closed",
+    PATIENCE_MS,
+  );
   // Half of what was sent would be 200 MiB.
   expect(residentBytes(program.pid).now - before).toBeLessThan((800 * body.length) / 2);
   // The same address as the flood's, with the token on a connection of before, and without one on a new connection.
@@ -142,7 +150,7 @@ test("beyond 256 connections the oldest of the busiest address closes; those wit
   await eventually(() => known.every(({ text }) => text().endsWith("}")), "the calls are answered");
   const busy: Client[] = [];
   for (let count = 0; count < 200; count += 1) busy.push(await open("", "127.0.0.4"));
-  await eventually(() => openOnes(busy).length <= 156, "the busiest address has room for the others");
+  await eventually(() => openOnes(busy).length <= 156, "the busiest address has room for the others", PATIENCE_MS);
   expect(busy.map(({ isOpen }) => isOpen())).toEqual(busy.map((_, index) => index >= 44));
   expect([openOnes(quiet).length, openOnes(known).length]).toEqual([100, 20]);
   for (const each of known) expect(await statusOf(each, head("GET /api/v1/buckets", bearer))).toBe("200");
@@ -154,7 +162,11 @@ test("six connections of a browser stay beside a flood of one from each of many 
   const before = await flood(300, "", addressOf);
   const browser = await flood(6, "", () => "127.0.0.5");
   const after = await flood(200, "", (index) => addressOf(400 + index));
-  await eventually(() => openOnes([...before, ...after]).length <= 250, "the oldest connections have closed");
+  await eventually(
+    () => openOnes([...before, ...after]).length <= 250,
+    "the oldest connections have closed",
+    PATIENCE_MS,
+  );
   for (const each of browser) expect(await statusOf(each, head("GET /healthz"))).toBe("200");
   leave([...before, ...browser, ...after]);
 });
