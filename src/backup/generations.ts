@@ -67,8 +67,10 @@ export async function readGeneration(dir: string, name: string): Promise<Generat
     return fail(`it is no backup, because its ${MANIFEST} is missing or damaged; move it away`, error);
   }
   const { format = 0, program } = (manifest ?? {}) as Partial<Manifest>;
-  if (Number(format) > FORMAT)
-    fail(`it was written by a newer huiyuan (${program}), in format ${format}; this one knows format ${FORMAT}`);
+  if (typeof format === "number" && format > FORMAT)
+    fail(
+      `it was written by a newer huiyuan (${JSON.stringify(program)}), in format ${format}; this one knows format ${FORMAT}`,
+    );
   if (!isManifest(manifest)) return fail(`it is no backup, because its ${MANIFEST} is damaged; move it away`);
   return { name, path, manifest };
 }
@@ -86,10 +88,13 @@ function isManifest(value: unknown): value is Manifest {
 async function refuseSpecialFiles(folder: string): Promise<void> {
   for await (const entry of await opendir(folder)) {
     const path = join(folder, entry.name);
+    const refuse = (found: string) => {
+      throw new HuiyuanError("request_invalid", `Cannot use the backup: "${path}" is no ${found}; move it away`);
+    };
+    if (!entry.isDirectory() && !entry.isFile()) refuse("plain file");
+    // A backup makes none. SQLite would follow it: a journal may name any file, which is then removed.
+    if (/-(?:journal|wal|shm)$/i.test(entry.name)) refuse("part of one");
     if (entry.isDirectory()) await refuseSpecialFiles(path);
-    if (entry.isDirectory() || entry.isFile()) continue;
-    const found = `Cannot use the backup: "${path}" is no plain file; move the backup away`;
-    throw new HuiyuanError("request_invalid", found);
   }
 }
 

@@ -344,6 +344,58 @@ test("names of files outside of the folder and of variables are refused with 403
   expect(below.faults).toMatchObject([{ message: expect.stringContaining("below `data`") }]);
 });
 
+test("a secret that the caller does not know goes to no other address", async () => {
+  const other = { url: "http://mine.example", allowPrivate: true };
+  const mirror = [...BUCKET, "domains", 0, "mirror"];
+  const first = [...mirror, "origins", 0];
+  const password = "a-literal-password";
+  await writeFile(
+    installation.file,
+    TEXT(origin.url).replace(
+      "headers: { X-Key: env:ORIGIN_KEY } }]",
+      `headers: { X-Key: env:ORIGIN_KEY } }, { type: site, url: "http://other.example" }]
+              rules:
+                - setQuery: { key: file:callback.key }
+                  origins: [{ type: site, url: "${origin.url}", allowPrivate: true,
+                    basicAuth: { username: mirror, password: ${password} } }]`,
+    ),
+  );
+  await eventually(async () => (await read()).isInForce, "the origins are in force");
+  const { version } = await read();
+  const rule = [...mirror, "rules", 0];
+  const status = async (...edits: readonly object[]) => (await edit("propose", version, edits)).status;
+  const inRule = [...rule, "origins", 0];
+  const refused = [
+    status({ path: [...first, "url"], value: other.url }),
+    status({ path: [...first, "url"], value: `${origin.url}0` }),
+    status({ path: [...first, "host"], value: "mine.example" }),
+    status({ path: first, value: { type: "site", ...other, headers: { "X-Key": "env:ORIGIN_KEY" } } }),
+    // The other origin takes the place of the first one.
+    status({ path: first }, { path: [...first, "headers"], value: { "X-Key": "env:ORIGIN_KEY" } }),
+    status({ path: [...inRule, "url"], value: other.url }),
+    status({ path: [...rule, "origins"] }),
+    status({ path: [...rule, "origins", 1], value: { type: "qiniu", domain: other.url } }),
+    status({ path: [...rule, "setQuery"] }, { path: [...inRule, "url"], value: other.url }),
+  ];
+  expect(await Promise.all(refused)).toEqual(refused.map(() => 403));
+  const known = [
+    { path: [...rule, "setQuery"] },
+    { path: [...inRule, "url"], value: other.url },
+    { path: [...inRule, "basicAuth", "password"], value: "another-password" },
+  ];
+  const allowed = [
+    status({ path: [...first, "url"], value: `${origin.url}/below` }),
+    status({ path: [...mirror, "origins", 1, "url"], value: other.url }),
+    status({ path: [...first, "headers"] }, { path: [...first, "url"], value: other.url }),
+    status({ path: first }),
+    status(...known),
+  ];
+  expect(await Promise.all(allowed)).toEqual(allowed.map(() => 200));
+  const { message } = (await edit("apply", version, known.slice(0, 2))).json;
+  expect(message).toContain("rules[0].origins[0].basicAuth.password would be sent to another address");
+  expect(message).not.toContain(password);
+});
+
 test("a secret's file that the settings name no more is no page of the next edit", async () => {
   const name = "callback.txt";
   await rename(join(installation.folder, "callback.key"), join(installation.folder, name));

@@ -339,6 +339,11 @@ test("an aborted backup ends and leaves the earlier ones", async () => {
   expect(await generationNames(dir)).toHaveLength(2);
 });
 
+/** Its first row has a name that leads elsewhere, so that a program without the check ends, too. */
+const ENDLESS = `ALTER TABLE blobs RENAME TO old; CREATE VIEW blobs AS
+  WITH RECURSIVE ever(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM ever)
+  SELECT old.id, '../x' AS sha256, size, pack, pack_at, damaged_at FROM old, ever`;
+
 describe("makeBackup() refuses", () => {
   test("a folder that holds other things, that overlaps the data folder, or without a catalogue", async () => {
     await put(await openStore(), new Map(), "a", SMALL);
@@ -409,6 +414,11 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
     ["a hash with more behind it", "UPDATE blobs SET sha256 = sha256 || char(0) || '/../x' WHERE id = 2", "row 2"],
     ["a hash of bytes", "UPDATE blobs SET sha256 = CAST(sha256 AS BLOB) WHERE id = 2", "row 2"],
     ["a pack that is a path", "UPDATE blobs SET pack = '../../own.yaml', pack_at = 0 WHERE id = 1", "row 1"],
+    ["a pack below zero", "UPDATE blobs SET pack = -1, pack_at = 0 WHERE id = 1", "row 1"],
+    ["an offset that is a text", "UPDATE blobs SET pack = 1, pack_at = 'x' WHERE id = 1", "row 1"],
+    ["an offset below zero", "UPDATE blobs SET pack = 1, pack_at = -4096 WHERE id = 1", "row 1"],
+    ["a size that is a text", "UPDATE blobs SET size = 'big' WHERE id = 1", "row 1"],
+    ["a view without an end", ENDLESS, 'it has the view "blobs"'],
   ])("a catalogue with %s", async (_, sql, row) => {
     await put(await openStore(), new Map(), "a", LARGE);
     await put(open!, new Map(), "b", SMALL);
@@ -457,6 +467,21 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
     }
   });
 
+  test.each(["operations.db-journal", "catalogue.db-wal", "slices/x.db-SHM"])(
+    "%s, which no backup makes and SQLite would follow",
+    async (name) => {
+      await put(await openStore(), new Map(), "a", SMALL);
+      await backUp();
+      await backUp();
+      const path = join(await generation(1), name);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, "");
+      const message = await refused(join(parent, "to"), "request_invalid");
+      expect(message).toContain(`"${path}" is no part of one; move it away; the newest whole one is`);
+      await expect(backUp()).rejects.toThrow(`"${path}" is no part of one`);
+    },
+  );
+
   test.each([
     ["packs that are null", { packs: null }],
     ["packs in a list", { packs: [1] }],
@@ -464,6 +489,7 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
     ["half a byte", { packs: { 1: 0.5 } }],
     ["a server that is a number", { server: 1 }],
     ["a format that is a text", { format: "1" }],
+    ["a format that is no value", { format: { toString: 1 } }],
   ])("a note with %s", async (_, wrong) => {
     await put(await openStore(), new Map(), "a", SMALL);
     await backUp();

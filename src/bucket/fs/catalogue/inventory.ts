@@ -40,6 +40,7 @@ export interface Inventory {
 }
 
 const PAGE = 1_000;
+const isCount = (value: unknown) => Number.isSafeInteger(value) && Number(value) >= 0;
 const FEW = 5;
 
 /** `previous`: the copy of an earlier catalogue; without it, `continues` must not be called. Throws store_failed. */
@@ -64,11 +65,14 @@ export function openInventory(path: string, previous?: string): Inventory {
       check: () =>
         guarded(() => {
           checkWhole(database);
-          const rows = database.prepare<[], { id: number; sha256: unknown; pack: unknown }>(
-            "SELECT id, sha256, pack FROM blobs",
+          // A query of a view may never end.
+          const [view] = all<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'view' LIMIT 1");
+          if (view !== undefined) throw new Error(`it has the view ${JSON.stringify(view.name)}, wanted tables only`);
+          const rows = database.prepare<[], Record<"id" | "sha256" | "size" | "pack" | "pack_at", unknown>>(
+            "SELECT id, sha256, size, pack, pack_at FROM blobs",
           );
-          for (const { id, sha256, pack } of rows.iterate())
-            if (!isBlobName(sha256) || (pack !== null && !Number.isSafeInteger(pack)))
+          for (const { id, sha256, size, pack, pack_at } of rows.iterate())
+            if (!isBlobName(sha256) || !isCount(size) || (pack !== null && !(isCount(pack) && isCount(pack_at))))
               throw new Error(`row ${id} of its table "blobs" leads to no blob`);
         }),
       totals() {
