@@ -72,7 +72,8 @@ function withoutText(fault: Fault): Fault {
   const parts = fault.path.match(/\.?[\w-]+|\[.*?\]/gs) ?? [];
   const end = parts.findIndex((part) => !/^\[\d+\]$/.test(part) && !WORDS.has(part.replace(".", "")));
   const wanted = /^(?!unknown key)(?:.*, )?(wanted .*)$/s.exec(fault.message)?.[1];
-  return { ...fault, path: parts.slice(0, end === -1 ? undefined : end).join(""), message: wanted ?? "is not valid" };
+  const message = wanted ?? (fault.message.startsWith("unknown key") ? "unknown key" : "is not valid");
+  return { ...fault, path: parts.slice(0, end === -1 ? undefined : end).join(""), message };
 }
 
 /** The texts at the places of a pattern. */

@@ -283,7 +283,7 @@ test("the overview has the size of the store, and what the alert rules and the s
       ...{
         severity: "warning",
         code: "HuiyuanReloadFailed",
-        message: expect.stringMatching(/huiyuan\.yaml:1:\d+ .*is not valid/),
+        message: expect.stringMatching(/huiyuan\.yaml:1:\d+ .*unknown key/),
       },
       mend: { page: "/buckets", command: "huiyuan check" },
     },

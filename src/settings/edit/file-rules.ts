@@ -42,7 +42,7 @@ function refuseReferences(value: unknown, path: SettingsPath, tree: unknown): vo
   if (typeof value === "object" && value !== null)
     for (const [key, inner] of Object.entries(value)) refuseReferences(inner, [...path, key], tree);
   else if (typeof value === "string" && REFERENCE.test(value) && value !== known)
-    throw refused(`only the file itself may name ${value} (${formatPath(path.slice(-2))})`, FORBIDDEN);
+    throw refused(`only the file itself may name ${value} (${formatPath(path)})`, FORBIDDEN);
 }
 
 /** A secret that the caller wrote out in these edits is known to them. */
