@@ -1,6 +1,6 @@
 // Replaces `env:NAME` and `file:PATH` by the secrets that they name, and hides secrets from dumps of the settings.
 // It reads no files itself: the caller passes the functions. setting-paths.ts knows which settings are secrets.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { resolve } from "node:path";
 import { inspect } from "node:util";
 import { errorCodeOf } from "../core/disk-failure.ts";
@@ -110,7 +110,7 @@ function mask(owner: Readonly<Record<string, unknown>>, hidden: ReadonlySet<stri
  * SHA-256 in hex, which may be logged. JSON.stringify() alone hides secrets.
  */
 export function fingerprintOf(...parts: readonly unknown[]): string {
-  return createHash("sha256").update(JSON.stringify(parts, withSecrets)).digest("hex");
+  return hash("sha256", JSON.stringify(parts, withSecrets), "hex");
 }
 
 function withSecrets(this: unknown, key: string, masked: unknown): unknown {

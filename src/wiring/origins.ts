@@ -60,15 +60,14 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
     const bounds = { connections, requestsPerSecond };
     const name = nameOf(settings);
     const { breaker: rules, timeouts } = source;
-    const origin = origins.take(fingerprintOf(place, bounds, timeouts), () =>
-      makeOrigin(settings, source, parts, shared),
-    );
-    const id = fingerprintOf(place, bounds);
+    const at = fingerprintOf(place);
+    const origin = origins.take(fingerprintOf(at, bounds, timeouts), () => makeOrigin(settings, source, parts, shared));
+    const id = fingerprintOf(at, bounds);
     const budget = budgets.take(id, () => {
       const own = createBudget({ rules: bounds, fetches, name, now, log });
       return parts.shared?.(own, id) ?? own;
     });
-    const breaker = breakers.take(fingerprintOf(place, rules), () =>
+    const breaker = breakers.take(fingerprintOf(at, rules), () =>
       createBreaker({
         rules: { failures: rules.failures, withinMs: rules.within, openMs: rules.open },
         name,
@@ -76,7 +75,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
         log,
       }),
     );
-    const record = records.take(fingerprintOf(place), () => createOriginRecord({ name, now, time: Date.now }));
+    const record = records.take(at, () => createOriginRecord({ name, now, time: Date.now }));
     return guardOrigin(origin, { breaker, budget, record, waitMs: timeouts.firstByte });
   }
 
