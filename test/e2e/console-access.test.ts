@@ -1,5 +1,7 @@
 // Browsers at the admin port: login, cookie, CSRF token, wrong tokens, a changed token, the headers of pages, live
 // figures and the overview of the running program.
+import { createHash } from "node:crypto";
+import { request } from "node:http";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
@@ -68,6 +70,32 @@ function trickle(framing: string, piece: string): Promise<string> {
     });
     socket.on("end", () => socket.destroy());
   });
+}
+/** A call that sends all but the last byte of its body. `finish` sends it, and resolves with the status. */
+function begin({ method, path, headers, body }: { method: string; path: string; headers: Headers; body: Buffer }) {
+  const call = request({
+    ...{ host: "127.0.0.1", port: program.adminPort, method, path: `/api/v1${path}` },
+    headers: {
+      ...headers,
+      "content-type": "application/json",
+      "content-length": body.byteLength,
+      expect: "100-continue",
+    },
+  });
+  const answered = new Promise<number | undefined>((resolve, reject) => {
+    call.on("error", reject).on("response", (answer) => resolve(answer.resume().statusCode));
+  });
+  const begun = new Promise<void>((resolve) => {
+    call.once("continue", resolve);
+  });
+  call.flushHeaders();
+  return {
+    begun: begun.then(() => call.write(body.subarray(0, -1))),
+    finish() {
+      call.end(body.subarray(-1));
+      return answered;
+    },
+  };
 }
 interface Entry {
   readonly code: number;
@@ -253,6 +281,24 @@ test("a stream of live figures ends with its session", async () => {
   const eventsOf = async (answer: Response) => (await answer.text()).match(/^data: /gm)?.length;
   expect(await within(eventsOf(mine), 20_000, () => "the stream did not end")).toBeLessThanOrEqual(2);
   expect(await eventsOf(others)).toBe(3);
+});
+
+test("a call whose session ends before its body has arrived is refused, and changes nothing", async () => {
+  const { headers, csrfToken } = await logIn();
+  const own = { ...headers, "x-csrf-token": csrfToken };
+  const jpeg = await noisyJpeg(20, 20);
+  const hash = createHash("sha256").update(jpeg).digest("hex");
+  const calls = [
+    begin({ method: "POST", path: "/objects/purge", headers: own, body: Buffer.from(JSON.stringify(PURGE)) }),
+    begin({ method: "PUT", path: "/objects/upload?key=late.jpg", headers: own, body: jpeg }),
+    begin({ method: "PUT", path: `/objects/content?key=late.jpg&sha256=${hash}`, headers: own, body: jpeg }),
+  ];
+  // The server has the head of each call, because it answers 100.
+  await Promise.all(calls.map(({ begun }) => begun));
+  await api("/session/end", { headers: own, body: {} });
+  expect(await Promise.all(calls.map(({ finish }) => finish()))).toEqual([401, 401, 401]);
+  const { text } = await api("/objects/stat?name=late.jpg", { headers: bearer(TOKEN) });
+  expect(text).not.toContain('"object":{');
 });
 
 test("more than twenty streams are refused with 503, and a stream that its page closes makes room", async () => {

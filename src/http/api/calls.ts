@@ -5,7 +5,7 @@ import type { Context, Hono } from "hono";
 import * as z from "zod";
 import { collect } from "../../async/pauses.ts";
 import type { Operation } from "../../insight/operation.ts";
-import { queryReader, readBody } from "./input.ts";
+import { invalid, queryReader, readBody } from "./input.ts";
 
 /** The body of a 200: JSON, text, server-sent events, or lines: a JSON object each, last `{ end }` or `{ error }`. */
 export type CallAnswer =
@@ -37,7 +37,7 @@ type AddCall = <Fields extends z.ZodRawShape>(
 export interface Calls {
   readonly get: AddCall;
   readonly post: AddCall;
-  /** The body is `incoming`'s: its handler reads it, or refuses it. */
+  /** The body is `incoming`'s: its handler reads it and then calls assertAllowed(), or refuses it. */
   readonly put: AddCall;
   /** All registered calls. */
   readonly list: readonly Call[];
@@ -59,12 +59,25 @@ export function createCalls(api: Hono<ApiEnv>): Calls {
     post(path, { summary, fields, answer }, handle) {
       const input = z.object(fields);
       list.push({ method: "post", path, summary, input, answer });
-      api.post(path, async (context) =>
-        handle(context, await readBody(context.req, input, context.get("isAllowed")?.())),
-      );
+      api.post(path, async (context) => {
+        const isAllowed = context.get("isAllowed")?.();
+        const body = await readBody(context.req, input, isAllowed);
+        // A login has no session yet.
+        if (isAllowed === true) assertAllowed(context);
+        return handle(context, body);
+      });
     },
     list,
   };
+}
+
+/**
+ * Must be called once the body has arrived, which may take minutes. Throws request_invalid, with status 401, if the
+ * session or token of the request has ended meanwhile.
+ */
+export function assertAllowed(context: Context<ApiEnv>): void {
+  if (context.get("isAllowed")?.() === false)
+    throw invalid("the session or the admin token ended before the body had arrived", { answerStatus: 401 });
 }
 
 /** Answers with a list of any length as the only field, `name`. */

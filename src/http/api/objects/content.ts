@@ -9,7 +9,7 @@ import { REPLACEMENTS } from "../../../migrate/target.ts";
 import { createStoreTarget } from "../../../migrate/targets/store.ts";
 import { type ReceivedBody, receiveBody } from "../../../upload/store.ts";
 import type { RestApiParts } from "../../rest/call.ts";
-import type { Calls, InputOf } from "../calls.ts";
+import { assertAllowed, type Calls, type InputOf } from "../calls.ts";
 import { bucket as bucketField, invalid, text, word } from "../input.ts";
 import { bucketNamed, type Domains } from "../naming.ts";
 import { contentAnswer } from "../openapi/answers.ts";
@@ -70,6 +70,7 @@ export function addContentCall(calls: Calls, parts: ContentParts): void {
       const bytes = incoming.iterator({ destroyOnReturn: false });
       const options = { spool, maxBytes, tooLarge: "request_invalid", framing: "length" } as const;
       const received = await receiveBody(bytes, options, () => invalid("the body is incomplete"));
+      assertAllowed(context);
       const info = describe(key, received, input, now());
       const request = { info, body: received.body, replace: input.replace, signal: stopping };
       const outcome = await createStoreTarget(stored).put(request);

@@ -9,7 +9,7 @@ import { publicUrl } from "../../response/public-url.ts";
 import type { RestApiParts } from "../../rest/call.ts";
 import type { ManagedBucket } from "../../rest/project.ts";
 import { auditOf, callerOf, loggedName, messageOf } from "../audit.ts";
-import type { ApiEnv, Calls, InputOf } from "../calls.ts";
+import { type ApiEnv, assertAllowed, type Calls, type InputOf } from "../calls.ts";
 import { bucket as bucketField, flag, invalid, text } from "../input.ts";
 import { bucketNamed, managedBucket } from "../naming.ts";
 import { uploadAnswer } from "../openapi/object-answers.ts";
@@ -99,6 +99,7 @@ async function take(context: Context<ApiEnv>, upload: Upload, parts: UploadParts
     // The answer to a refused body still uses the connection.
     const bytes = incoming.iterator({ destroyOnReturn: false });
     const { body, verdict } = await receiveBody(bytes, { spool, maxBytes, tooLarge: "upload_size", framing });
+    assertAllowed(context);
     return await storeUpload({
       target: bucket.stored,
       fileid: key,
