@@ -25,7 +25,7 @@ beforeAll(async () => {
   });
   installation = await install(settingsWith({ adminToken: "env:TOKEN", trustedProxies: ["127.0.0.1"] }));
   program = await installation.start({ env: { TOKEN } });
-  slow = [trickle("Content-Length: 100", " "), trickle("Transfer-Encoding: chunked", "1\r\n \r\n")];
+  slow = [trickle("Content-Length: 4000", " "), trickle("Transfer-Encoding: chunked", "1\r\n \r\n")];
 });
 afterAll(async () => {
   await program?.kill();
