@@ -66,7 +66,9 @@ describe("from the tarball", needs("npm registry"), () => {
     await mkdir(cache);
     const { stdout } = await execute("npm", ["config", "get", "cache"], { encoding: "utf8" });
     for (const part of ["_cacache", "_prebuilds"]) await symlink(join(stdout.trim(), part), join(cache, part));
-    env = { ...process.env, npm_config_cache: cache, npm_config_prefer_offline: "true", npm_config_yes: "true" };
+    // A request that the registry does not answer is sent again; npm would wait 300 s.
+    const settings = { npm_config_cache: cache, npm_config_prefer_offline: "true", npm_config_fetch_timeout: "30000" };
+    env = { ...process.env, ...settings, npm_config_yes: "true" };
   });
 
   /** An empty folder with the tarball. */

@@ -25,16 +25,18 @@ export function statCommand(terminal: Terminal): Command {
     .option("--once", "print one line and exit", false)
     .action(async (flags: JobFlags & { readonly once: boolean }) => {
       const folder = folderOf(flags);
-      const reader = openJournalReader(folder.journal);
+      let reader = openJournalReader(folder.journal);
       try {
         const { isShown, show, clear } = createStatusLine(terminal, flags.json || flags.once);
         const signal = stopSignal(terminal);
         const progress = createProgress();
-        while (reader !== undefined && isShown && !signal.aborted && folder.runningPid() !== undefined) {
-          show(progress(reader.counters()));
+        while (isShown && !signal.aborted && folder.runningPid() !== undefined) {
+          reader ??= openJournalReader(folder.journal); // a run that has just started may not have made it yet
+          if (reader !== undefined) show(progress(reader.counters()));
           await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
         }
         clear();
+        reader ??= openJournalReader(folder.journal);
         const counters = reader?.counters();
         const causes = reader?.causes(CAUSES) ?? [];
         const shownCauses = isShown ? causes.map(({ cause, count }) => `  ${count}  ${shown(cause)}`) : [];
