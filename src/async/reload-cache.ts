@@ -6,7 +6,7 @@ export interface ReloadCache<Value> {
   take(identity: string, make: () => Value): Value;
   /** Ends a round: values not taken in it are dropped and returned. */
   keep(): Value[];
-  /** The values of the last round that ended with keep(). */
+  /** The values of the last round that ended with keep(), and those taken since. */
   values(): readonly Value[];
 }
 
@@ -26,6 +26,6 @@ export function createReloadCache<Value>(): ReloadCache<Value> {
       current = new Map();
       return forgotten;
     },
-    values: () => [...old.values()],
+    values: () => [...new Map([...old, ...current]).values()],
   };
 }

@@ -1,6 +1,6 @@
 // `huiyuan serve`: runs the server until a signal stops it, and reloads its settings file when that changes.
 import { type Command, Option } from "commander";
-import { type App, startApp } from "../app.ts";
+import type { App } from "../app.ts";
 import type { Log } from "../core/log.ts";
 import { createSettingsReader, type SettingsReader } from "../settings/edit/settings-reader.ts";
 import { SettingsFaults } from "../settings/faults.ts";
@@ -66,8 +66,11 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   const otherPorts = flags.new ? await writeFirstSettings(flags.config) : undefined;
   if (otherPorts !== undefined) terminal.out.write(`${otherPorts}\n`);
   // The watch begins before the file is read, so that a change during the start is not missed.
-  await watchSettings({ file: flags.config, signal: watching.signal, onChange, names: reader.names });
+  const watched = watchSettings({ file: flags.config, signal: watching.signal, onChange, names: reader.names });
   try {
+    // A thread reads a large file meanwhile.
+    const { startApp } = await import("../app.ts");
+    await watched;
     const { settings, version } = await reader.load();
     app = await startApp({ settings, settingsFile: { reader, version }, log });
     // Signals are handled before readiness is announced, so that an early stop is orderly.

@@ -91,20 +91,30 @@ export function mapAt(
   tree: unknown,
   pattern: PathPattern,
   change: (value: unknown, path: SettingsPath) => unknown,
-  path: SettingsPath = [],
 ): unknown {
-  const [part, ...rest] = pattern;
-  if (part === undefined) return change(tree, path);
-  if (Array.isArray(tree)) {
-    if (part !== "*") return tree;
-    const items = tree.map((item, index) => mapAt(item, rest, change, [...path, index]));
-    return items.some((item, index) => item !== tree[index]) ? items : tree;
+  const path: (string | number)[] = [];
+  function mapped(owner: unknown): unknown {
+    const part = pattern[path.length];
+    if (part === undefined) return change(owner, [...path]);
+    let copy = owner as Record<string | number, unknown>;
+    for (const key of keysAt(owner, part)) {
+      const old = copy[key];
+      path.push(key);
+      const value = mapped(old);
+      path.pop();
+      if (value === old) continue;
+      if (copy === owner) copy = (Array.isArray(owner) ? [...owner] : { ...copy }) as typeof copy;
+      // An assignment to "__proto__" would be none.
+      Object.defineProperty(copy, key, { value, writable: true, enumerable: true, configurable: true });
+    }
+    return copy;
   }
-  if (!isMapping(tree)) return tree;
-  let copy = tree;
-  for (const key of part === "*" ? Object.keys(tree) : Object.hasOwn(tree, part) ? [part] : []) {
-    const value = mapAt(tree[key], rest, change, [...path, key]);
-    if (value !== tree[key]) copy = { ...copy, [key]: value };
-  }
-  return copy;
+  return mapped(tree);
+}
+
+function keysAt(owner: unknown, part: string): Iterable<string | number> {
+  if (Array.isArray(owner)) return part === "*" ? owner.keys() : [];
+  if (!isMapping(owner)) return [];
+  if (part === "*") return Object.keys(owner);
+  return Object.hasOwn(owner, part) ? [part] : [];
 }

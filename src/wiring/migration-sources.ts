@@ -102,7 +102,8 @@ export function openOrigins(settings: Settings, listed: OriginListing, parts: So
   const { log, concurrency, server } = parts;
   const meter = { failedOver() {}, retried() {} };
   const fetches = createSemaphore(concurrency);
-  const shared = server && ((budget: Budget, id: string) => shareBudget(budget, id, server));
+  const shared =
+    server && ((budget: Budget, origin: string) => shareBudget(budget, { origin, domain: listed.host }, server));
   const registry = createOriginRegistry({ log, meter, serverId: newServerId(), fetches, shared });
   const listing = asFaults(() => openListing(mirror, listed, parts));
   return createOriginSource(listing, createPlacing(listed.host, binding, mirror, registry), () => registry.close());

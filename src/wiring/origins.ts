@@ -9,7 +9,7 @@ import { createFailover } from "../mirror/fill/failover.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
 import type { BrotliWindows } from "../origin/exchange/decoded-body.ts";
 import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
-import { type Budget, createBudget } from "../origin/guard/budget.ts";
+import { type Budget, type BudgetRules, createBudget } from "../origin/guard/budget.ts";
 import { guardOrigin, type OriginReport, reportOf } from "../origin/guard/guarded.ts";
 import { createOriginRecord, type OriginRecord } from "../origin/guard/record.ts";
 import { createHttpOrigin } from "../origin/kinds/http-origin.ts";
@@ -36,7 +36,8 @@ export interface OriginParts {
 export interface OriginRegistry {
   /** The origins of a mirror source as one Origin. Call it at every reload, also for an unchanged mirror. */
   originOf(source: MirrorSettings): Origin;
-  report(): Iterable<OriginReport>;
+  /** `named`: the origins in force, one row for each name. */
+  report(named: Iterable<OriginSettings>): Iterable<OriginReport>;
   /** The budget of an origin, by a digest of its settings: the same in each process that has them. */
   budget(id: string): Budget | undefined;
   /** As in ReloadCache. The connections of forgotten origins end when they have been idle for a while. */
@@ -94,7 +95,7 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
       });
     },
     budget: budgets.get,
-    report: () => reportOf(budgets.values(), breakers.values(), records.values()),
+    report: (named) => reportOf(rulesByName(named), budgets.values(), breakers.values(), records.values()),
     keep() {
       for (const cache of [origins, budgets, breakers, records]) cache.keep();
     },
@@ -102,6 +103,15 @@ export function createOriginRegistry(parts: OriginParts): OriginRegistry {
       await Promise.all(origins.values().map((origin) => origin.close()));
     },
   };
+}
+
+function rulesByName(named: Iterable<OriginSettings>): ReadonlyMap<string, BudgetRules> {
+  const rules = new Map<string, BudgetRules>();
+  for (const settings of named) {
+    const name = nameOf(settings);
+    if (!rules.has(name)) rules.set(name, settings);
+  }
+  return rules;
 }
 
 function makeOrigin(

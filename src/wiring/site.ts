@@ -102,11 +102,16 @@ export const makeOwnRule = (): RuleSettings => ruleSchema.parse({});
 
 /**
  * `ownRule`: of makeOwnRule(). `keysHaveQueries`: true if keepsQueries() holds for any mirror source of the bucket.
- * `toMirror` returns the mirror of a source, and creates it if there is none.
+ * `toMirror` returns the mirror of a source, and creates it if there is none. It is called when the source is first
+ * used, or at once if `isUsed`: of many thousands of domains most are not used for a while.
  */
 export function createMirrorSource(
   domain: MirrorSettings,
-  { keysHaveQueries, ownRule }: { readonly keysHaveQueries: boolean; readonly ownRule: RuleSettings },
+  {
+    keysHaveQueries,
+    ownRule,
+    isUsed,
+  }: { readonly keysHaveQueries: boolean; readonly ownRule: RuleSettings; readonly isUsed: boolean },
   toMirror: (source: MirrorSettings) => Mirror,
 ): MirrorSource {
   const routeOf = (rule: RuleSettings, index?: number): Route => {
@@ -121,15 +126,30 @@ export function createMirrorSource(
       fallback: fallbackKey === undefined ? undefined : { key: toKey(fallbackKey), status: rule.fallbackStatus },
     };
   };
-  const routes = domain.rules.map(routeOf);
-  const own = routeOf(ownRule);
-  const find = createRuleFinder(routes);
-  const all = [...routes, own];
+  function make() {
+    const routes = domain.rules.map(routeOf);
+    const own = routeOf(ownRule);
+    const find = createRuleFinder(routes);
+    const all = [...routes, own];
+    return {
+      ages: all.some(({ mirror: { revalidation } }) => revalidation.isFresh !== undefined),
+      route: ((request) => find(request) ?? own) satisfies MirrorSource["route"],
+      processes: createOriginalsFinder(all),
+    };
+  }
+  let made = isUsed ? make() : undefined;
+  const use = () => {
+    made ??= make();
+    return made;
+  };
   return {
     keysHaveQueries,
-    ages: all.some(({ mirror: { revalidation } }) => revalidation.isFresh !== undefined),
-    route: (request) => find(request) ?? own,
-    processes: createOriginalsFinder(all),
+    get ages() {
+      return use().ages;
+    },
+    open: use,
+    route: (request) => use().route(request),
+    processes: (path) => use().processes(path),
   };
 }
 

@@ -9,7 +9,7 @@ import type { VariantBucket } from "../bucket/tier/disk/variants.ts";
 import type { ImageFormat, Key } from "../core/object.ts";
 import { findWatermarks } from "../http/download/watermarks.ts";
 import { type ClientLimitOptions, type ClientLimits, createClientLimits } from "../http/request/client-limits.ts";
-import type { BucketSites, Site, Sites } from "../http/request/site.ts";
+import type { BucketSites, MirrorSource, Site, Sites } from "../http/request/site.ts";
 import type { ManagedBucket, Project, Projects } from "../http/rest/project.ts";
 import { createKeyBudget, type KeyBudget } from "../mirror/key-budget.ts";
 import { createMirror, type Mirror } from "../mirror/mirror.ts";
@@ -23,7 +23,13 @@ import { createVariants } from "../mirror/variants/variants.ts";
 import type { Budget } from "../origin/guard/budget.ts";
 import type { OriginReport } from "../origin/guard/guarded.ts";
 import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
-import type { MirrorSettings, ProjectSettings, ServerSettings, Settings } from "../settings/schema/schema.ts";
+import type {
+  MirrorSettings,
+  OriginSettings,
+  ProjectSettings,
+  ServerSettings,
+  Settings,
+} from "../settings/schema/schema.ts";
 import { fingerprintOf } from "../settings/secrets.ts";
 import type { OnceLedger } from "../sign/once.ts";
 import type { KeyLookup, SigningKey } from "../sign/token.ts";
@@ -56,6 +62,7 @@ interface Snapshot {
   readonly sites: Sites;
   readonly projects: Projects;
   readonly buckets: BucketSites;
+  readonly bindings: readonly Binding[];
 }
 
 export interface SiteRegistry {
@@ -76,10 +83,10 @@ export interface SiteRegistry {
   storedOf(bucketId: string): Stored | undefined;
   /** The buckets in force, in the order of the settings. */
   buckets(): BucketSites;
-  /** The origins of the settings in force. */
+  /** The origins of the settings in force, also those that were never requested. */
   originReport(): Iterable<OriginReport>;
-  /** As in OriginRegistry. */
-  originBudget(id: string): Budget | undefined;
+  /** `id`: as in OriginRegistry. `domain`: its host, or `*`. */
+  originBudget(id: string, domain: string): Budget | undefined;
   /** The bounds on keys with a query. */
   keyBudgets(): readonly KeyBudget[];
   /** Resolves when no fetch runs or waits. */
@@ -101,6 +108,8 @@ export async function createSiteRegistry(settings: Settings, parts: SiteParts): 
   const checks: TokenChecks = { tokens, once: parts.once, now };
   let inForce: Snapshot;
 
+  // Domains whose mirrors have been made. A reload makes these at once, so that they keep their state.
+  const used = new Set<string>();
   // Mirrors of earlier settings whose fetches have not ended.
   const retiring = new Set<Mirror>();
 
@@ -117,12 +126,17 @@ export async function createSiteRegistry(settings: Settings, parts: SiteParts): 
     const toSite = (domain: string, binding: Binding): Site => {
       const id = bucketId(binding);
       const bucket = buckets.take(id, () => openBucket(id, parts));
-      const source =
-        binding.mirror &&
-        createMirrorSource(binding.mirror, { keysHaveQueries: keeping.has(id), ownRule }, (settings) =>
-          toMirror(bucket.stored, settings),
-        );
+      const source = binding.mirror && toSource(domain, binding.mirror, bucket.stored);
       return createSite(domain, binding, bucket, source, checks);
+    };
+    const toSource = (domain: string, mirror: MirrorSettings, stored: Stored): MirrorSource => {
+      const keysHaveQueries = keeping.has(stored.bucketId);
+      // Keys with a query are counted before the first request, for the alert.
+      const isUsed = used.has(domain) || keysHaveQueries;
+      return createMirrorSource(mirror, { keysHaveQueries, ownRule, isUsed }, (settings) => {
+        used.add(domain);
+        return toMirror(stored, settings);
+      });
     };
     const toMirror = (bucket: Stored, source: MirrorSettings): Mirror => {
       const origin = origins.originOf(source);
@@ -162,6 +176,7 @@ export async function createSiteRegistry(settings: Settings, parts: SiteParts): 
       sites: { find: (host) => byHost.get(host) ?? other, clients },
       projects: { find: (appid) => projects.get(appid), isDomain: (host) => byHost.has(host) },
       buckets: byBucket,
+      bindings,
     };
   }
 
@@ -169,6 +184,7 @@ export async function createSiteRegistry(settings: Settings, parts: SiteParts): 
     // A refused file throws here and replaces nothing. Its unused parts are dropped by a later reload.
     inForce = await build(next);
     keys = keyLookup(next);
+    for (const domain of used) if (domain !== "*" && !inForce.projects.isDomain(domain)) used.delete(domain);
     buckets.keep();
     budgets.keep();
     clientLimits.keep();
@@ -204,8 +220,11 @@ export async function createSiteRegistry(settings: Settings, parts: SiteParts): 
     },
     storedOf: (id) => buckets.get(id)?.stored,
     buckets: () => inForce.buckets,
-    originReport: origins.report,
-    originBudget: origins.budget,
+    originReport: () => origins.report(originsOf(inForce.bindings)),
+    originBudget(id, domain) {
+      if (origins.budget(id) === undefined) inForce.sites.find(domain)?.source?.open();
+      return origins.budget(id);
+    },
     keyBudgets: budgets.values,
     async idle() {
       await Promise.all([...mirrors.values(), ...retiring].map((mirror) => mirror.idle()));
@@ -225,6 +244,14 @@ function openBucket(bucketId: string, parts: SiteParts): OpenBucket {
     variants,
     stored: createStored(bucketId, bucket, memoryCache, { onVersionGone: variants.drop }),
   };
+}
+
+function* originsOf(bindings: readonly Binding[]): Generator<OriginSettings, void, undefined> {
+  for (const { mirror } of bindings) {
+    if (mirror === undefined) continue;
+    yield* mirror.origins;
+    for (const rule of mirror.rules) yield* rule.origins ?? [];
+  }
 }
 
 function bucketId({ project, bucket }: Binding): string {

@@ -9,7 +9,7 @@ import { originsAnswer } from "./openapi/origin-answers.ts";
 export interface OriginParts {
   readonly registry: {
     originReport(): Iterable<OriginReport>;
-    originBudget(id: string): Pick<Budget, "enter"> | undefined;
+    originBudget(id: string, domain: string): Pick<Budget, "enter"> | undefined;
   };
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -20,6 +20,7 @@ export interface OriginParts {
 const MAX_WAIT_MS = 600_000;
 const PLACE = {
   origin: text().describe("SHA-256 of the origin's settings, as `huiyuan migrate` makes it."),
+  domain: text().describe("Its domain in the settings; `*` is the one of all other hosts."),
   waitMs: whole(0, MAX_WAIT_MS).default(0).describe("How long to wait for a place."),
 };
 
@@ -37,8 +38,8 @@ export function addOriginCalls(calls: Calls, { registry, now, stopping }: Origin
       fields: PLACE,
       answer: { mediaType: "text/plain" },
     },
-    async (context, { origin, waitMs }) => {
-      const budget = registry.originBudget(origin);
+    async (context, { origin, domain, waitMs }) => {
+      const budget = registry.originBudget(origin, domain);
       if (budget === undefined) throw new HuiyuanError("not_found", "Cannot take a place: there is no such origin");
       const over = AbortSignal.any([context.req.raw.signal, stopping]);
       return new Response(heldUntil(over, await budget.enter(over, waitMs)));

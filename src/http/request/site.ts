@@ -44,6 +44,8 @@ export interface MirrorSource {
   readonly keysHaveQueries: boolean;
   /** Whether any rule gives stored objects a lifetime. Otherwise a hit needs no evaluation of rules. */
   readonly ages: boolean;
+  /** Makes its mirrors and origins, as its first request does. */
+  open(): void;
   /** The rule that applies to a request. */
   route(request: { readonly path: Key; readonly method: string; readonly host: string }): Route;
   /** Whether a rule of type `originals` applies to the path for some host and method. */

@@ -5,14 +5,18 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Budget } from "../../origin/guard/budget.ts";
 import type { SendToAdmin } from "../targets/admin.ts";
 
-/** `id`: names the budget to the server. enter() throws origin_busy and overloaded for the server's refusal too. */
-export function shareBudget(budget: Budget, id: string, send: SendToAdmin): Budget {
+/** `place`: names the budget to the server. enter() throws origin_busy and overloaded for the server's refusal too. */
+export function shareBudget(
+  budget: Budget,
+  place: { readonly origin: string; readonly domain: string },
+  send: SendToAdmin,
+): Budget {
   async function takePlace(signal: AbortSignal, waitMs: number): Promise<Release> {
     const held = new AbortController();
     const answer = await send("/api/v1/origins/place", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ origin: id, waitMs: Math.ceil(waitMs) }),
+      body: JSON.stringify({ ...place, waitMs: Math.ceil(waitMs) }),
       signal: AbortSignal.any([signal, held.signal]),
     }).catch((cause: unknown) => {
       signal.throwIfAborted();

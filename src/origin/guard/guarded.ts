@@ -3,7 +3,7 @@
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
-import type { Budget } from "./budget.ts";
+import type { Budget, BudgetRules } from "./budget.ts";
 import {
   type Latency,
   latencyOf,
@@ -159,17 +159,23 @@ export interface OriginReport extends OriginHealth {
 
 const WORSE: readonly BreakerState[] = ["closed", "half-open", "open"];
 
-/** One row for each name, in the order of `budgets`. A row is made when it is read. */
+/**
+ * One row for each name of `rules`, in its order. A row is made when it is read. `rules` are those of an origin that was
+ * never requested, and so has no parts yet.
+ */
 export function* reportOf(
+  rules: ReadonlyMap<string, BudgetRules>,
   budgets: readonly Budget[],
   breakers: readonly Breaker[],
   records: readonly OriginRecord[],
 ): Generator<OriginReport, void, undefined> {
-  const [breakersOf, recordsOf] = [byName(breakers), byName(records)];
-  for (const [name, named] of byName(budgets)) {
+  const [budgetsOf, breakersOf, recordsOf] = [byName(budgets), byName(breakers), byName(records)];
+  for (const [name, unused] of rules) {
+    const named = budgetsOf.get(name) ?? [];
+    const bounds = named.length === 0 ? [unused] : named.map((each) => each.rules);
     const usages = named.map((each) => each.usage());
     const [worst] = (breakersOf.get(name) ?? []).toSorted((a, b) => WORSE.indexOf(b.state) - WORSE.indexOf(a.state));
-    const rates = named.map(({ rules }) => rules.requestsPerSecond);
+    const rates = bounds.map(({ requestsPerSecond }) => requestsPerSecond);
     const own = recordsOf.get(name) ?? [];
     const outcomes = own.map((record) => record.outcomes());
     const failures = own.flatMap((record) => record.failures()).toSorted((a, b) => b.at - a.at);
@@ -178,10 +184,10 @@ export function* reportOf(
       state: worst?.state ?? "closed",
       stateMs: worst?.stateMs ?? 0,
       running: sum(usages.map(({ running }) => running)),
-      connections: sum(named.map(({ rules }) => rules.connections)),
+      connections: sum(bounds.map(({ connections }) => connections)),
       requestsPerSecond: rates.includes(0) ? 0 : sum(rates),
       waiting: sum(usages.map(({ waiting }) => waiting)),
-      pausedMs: Math.max(...usages.map(({ pausedMs }) => pausedMs)),
+      pausedMs: Math.max(0, ...usages.map(({ pausedMs }) => pausedMs)),
     };
     yield {
       ...health,

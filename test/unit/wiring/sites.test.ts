@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { toKey } from "../../../src/core/object.ts";
 import { parseSettings } from "../../../src/settings/load.ts";
 import type { Settings } from "../../../src/settings/schema/schema.ts";
 import { openService } from "../../../src/wiring/service.ts";
@@ -55,4 +56,41 @@ test("a service looks at each bucket as often with many buckets as with few, at 
     }
   };
   expect(await looksOf(400)).toEqual(await looksOf(40));
+});
+
+test("mirrors are made when their domain is first requested; a reload keeps them, and all origins are listed", async () => {
+  const domain = (host: string) => ({ host, mirror: { origins: [{ type: "site", url: `http://${host}.test` }] } });
+  const text = JSON.stringify({
+    data: join(folder, "lazy"),
+    projects: [
+      {
+        appid: "1",
+        keys: [{ secretId: "A", secretKey: "B" }],
+        buckets: ["used", "unused"].map((name) => ({ name, domains: [domain(`${name}.example.com`)] })),
+      },
+    ],
+  });
+  const settings = parseSettings(text, { env: {}, readFile: () => "", file: "huiyuan.yaml" });
+  const service = await openService({ settings, log: linesOf() });
+  try {
+    const { registry } = service;
+    const mirrorOf = (name: string) => {
+      const host = `${name}.example.com`;
+      return registry.sites.find(host)?.source?.route({ path: toKey("a.jpg"), method: "GET", host }).mirror;
+    };
+    const before = mirrorOf("used");
+    const listed = () => [...registry.originReport()].map(({ name, condition }) => [name, condition]);
+    const all = [
+      ["http://used.example.com.test", "unused"],
+      ["http://unused.example.com.test", "unused"],
+    ];
+    expect(listed()).toEqual(all);
+    // Twice, because a mirror made between two reloads must outlive both.
+    for (let round = 0; round < 2; round += 1) await service.apply(structuredClone(settings));
+    expect(mirrorOf("used")).toBe(before);
+    expect(listed()).toEqual(all);
+    expect(mirrorOf("unused")).not.toBe(before);
+  } finally {
+    await service.close();
+  }
 });

@@ -14,6 +14,7 @@ function siteWith(type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQuer
   const source: MirrorSource = {
     keysHaveQueries,
     ages: false,
+    open() {},
     route: () => route(type, keyQuery, keysHaveQueries),
     processes: () => type === "originals",
   };
@@ -44,6 +45,7 @@ const aliased = {
   source: {
     keysHaveQueries: true,
     ages: false,
+    open() {},
     route: ({ path }: { readonly path: string }) => (/^all\/|\.png$/.test(path) ? EVERYTHING : ORIGINALS),
     processes: (path: string) => !/^all\/|\.png$/.test(path),
   },

@@ -246,8 +246,20 @@ test("guardOrigin() records failures of the origin, and neither absences nor cli
   expect([record.latencies().length, record.outcomes()]).toEqual([1, { requests: 3, failed: 2, isAnswering: true }]);
 });
 
+/** The rules of origins that may not have been requested yet. */
+const named = (names: readonly string[]) =>
+  new Map(names.map((name) => [name, { connections: 32, requestsPerSecond: 5 }]));
+
+test("reportOf() lists origins that were never requested, with the rules of their settings", () => {
+  expect([...reportOf(named(["http://new.example", budget.name]), [budget], [breaker], [record])]).toMatchObject([
+    { name: "http://new.example", condition: "unused", connections: 32, requestsPerSecond: 5, waiting: 0, pausedMs: 0 },
+    { name: budget.name, connections: budget.rules.connections },
+  ]);
+});
+
 test("reportOf() tells four conditions: unused, answers, fails and paused", async () => {
-  const report = () => [...reportOf([budget], [breaker], [record])].map((each) => [each.condition, each.requests]);
+  const report = () =>
+    [...reportOf(named([budget.name]), [budget], [breaker], [record])].map((each) => [each.condition, each.requests]);
   expect(report()).toEqual([["unused", 0]]);
   const dead = guarded(failing("origin_refused"));
   await dead.fetch(ask("a.jpg")).catch(() => undefined);
@@ -270,7 +282,7 @@ test("reportOf() tells that all bodies of an origin break", async () => {
     body.fail(new HuiyuanError("origin_truncated", "cut"));
     await gather(answer.body);
   }
-  expect([...reportOf([budget], [breaker], [record])]).toMatchObject([
+  expect([...reportOf(named([budget.name]), [budget], [breaker], [record])]).toMatchObject([
     { condition: "fails", requests: 3, failed: 3, failures: [{ key: "c.jpg" }, { key: "b.jpg" }, { key: "a.jpg" }] },
   ]);
 });
@@ -287,7 +299,7 @@ test("reportOf() looks at each part once, with many origins as with few, and mer
       }) as Part & { readonly name: string };
     const names = Array.from({ length: origins }, (_, index) => `http://${index}.example`);
     const all = <Part extends object>(part: Part) => [...names, ...names].map((name) => counted(part, name));
-    const rows = [...reportOf(all(budget), all(breaker), all(record))];
+    const rows = [...reportOf(named(names), all(budget), all(breaker), all(record))];
     expect(rows.map(({ name }) => name)).toEqual(names);
     expect(rows[0]).toMatchObject({ state: "closed", connections: 4, failures: [], latency: undefined });
     return looks / origins;
