@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { writeSyncedFile } from "../bucket/fs/files.ts";
 import { errorCodeOf } from "../core/disk-failure.ts";
 import { HuiyuanError } from "../core/errors.ts";
-import { makeKeyPair } from "../sign/key-pair.ts";
+import { makeKeyPair } from "../serve/sign/key-pair.ts";
 
 const PORTS = [8080, 8081] as const;
 /** Ports that are tried after the usual one. */

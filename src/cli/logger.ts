@@ -4,7 +4,7 @@ import pino from "pino";
 import pretty from "pino-pretty";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { redactTarget, redactWords } from "../sign/redact.ts";
+import { redactTarget, redactWords } from "../serve/sign/redact.ts";
 import { shownLines } from "./terminal.ts";
 
 export interface LoggerOptions {

@@ -1,6 +1,6 @@
 // The public SDK, `huiyuan/client`: signs, uploads, calls the REST API, makes download URLs and verifies callbacks.
 // For servers only: it holds the project's SecretKey, which must never reach a browser or an app.
-import { type CallbackVerdict, verifyCallback as verify } from "../sign/callback.ts";
+import { type CallbackVerdict, verifyCallback as verify } from "../serve/sign/callback.ts";
 import { readCopied, readStat, readUploaded } from "./api/answers.ts";
 import { createCaller } from "./api/call.ts";
 import { argumentError, type Copied, HuiyuanClientError, type ImageStat, type Uploaded } from "./api/client-error.ts";
@@ -10,7 +10,7 @@ import { type SliceProgress, uploadSlices } from "./upload/slices.ts";
 import { type ImageSource, openSource, type RepeatableSource } from "./upload/source.ts";
 import { downloadUrl, type UrlOptions } from "./url.ts";
 
-export type { CallbackNotice, CallbackRefusal, CallbackVerdict } from "../sign/callback.ts";
+export type { CallbackNotice, CallbackRefusal, CallbackVerdict } from "../serve/sign/callback.ts";
 export { type ErrorName, HuiyuanClientError } from "./api/client-error.ts";
 export { type Processing, processing } from "./processing/processing.ts";
 export type { Copied, ImageSource, ImageStat, RepeatableSource, SignRequest, SliceProgress, Uploaded, UrlOptions };

@@ -1,7 +1,7 @@
 // Signs operations on fileids with the project's key pair: multi-use for uploads and downloads, one-time for copies and
 // deletes. Also checks fileids.
 import { randomInt } from "node:crypto";
-import { MAX_LIFE_SECONDS, makeToken } from "../sign/token.ts";
+import { MAX_LIFE_SECONDS, makeToken } from "../serve/sign/token.ts";
 import { argumentError } from "./api/client-error.ts";
 
 /**

@@ -7,7 +7,7 @@ import type { Operation, OperationName } from "../insight/operation.ts";
 import type { OperationLog } from "../insight/operation-log.ts";
 import type { Usage } from "../insight/usage.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
-import { redactTarget } from "../sign/redact.ts";
+import { redactTarget } from "../serve/sign/redact.ts";
 import { addressOf } from "./request/client-address.ts";
 import type { DownloadExchange } from "./request/exchange.ts";
 import { type ApiPlace, apiBase } from "./response/public-url.ts";

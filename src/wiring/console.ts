@@ -15,7 +15,7 @@ import type { SettingsReader } from "../settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { settingsWarnings } from "../settings/load.ts";
 import type { ServerSettings, Settings } from "../settings/schema/schema.ts";
-import { redactTarget } from "../sign/redact.ts";
+import { redactTarget } from "../serve/sign/redact.ts";
 import { examineSite } from "./doctor.ts";
 import { checkOrigins } from "./migration-sources.ts";
 import type { Service } from "./service.ts";

@@ -31,9 +31,9 @@ import type {
   Settings,
 } from "../settings/schema/schema.ts";
 import { fingerprintOf } from "../settings/secrets.ts";
-import type { OnceLedger } from "../sign/once.ts";
-import type { KeyLookup, SigningKey } from "../sign/token.ts";
-import { createVerifiedTokens, type VerifiedTokens } from "../sign/verified.ts";
+import type { OnceLedger } from "../serve/sign/once.ts";
+import type { KeyLookup, SigningKey } from "../serve/sign/token.ts";
+import { createVerifiedTokens, type VerifiedTokens } from "../serve/sign/verified.ts";
 import { createOriginRegistry } from "./origins.ts";
 import {
   createMirrorSource,

@@ -15,7 +15,7 @@ import { s3Place } from "../core/s3-place.ts";
 import { createSystemResolve } from "../origin/dial/lookup.ts";
 import { createCaller } from "../origin/exchange/caller.ts";
 import type { Settings } from "../settings/schema/schema.ts";
-import type { OnceLedger } from "../sign/once.ts";
+import type { OnceLedger } from "../serve/sign/once.ts";
 
 /** Everything of a data folder. */
 export interface Stores {

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { makeToken } from "../../src/sign/token.ts";
+import { makeToken } from "../../src/serve/sign/token.ts";
 import { get } from "../helpers/get.ts";
 import { eventually, install, type StartOptions } from "../helpers/program.ts";
 import { freePort } from "../helpers/services.ts";

@@ -4,7 +4,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeToken } from "../../src/sign/token.ts";
+import { makeToken } from "../../src/serve/sign/token.ts";
 import { type GetOptions, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { callbackBody } from "../../src/sign/callback.ts";
+import { callbackBody } from "../../src/serve/sign/callback.ts";
 import { needs, type ServiceName } from "../helpers/services.ts";
 import { UPLOADED } from "../helpers/uploaded.ts";
 

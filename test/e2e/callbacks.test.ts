@@ -7,7 +7,7 @@ import { createServer, type Server } from "node:http";
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type CallbackNotice, verifyCallback } from "../../src/sign/callback.ts";
+import { type CallbackNotice, verifyCallback } from "../../src/serve/sign/callback.ts";
 import { sharedRgw } from "../helpers/ceph.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";

@@ -1,7 +1,7 @@
 // Proves the rules of docs/production/cdn.md with a real nginx as the CDN: which settings of a cache serve the right
 // image, and what the wrong ones do. caches-in-front.test.ts covers lifetimes and Referer lists.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeToken } from "../../src/sign/token.ts";
+import { makeToken } from "../../src/serve/sign/token.ts";
 import { type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Client, createClient, HuiyuanClientError, processing, verifyCallback } from "../../src/client/client.ts";
-import { callbackBody } from "../../src/sign/callback.ts";
+import { callbackBody } from "../../src/serve/sign/callback.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";

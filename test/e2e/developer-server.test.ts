@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSqlite } from "../../src/core/sqlite.ts";
-import { callbackBody } from "../../src/sign/callback.ts";
+import { callbackBody } from "../../src/serve/sign/callback.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually } from "../helpers/program.ts";

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openSqlite } from "../../src/core/sqlite.ts";
-import { makeToken } from "../../src/sign/token.ts";
+import { makeToken } from "../../src/serve/sign/token.ts";
 import { get, pathOf } from "../helpers/get.ts";
 import { type CorpusImage, photographCorpus } from "../helpers/photographs.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseTarget } from "../../src/http/request/target.ts";
-import { makeToken, tokenFromQuery } from "../../src/sign/token.ts";
+import { makeToken, tokenFromQuery } from "../../src/serve/sign/token.ts";
 import fixture from "../fixtures/sign.json" with { type: "json" };
 import { noisyJpeg } from "../helpers/images.ts";
 import { install } from "../helpers/program.ts";

@@ -1,6 +1,6 @@
 // Token 防盗链 (hotlink protection) and Referer lists on the wire: access, codes, and Cache-Control and Vary for caches.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeToken } from "../../src/sign/token.ts";
+import { makeToken } from "../../src/serve/sign/token.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";

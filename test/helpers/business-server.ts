@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type CallbackNotice, verifyCallback } from "../../src/sign/callback.ts";
+import { type CallbackNotice, verifyCallback } from "../../src/serve/sign/callback.ts";
 
 export interface BusinessServer {
   readonly url: string;

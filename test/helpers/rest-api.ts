@@ -1,7 +1,7 @@
 // Calls the REST API as its clients do, byte for byte if that matters. For tests only.
 import { request } from "node:http";
 import { connect } from "node:net";
-import { makeToken } from "../../src/sign/token.ts";
+import { makeToken } from "../../src/serve/sign/token.ts";
 import { APPID, KEYS } from "./settings.ts";
 
 export interface TokenWish {

@@ -10,7 +10,7 @@ import {
   type Scope,
   type SigningKey,
   type TokenFields,
-} from "../../src/sign/token.ts";
+} from "../../src/serve/sign/token.ts";
 
 /** The tests' current time, Unix seconds. */
 export const NOW = 1_450_000_000;

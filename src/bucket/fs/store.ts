@@ -7,7 +7,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
 import type { Sqlite } from "../../core/sqlite.ts";
-import { createOnceLedger, isInLedger, type OnceLedger } from "../../sign/once.ts";
+import { createOnceLedger, isInLedger, type OnceLedger } from "../../serve/sign/once.ts";
 import type { BucketDriver, Store } from "../contract/driver.ts";
 import { createFsBucket } from "./bucket.ts";
 import { createEntryCache, type EntryCache } from "./catalogue/entry-cache.ts";

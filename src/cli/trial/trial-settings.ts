@@ -2,7 +2,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { makeSettings } from "../../settings/made-settings.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
-import { makeToken } from "../../sign/token.ts";
+import { makeToken } from "../../serve/sign/token.ts";
 import { SAMPLE_ALIAS } from "./sample-pictures.ts";
 
 export interface TrialKeys {

@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
 import type { AppliedSettings, SettingsFile } from "../../settings/edit/settings-file.ts";
-import { type KeyPair, makeKeyPair } from "../../sign/key-pair.ts";
+import { type KeyPair, makeKeyPair } from "../../serve/sign/key-pair.ts";
 import { auditOf, loggedName, problemOf } from "./audit.ts";
 import { type ApiEnv, type Calls, jsonAnswer } from "./calls.ts";
 import { invalid, text, whole } from "./input.ts";

@@ -1,5 +1,5 @@
 // The admin API call that makes a token or a signed download URL, as `huiyuan sign` does.
-import { MAX_LIFE_SECONDS, parseToken, type TokenFields } from "../../sign/token.ts";
+import { MAX_LIFE_SECONDS, parseToken, type TokenFields } from "../../serve/sign/token.ts";
 import type { Calls, InputOf } from "./calls.ts";
 import { bucket, flag, invalid, text, whole, word } from "./input.ts";
 import { signAnswer } from "./openapi/object-answers.ts";

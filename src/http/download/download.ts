@@ -5,7 +5,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
-import { tokenFromQuery } from "../../sign/token.ts";
+import { tokenFromQuery } from "../../serve/sign/token.ts";
 import { admitNamed, authorizerOfOriginal, refererVerdict, withoutOriginalRequest } from "../request/authorizer.ts";
 import { clientSignal, type DownloadExchange } from "../request/exchange.ts";
 import { nameObject, negotiatedFor, type ProcessingRequest, processingOf } from "../request/object-name.ts";

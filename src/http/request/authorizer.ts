@@ -3,9 +3,9 @@
 // tokens. No I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
-import type { OnceLedger } from "../../sign/once.ts";
-import type { OneTimeDownloads } from "../../sign/token.ts";
-import type { VerifiedTokens } from "../../sign/verified.ts";
+import type { OnceLedger } from "../../serve/sign/once.ts";
+import type { OneTimeDownloads } from "../../serve/sign/token.ts";
+import type { VerifiedTokens } from "../../serve/sign/verified.ts";
 import type { TokenScope } from "../response/cache-control.ts";
 import type { NamedObject, ProcessingRequest } from "./object-name.ts";
 import type { Authorizer, DownloadGrant, RefererRules } from "./site.ts";

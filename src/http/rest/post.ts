@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import type { Authentic } from "../../sign/token.ts";
+import type { Authentic } from "../../serve/sign/token.ts";
 import { type Form, isForm, readForm } from "../../upload/form.ts";
 import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts";
 import { type MakeFileDraft, type Received, receiveFile, refuseExisting, storeUpload } from "../../upload/store.ts";

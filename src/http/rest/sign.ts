@@ -1,9 +1,9 @@
 // Reads the signature of an API call, checks what it allows, and spends one-time signatures. sign/ defines tokens.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
-import type { OnceLedger } from "../../sign/once.ts";
-import { type Authentic, authorize, type Scope, tokenFromQuery } from "../../sign/token.ts";
-import type { VerifiedTokens } from "../../sign/verified.ts";
+import type { OnceLedger } from "../../serve/sign/once.ts";
+import { type Authentic, authorize, type Scope, tokenFromQuery } from "../../serve/sign/token.ts";
+import type { VerifiedTokens } from "../../serve/sign/verified.ts";
 import type { Project } from "./project.ts";
 import type { ApiTarget, Operation } from "./target.ts";
 

@@ -3,7 +3,7 @@
 import { asHuiyuanError, type ErrorCode } from "../../core/errors.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
 import { type CallReply, createCaller } from "../../origin/exchange/caller.ts";
-import { type CallbackNotice, callbackBody } from "../../sign/callback.ts";
+import { type CallbackNotice, callbackBody } from "../../serve/sign/callback.ts";
 import type { CallbackFailure } from "./callback.ts";
 
 /** The callback settings of a bucket. */

@@ -2,7 +2,7 @@
 // disabled.
 import { createHmac } from "node:crypto";
 import sharp from "sharp";
-import { makeToken, type TokenFields } from "../../../src/sign/token.ts";
+import { makeToken, type TokenFields } from "../../../src/serve/sign/token.ts";
 import { eventually } from "../../helpers/program.ts";
 import { APPID, KEYS } from "../../helpers/settings.ts";
 import type { Fault, FaultGroup } from "../fault.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { signCommand } from "../../../src/cli/sign.ts";
-import { type KeyLookup, type Scope, tokenFromQuery } from "../../../src/sign/token.ts";
+import { type KeyLookup, type Scope, tokenFromQuery } from "../../../src/serve/sign/token.ts";
 import { run } from "../../helpers/run-command.ts";
 import { verifyToken } from "../../helpers/tokens.ts";
 

@@ -11,7 +11,7 @@ import {
   HuiyuanClientError,
   processing,
 } from "../../../src/client/client.ts";
-import { type KeyLookup, parseToken } from "../../../src/sign/token.ts";
+import { type KeyLookup, parseToken } from "../../../src/serve/sign/token.ts";
 import { type ScriptedService, startService } from "../../helpers/scripted-service.ts";
 import { verifyToken } from "../../helpers/tokens.ts";
 

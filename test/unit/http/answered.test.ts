@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { withoutToken } from "../../../src/http/answered.ts";
 import { clientAddress } from "../../../src/http/request/client-address.ts";
-import { tokenFromQuery } from "../../../src/sign/token.ts";
+import { tokenFromQuery } from "../../../src/serve/sign/token.ts";
 import { b64 } from "../../helpers/rendering.ts";
 import { anyText } from "../../helpers/texts.ts";
 

@@ -1,6 +1,6 @@
 // Implements each operation of the writer, inside the transaction and savepoint of batch.ts. It opens neither.
 import type { Sqlite } from "../../../core/sqlite.ts";
-import { pruneSpent, spendOnce } from "../../../sign/once.ts";
+import { pruneSpent, spendOnce } from "../../../serve/sign/once.ts";
 import type { SharedSpan } from "../../../sqlite/batch-worker.ts";
 import type { BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";

@@ -1,7 +1,7 @@
 // The table of the writer's operations: names, requests and answers, for both sides of the thread. Everything in it is
 // small and survives a structured clone. It carries no bodies: those are in files or in the shared memory.
 import type { Key, ObjectInfo } from "../../../core/object.ts";
-import type { OneTimeToken } from "../../../sign/once.ts";
+import type { OneTimeToken } from "../../../serve/sign/once.ts";
 import type { OperationOf, SharedSpan } from "../../../sqlite/batch-worker.ts";
 import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../../contract/driver.ts";
 

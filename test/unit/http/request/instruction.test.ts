@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isKey, toKey } from "../../../../src/core/object.ts";
 import { readInstruction, splitStyle } from "../../../../src/http/request/object-name.ts";
-import { tokenFromQuery } from "../../../../src/sign/token.ts";
+import { tokenFromQuery } from "../../../../src/serve/sign/token.ts";
 import { anyText } from "../../../helpers/texts.ts";
 
 const same = (query: string): [string, string] => [query, query];

@@ -14,7 +14,7 @@ import { parseRange } from "../../../../src/http/request/range.ts";
 import { hostOf, parseTarget } from "../../../../src/http/request/target.ts";
 import { createCacheControl } from "../../../../src/http/response/cache-control.ts";
 import { corsHeaders } from "../../../../src/http/response/cors.ts";
-import { tokenFromQuery } from "../../../../src/sign/token.ts";
+import { tokenFromQuery } from "../../../../src/serve/sign/token.ts";
 import { startCpuTimer } from "../../../helpers/cpu-time.ts";
 
 const CHARACTERS = 200_000;

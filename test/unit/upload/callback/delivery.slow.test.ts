@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { verifyCallback } from "../../../../src/sign/callback.ts";
+import { verifyCallback } from "../../../../src/serve/sign/callback.ts";
 import { createReceiver, type Delivery, MAX_ANSWER_BYTES } from "../../../../src/upload/callback/delivery.ts";
 import { ONE_ANSWER_OF_A_KIND, ONE_HOST_OF_A_KIND } from "../../../helpers/inside-hosts.ts";
 import { within } from "../../../helpers/program.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { createFailureLog } from "../../../../src/mirror/failure-log.ts";
-import { verifyCallback } from "../../../../src/sign/callback.ts";
+import { verifyCallback } from "../../../../src/serve/sign/callback.ts";
 import type { CallbackOutcome, Uploaded } from "../../../../src/upload/callback/callback.ts";
 import type { CallbackTarget } from "../../../../src/upload/callback/delivery.ts";
 import { createNotices, type Notices } from "../../../../src/upload/callback/notices.ts";

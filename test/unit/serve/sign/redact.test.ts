@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { redactTarget, redactWords } from "../../../src/sign/redact.ts";
-import { b64 } from "../../helpers/rendering.ts";
+import { redactTarget, redactWords } from "../../../../src/serve/sign/redact.ts";
+import { b64 } from "../../../helpers/rendering.ts";
 
 test.each([
   ["/a.jpg?x=1", "/a.jpg?x=1"],

@@ -2,7 +2,7 @@
 // has no state: verified.ts caches verified tokens, once.ts records spent ones. It imports only errors.ts, because the
 // client SDK includes this file unchanged.
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 
 /** The longest life of a token, seconds: "3 months" is read as the longest three calendar months, 92 days. */
 export const MAX_LIFE_SECONDS = 7_948_800;

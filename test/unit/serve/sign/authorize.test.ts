@@ -6,8 +6,8 @@ import {
   parseToken,
   type Scope,
   type TokenFields,
-} from "../../../src/sign/token.ts";
-import { codeOf, DOWNLOAD, FIELDS, KEYS, NOW, sampleToken, signBytes, verifyToken } from "../../helpers/tokens.ts";
+} from "../../../../src/serve/sign/token.ts";
+import { codeOf, DOWNLOAD, FIELDS, KEYS, NOW, sampleToken, signBytes, verifyToken } from "../../../helpers/tokens.ts";
 
 const { oneTimeDownloads: _, ...PLACE } = DOWNLOAD;
 const UPLOAD: Scope = { ...PLACE, operation: "upload" };

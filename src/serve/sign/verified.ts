@@ -1,7 +1,7 @@
 // Caches tokens whose MAC was right, so that repeated requests do not pay for Base64 and HMAC. It caches only the part
 // that is equal for every request; expiry, scope and key are checked on every use.
 import { LRUCache } from "lru-cache";
-import { HuiyuanError } from "../core/errors.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 import { type Authentic, authenticateToken, authorize, type Grant, type KeyLookup, type Scope } from "./token.ts";
 
 /** Longer tokens are rare and are not cached, which bounds the memory. Characters. */

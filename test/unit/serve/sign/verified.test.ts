@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { KeyLookup, SigningKey } from "../../../src/sign/token.ts";
-import { createVerifiedTokens } from "../../../src/sign/verified.ts";
-import { codeOf, DOWNLOAD, NOW, SECRET_KEYS, sampleToken } from "../../helpers/tokens.ts";
+import type { KeyLookup, SigningKey } from "../../../../src/serve/sign/token.ts";
+import { createVerifiedTokens } from "../../../../src/serve/sign/verified.ts";
+import { codeOf, DOWNLOAD, NOW, SECRET_KEYS, sampleToken } from "../../../helpers/tokens.ts";
 
 const KEY: SigningKey = { secretKey: SECRET_KEYS.AKIDONE, enabled: true };
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openSqlite, type Sqlite, transaction } from "../../../src/core/sqlite.ts";
+import { openSqlite, type Sqlite, transaction } from "../../../../src/core/sqlite.ts";
 import {
   createOnceLedger,
   isInLedger,
@@ -10,9 +10,9 @@ import {
   type OnceLedger,
   pruneSpent,
   spendOnce,
-} from "../../../src/sign/once.ts";
-import { MAX_LIFE_SECONDS, type OneTimeToken } from "../../../src/sign/token.ts";
-import { DOWNLOAD, KEYS, NOW, sampleToken, verifyToken } from "../../helpers/tokens.ts";
+} from "../../../../src/serve/sign/once.ts";
+import { MAX_LIFE_SECONDS, type OneTimeToken } from "../../../../src/serve/sign/token.ts";
+import { DOWNLOAD, KEYS, NOW, sampleToken, verifyToken } from "../../../helpers/tokens.ts";
 
 const DAY = 86_400;
 

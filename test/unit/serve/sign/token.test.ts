@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { makeToken, parseToken, type TokenFields, tokenFromQuery } from "../../../src/sign/token.ts";
-import { codeOf, FIELDS, sampleToken, signBytes } from "../../helpers/tokens.ts";
+import { makeToken, parseToken, type TokenFields, tokenFromQuery } from "../../../../src/serve/sign/token.ts";
+import { codeOf, FIELDS, sampleToken, signBytes } from "../../../helpers/tokens.ts";
 
 interface Vector {
   readonly id: string;
@@ -21,7 +21,7 @@ interface Vector {
   readonly signUrlEncoded: string;
 }
 
-const fixture = readFileSync(new URL("../../fixtures/sign.json", import.meta.url), "utf8");
+const fixture = readFileSync(new URL("../../../fixtures/sign.json", import.meta.url), "utf8");
 const VECTORS = (JSON.parse(fixture) as { readonly vectors: readonly Vector[] }).vectors;
 
 function fieldsOf(vector: Vector): TokenFields {

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/core/errors.ts";
-import { authenticateToken, parseToken, tokenFromQuery } from "../../../src/sign/token.ts";
-import { anyText } from "../../helpers/texts.ts";
-import { DOWNLOAD, FIELDS, KEYS, NOW, sampleToken, signBytes, verifyToken } from "../../helpers/tokens.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { authenticateToken, parseToken, tokenFromQuery } from "../../../../src/serve/sign/token.ts";
+import { anyText } from "../../../helpers/texts.ts";
+import { DOWNLOAD, FIELDS, KEYS, NOW, sampleToken, signBytes, verifyToken } from "../../../helpers/tokens.ts";
 
 const RUNS = { numRuns: 300 };
 

@@ -5,8 +5,8 @@ import {
   callbackBody,
   MAX_CALLBACK_SKEW_SECONDS,
   verifyCallback,
-} from "../../../src/sign/callback.ts";
-import { needs } from "../../helpers/services.ts";
+} from "../../../../src/serve/sign/callback.ts";
+import { needs } from "../../../helpers/services.ts";
 
 const NOW = 1_450_000_000;
 const SECRET = "a secret of the bucket";

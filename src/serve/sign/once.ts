@@ -1,7 +1,7 @@
 // The ledger of one-time tokens: it records spent tokens, so that none is spent twice. This file has its table,
 // statements and interface; the store's writer thread (bucket/fs/) writes the rows. It does not verify tokens: token.ts
 // does.
-import type { Sqlite } from "../core/sqlite.ts";
+import type { Sqlite } from "../../core/sqlite.ts";
 import { MAX_LIFE_SECONDS, type OneTimeToken } from "./token.ts";
 
 export type { OneTimeToken };
