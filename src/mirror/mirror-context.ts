@@ -1,6 +1,6 @@
 // The context of one mirror: its bucket, origin and settings, the services of the program, and the state that its parts
 // share. Made once for each mirror; it fetches nothing.
-import type { SpoolPool } from "../body/spool/spool-pool.ts";
+import type { SpoolPool } from "../serve/body/spool/spool-pool.ts";
 import type { Log } from "../core/log.ts";
 import { viaValueOf } from "../origin/exchange/request-head.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";

@@ -3,8 +3,8 @@
 
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { type BodyEnd, createGate, type Verdict } from "../body/gate/gate.ts";
-import type { Spool, WholeBody } from "../body/spool/spool.ts";
+import { type BodyEnd, createGate, type Verdict } from "../serve/body/gate/gate.ts";
+import type { Spool, WholeBody } from "../serve/body/spool/spool.ts";
 import { type Bucket, describeObject, readWhole, uploadedAt } from "../bucket/contract/bucket.ts";
 import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../core/errors.ts";

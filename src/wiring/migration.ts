@@ -1,7 +1,7 @@
 // Part of the composition root: makes the target and the spools of a migration from its config.
 import { mkdirSync, rmSync } from "node:fs";
-import { ALL_DIGESTS } from "../body/spool/hashing.ts";
-import { createSpoolPool, type SpoolPool } from "../body/spool/spool-pool.ts";
+import { ALL_DIGESTS } from "../serve/body/spool/hashing.ts";
+import { createSpoolPool, type SpoolPool } from "../serve/body/spool/spool-pool.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";

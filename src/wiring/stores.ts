@@ -1,7 +1,7 @@
 // Part of the composition root: opens the stores of a data folder. The embedded store is always open, for one-time
 // tokens, spool files and this machine's own data. If the settings name an S3 store, it holds the objects.
-import { ALL_DIGESTS } from "../body/spool/hashing.ts";
-import { createSpoolPool, type SpoolPool } from "../body/spool/spool-pool.ts";
+import { ALL_DIGESTS } from "../serve/body/spool/hashing.ts";
+import { createSpoolPool, type SpoolPool } from "../serve/body/spool/spool-pool.ts";
 import type { Store } from "../bucket/contract/driver.ts";
 import type { FreeSpace } from "../bucket/fs/free-space.ts";
 import { createFsStore } from "../bucket/fs/store.ts";

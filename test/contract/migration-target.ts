@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { WholeBody } from "../../src/body/spool/spool.ts";
+import type { WholeBody } from "../../src/serve/body/spool/spool.ts";
 import type { ObjectInfo } from "../../src/core/object.ts";
 import type { PutOutcome, Replacement, Target } from "../../src/migrate/target.ts";
 import { noisyJpeg } from "../helpers/images.ts";

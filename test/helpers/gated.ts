@@ -1,5 +1,5 @@
 // Pushes bodies through a gate, cut into chunks as a test needs. For tests only.
-import { createGate, type Gate } from "../../src/body/gate/gate.ts";
+import { createGate, type Gate } from "../../src/serve/body/gate/gate.ts";
 
 /** Returns the gate after the whole body arrived as one chunk. */
 export function gated(...parts: readonly (Buffer | string)[]): Gate {

@@ -1,6 +1,6 @@
 // A store in memory. It makes the same promises as the embedded store except durability, and has no bounds.
 import { readFile, unlink } from "node:fs/promises";
-import type { WholeBody } from "../../src/body/spool/spool.ts";
+import type { WholeBody } from "../../src/serve/body/spool/spool.ts";
 import {
   decidePut,
   epochAfterPut,

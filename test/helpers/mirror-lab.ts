@@ -1,7 +1,7 @@
 // A mirror over a memory store, a real pool of spools and origins without a network; called as downloads call it.
 
 import { createSemaphore, type Semaphore } from "../../src/async/semaphore.ts";
-import type { Disk } from "../../src/body/spool/spool-file.ts";
+import type { Disk } from "../../src/serve/body/spool/spool-file.ts";
 import { createBucket } from "../../src/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../src/bucket/contract/driver.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";

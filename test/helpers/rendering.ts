@@ -1,6 +1,6 @@
 // Pictures whose pixels tell where they came from, and how to render and look at them. For tests only.
 import sharp, { type Sharp } from "sharp";
-import { createGate } from "../../src/body/gate/gate.ts";
+import { createGate } from "../../src/serve/body/gate/gate.ts";
 import type { ImageFacts } from "../../src/core/object.ts";
 import { type KnownFacts, type RasterFacts, type SourceLimits, scanSource } from "../../src/image/formats/loaders.ts";
 import { runScan } from "../../src/image/formats/yielding-scan.ts";

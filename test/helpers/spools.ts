@@ -4,10 +4,10 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { ALL_DIGESTS } from "../../src/body/spool/hashing.ts";
-import type { Spool } from "../../src/body/spool/spool.ts";
-import { type Disk, REAL_DISK } from "../../src/body/spool/spool-file.ts";
-import { createSpoolPool, type SpoolPool } from "../../src/body/spool/spool-pool.ts";
+import { ALL_DIGESTS } from "../../src/serve/body/spool/hashing.ts";
+import type { Spool } from "../../src/serve/body/spool/spool.ts";
+import { type Disk, REAL_DISK } from "../../src/serve/body/spool/spool-file.ts";
+import { createSpoolPool, type SpoolPool } from "../../src/serve/body/spool/spool-pool.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import type { DigestName } from "../../src/core/object.ts";
 

@@ -1,5 +1,5 @@
 // Opens a tiered store as the program wires it: a data folder with spools, and an S3 behind it.
-import { createSpoolPool } from "../../src/body/spool/spool-pool.ts";
+import { createSpoolPool } from "../../src/serve/body/spool/spool-pool.ts";
 import { createFsStore, type FsStore } from "../../src/bucket/fs/store.ts";
 import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
 import { createDiskCache, type DiskCache } from "../../src/bucket/tier/disk/disk-cache.ts";

@@ -1,7 +1,7 @@
 // Bodies and descriptions for tests of buckets: real bytes and hashes without a spool.
 import { createHash, randomFillSync } from "node:crypto";
 import { crc32 } from "node:zlib";
-import { BLOCK_BYTES, type WholeBody } from "../../src/body/spool/spool.ts";
+import { BLOCK_BYTES, type WholeBody } from "../../src/serve/body/spool/spool.ts";
 import { describeObject } from "../../src/bucket/contract/bucket.ts";
 import type { ObjectReader } from "../../src/bucket/contract/driver.ts";
 import { type ObjectInfo, type Provenance, toKey } from "../../src/core/object.ts";

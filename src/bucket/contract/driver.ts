@@ -3,7 +3,7 @@
 // durable.
 
 import type { Cancellation } from "../../async/cancellation.ts";
-import type { WholeBody } from "../../body/spool/spool.ts";
+import type { WholeBody } from "../../serve/body/spool/spool.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo, Validation } from "../../core/object.ts";
 

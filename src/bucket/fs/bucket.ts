@@ -1,6 +1,6 @@
 // One bucket of the embedded store. Reads use the catalogue on the event loop; every change and every small body passes
 // through the writer thread. Large bodies are first written to files, which the writer only renames.
-import type { WholeBody } from "../../body/spool/spool.ts";
+import type { WholeBody } from "../../serve/body/spool/spool.ts";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";

@@ -1,6 +1,6 @@
 // Writes to one bucket of a remote store. Each change looks up the remote entry and the queue, decides, and changes
 // exactly the version it saw. The caller holds the lock of the key.
-import type { WholeBody } from "../../body/spool/spool.ts";
+import type { WholeBody } from "../../serve/body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { decidePut, hasExpired, holdsVersion, raisesEpoch } from "../contract/conditions.ts";

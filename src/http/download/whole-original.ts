@@ -1,6 +1,6 @@
 // Waits for a fetched image until it is proven whole, because only a whole image is processed. It renders nothing.
-import { bodyRoom } from "../../body/body-room.ts";
-import type { Spool } from "../../body/spool/spool.ts";
+import { bodyRoom } from "../../serve/body/body-room.ts";
+import type { Spool } from "../../serve/body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
 import { damageOf } from "../../mirror/fill/fill-end.ts";

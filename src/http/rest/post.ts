@@ -2,7 +2,7 @@
 // the body shows which one it is. The signature is checked before the body is read, and most refusals precede the file.
 import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
-import type { Spool } from "../../body/spool/spool.ts";
+import type { Spool } from "../../serve/body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { Authentic } from "../../serve/sign/token.ts";

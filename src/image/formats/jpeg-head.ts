@@ -1,7 +1,7 @@
 // Reads the segments before a JPEG's first scan: quality, number of samples, kind of scans, but no EXIF. Encoders scale
 // the luminance table of ITU-T T.81 annex K.1 by the quality; for other tables the nearest quality is returned. It
 // decodes nothing.
-import { EOI, findMarker, isBare, isFrame, SOS } from "../../body/formats/jpeg.ts";
+import { EOI, findMarker, isBare, isFrame, SOS } from "../../serve/body/formats/jpeg.ts";
 
 const STANDARD_LUMINANCE = [
   16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40, 26, 24, 22, 22, 24, 49, 35, 37, 29, 40, 58, 51, 61,

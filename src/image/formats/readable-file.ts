@@ -2,7 +2,7 @@
 // processed, verified or used as a watermark must pass through here. It decodes nothing. It ignores EXIF in the text
 // chunks of a PNG, because libvips ignores it, too.
 import { crc32 } from "node:zlib";
-import type { Sniffed } from "../../body/formats/sniff.ts";
+import type { Sniffed } from "../../serve/body/formats/sniff.ts";
 import { areEndless, secondDirectoryLink } from "./exif.ts";
 import { jpegSegments, segmentAt } from "./jpeg-head.ts";
 import { type ReadableFile, readableGif } from "./readable-gif.ts";

@@ -2,7 +2,7 @@
 // 2048 and uses the extent of the first frame instead; such a GIF gets an invisible first frame that covers the screen.
 // It makes the background transparent only for frames that announce a transparent colour; others get one here. It
 // decodes no pixels. The structure must have been checked before (body/formats), so that every loop here ends.
-import { gifTableBytes } from "../../body/formats/gif.ts";
+import { gifTableBytes } from "../../serve/body/formats/gif.ts";
 
 /** A copy of a file for libvips, or the file itself. */
 export interface ReadableFile {

@@ -1,6 +1,6 @@
 // Copies one object: fetches it into a spool, proves that it is a whole image, and puts it into the target.
 import { abortable } from "../../async/cancellation.ts";
-import type { SpoolPool } from "../../body/spool/spool-pool.ts";
+import type { SpoolPool } from "../../serve/body/spool/spool-pool.ts";
 import { refusedError } from "../../client/api/client-error.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";

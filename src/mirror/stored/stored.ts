@@ -1,8 +1,8 @@
 // A bucket behind the memory cache: every request looks a key up here first, and all changes of objects pass through it
 // as well (stored-changes.ts). It knows no origins.
-import { bodyRoom } from "../../body/body-room.ts";
-import type { Chunks } from "../../body/chunks.ts";
-import type { Lease } from "../../body/scratch.ts";
+import { bodyRoom } from "../../serve/body/body-room.ts";
+import type { Chunks } from "../../serve/body/chunks.ts";
+import type { Lease } from "../../serve/body/scratch.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
 import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";

@@ -3,8 +3,8 @@
 import { rmSync } from "node:fs";
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { hashFile } from "../../body/spool/hashing.ts";
-import { SPOOL_SUFFIX, type WholeBody } from "../../body/spool/spool.ts";
+import { hashFile } from "../../serve/body/spool/hashing.ts";
+import { SPOOL_SUFFIX, type WholeBody } from "../../serve/body/spool/spool.ts";
 import type { Stored } from "../stored/stored.ts";
 import { NOTE_SUFFIX, type Note, readNote } from "./note.ts";
 import { validatedAt } from "./versions.ts";

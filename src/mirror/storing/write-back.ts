@@ -5,7 +5,7 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Cancellation } from "../../async/cancellation.ts";
 import { LiveMap, LiveSet } from "../../async/live-map.ts";
-import type { Spool, WholeBody } from "../../body/spool/spool.ts";
+import type { Spool, WholeBody } from "../../serve/body/spool/spool.ts";
 import type { PutResult } from "../../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";

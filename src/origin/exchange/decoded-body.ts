@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import type { Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, type Zlib } from "node:zlib";
-import type { DeclaredDigests } from "../../body/gate/gate.ts";
+import type { DeclaredDigests } from "../../serve/body/gate/gate.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { OriginBody, OriginSink } from "../origin.ts";
 

@@ -1,7 +1,7 @@
 // The rules of one kind of origin over HTTP: its server, its request targets, its signatures, the meaning of its
 // errors. site.ts, qiniu.ts and s3.ts make such rules; http-origin.ts and probe.ts follow them.
 import { createHash } from "node:crypto";
-import type { DeclaredDigests } from "../../body/gate/gate.ts";
+import type { DeclaredDigests } from "../../serve/body/gate/gate.ts";
 import { type Home, type Hop, homeHop } from "../exchange/hop.ts";
 import { type OwnHeaders, type RequestHead, withHeaders } from "../exchange/request-head.ts";
 import type { ErrorMeaning, RawHeaders } from "../exchange/response-head.ts";

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { shareSignal } from "../../async/shared-signals.ts";
-import { createGate, type Framing } from "../../body/gate/gate.ts";
+import { createGate, type Framing } from "../../serve/body/gate/gate.ts";
 import { classifyAddress } from "../../core/addresses.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, Key } from "../../core/object.ts";

@@ -2,7 +2,7 @@
 // lab's operations, in this process or in a child.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createSpoolPool } from "../../../src/body/spool/spool-pool.ts";
+import { createSpoolPool } from "../../../src/serve/body/spool/spool-pool.ts";
 import { createBucket } from "../../../src/bucket/contract/bucket.ts";
 import type { PutCondition } from "../../../src/bucket/contract/driver.ts";
 import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";

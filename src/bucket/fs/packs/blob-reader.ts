@@ -3,8 +3,8 @@
 // (`onDamage`).
 import { fstatSync } from "node:fs";
 import { LRUCache } from "lru-cache";
-import { firstBadBlock } from "../../../body/spool/hashing.ts";
-import { BLOCK_BYTES } from "../../../body/spool/spool.ts";
+import { firstBadBlock } from "../../../serve/body/spool/hashing.ts";
+import { BLOCK_BYTES } from "../../../serve/body/spool/spool.ts";
 import { errorCodeOf, storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectReader } from "../../contract/driver.ts";

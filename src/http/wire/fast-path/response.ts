@@ -2,7 +2,7 @@
 // and body in one system call, chunked if no length is given. It never waits; backpressure is the caller's task.
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { lendRoom, returnRoom } from "../../../body/head-room.ts";
+import { lendRoom, returnRoom } from "../../../serve/body/head-room.ts";
 import { type DownloadResponse, type Headers, headerLines, namesLength } from "../../response/response.ts";
 
 export interface FastPathResponseOptions {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { createGate } from "../../../../src/body/gate/gate.ts";
+import { createGate } from "../../../../src/serve/body/gate/gate.ts";
 import { readSamplePictures } from "../../../../src/cli/trial/sample-pictures.ts";
 import { MEDIA_TYPES } from "../../../../src/core/object.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bodyRoom } from "../../../../src/body/body-room.ts";
+import { bodyRoom } from "../../../../src/serve/body/body-room.ts";
 import { runScan, type ScanSteps, scanBytes, yieldingScan } from "../../../../src/image/formats/yielding-scan.ts";
 
 function* busy(steps: number, stepMs: number): ScanSteps<string> {

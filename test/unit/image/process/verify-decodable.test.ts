@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createGate } from "../../../../src/body/gate/gate.ts";
+import { createGate } from "../../../../src/serve/body/gate/gate.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { writeBmp } from "../../../../src/image/formats/bmp.ts";
 import { createRenderer, type Renderer } from "../../../../src/image/renderer.ts";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { WholeBody } from "../../../../../src/body/spool/spool.ts";
+import type { WholeBody } from "../../../../../src/serve/body/spool/spool.ts";
 import type { BucketDriver } from "../../../../../src/bucket/contract/driver.ts";
 import { createFsStore, type FsStore } from "../../../../../src/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import { lendRoom, returnRoom, withHeadRoom } from "../../../../../src/body/head-room.ts";
+import { lendRoom, returnRoom, withHeadRoom } from "../../../../../src/serve/body/head-room.ts";
 import { createFastPath } from "../../../../../src/http/wire/fast-path/fast-path.ts";
 import { type HttpServer, startServer } from "../../../../../src/http/wire/server.ts";
 import { eventually, within } from "../../../../helpers/program.ts";

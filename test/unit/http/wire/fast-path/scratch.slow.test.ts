@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createScratch } from "../../../../../src/body/scratch.ts";
+import { createScratch } from "../../../../../src/serve/body/scratch.ts";
 import { type FastPathLab, startFastPathLab } from "../../../../helpers/fast-path-lab.ts";
 import { eventually, within } from "../../../../helpers/program.ts";
 

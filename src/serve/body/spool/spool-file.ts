@@ -2,7 +2,7 @@
 // unless the store has renamed it. It never retries: after one failure the disk is not used again.
 import { close, open, read, unlink, writev } from "node:fs";
 import { promisify } from "node:util";
-import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
+import { errorCodeOf, storeFailure } from "../../../core/disk-failure.ts";
 
 /**
  * The disk operations of a spool, on raw descriptors, because a FileHandle makes each step several times as expensive.

@@ -1,8 +1,8 @@
 // Edge cases of each format: a file that decoders accept is whole, a file that they cannot decode is not.
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { gated, wholeAfter } from "../../../helpers/gated.ts";
-import { jpegWithRestarts, noisyAvif, noisyPng, noisyWebp, runLengthBmp, segment } from "../../../helpers/images.ts";
+import { gated, wholeAfter } from "../../../../helpers/gated.ts";
+import { jpegWithRestarts, noisyAvif, noisyPng, noisyWebp, runLengthBmp, segment } from "../../../../helpers/images.ts";
 
 const WHOLE_END = { framing: "length", isFramingWhole: true, isHashRight: true } as const;
 const CLOSED = { framing: "close", isFramingWhole: false, isHashRight: true } as const;

@@ -1,9 +1,9 @@
 // The guarantees of every spool, whether its bytes are in memory or on disk.
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
-import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { NEVER, readToEnd, testPool, writeAll } from "../../../helpers/spools.ts";
-import { randomBytes } from "../../../helpers/whole-body.ts";
+import { HuiyuanError } from "../../../../../src/core/errors.ts";
+import { NEVER, readToEnd, testPool, writeAll } from "../../../../helpers/spools.ts";
+import { randomBytes } from "../../../../helpers/whole-body.ts";
 
 const broken = new HuiyuanError("origin_truncated", "Cannot use the body: it was cut short");
 

@@ -3,10 +3,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createBodyHasher, digestBytes, hashFile } from "../../../../src/body/spool/hashing.ts";
-import type { DigestName } from "../../../../src/core/object.ts";
-import { testPool } from "../../../helpers/spools.ts";
-import { randomBytes, wholeBody } from "../../../helpers/whole-body.ts";
+import { createBodyHasher, digestBytes, hashFile } from "../../../../../src/serve/body/spool/hashing.ts";
+import type { DigestName } from "../../../../../src/core/object.ts";
+import { testPool } from "../../../../helpers/spools.ts";
+import { randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
 
 /** Chunk sizes around every bound: single bytes, merged small chunks, blocks. */
 const chunkSizes = fc.array(

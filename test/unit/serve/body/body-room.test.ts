@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { bodyRoom } from "../../../src/body/body-room.ts";
+import { bodyRoom } from "../../../../src/serve/body/body-room.ts";
 
 test.each([0, 1, 1_048_575, 1_048_576, 5_000_000])("bodyRoom(%i) is a Buffer of that size", (bytes) => {
   const room = bodyRoom(bytes);
@@ -21,7 +21,7 @@ test.each([0, 1, 1_048_575, 1_048_576, 5_000_000])("bodyRoom(%i) is a Buffer of 
 function kept(allocate: string): number {
   const script = `
     import { setTimeout as delay } from "node:timers/promises";
-    import { bodyRoom } from ${JSON.stringify(fileURLToPath(new URL("../../../src/body/body-room.ts", import.meta.url)))};
+    import { bodyRoom } from ${JSON.stringify(fileURLToPath(new URL("../../../../src/serve/body/body-room.ts", import.meta.url)))};
     const allocate = ${allocate};
     // One was there and has gone: from now on malloc has its heap serve such sizes.
     allocate(30_000_000);

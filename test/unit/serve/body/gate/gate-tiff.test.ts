@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { gated, gatedIn, wholeAfter } from "../../../helpers/gated.ts";
-import { noisyJpeg, noisyPixels } from "../../../helpers/images.ts";
+import { gated, gatedIn, wholeAfter } from "../../../../helpers/gated.ts";
+import { noisyJpeg, noisyPixels } from "../../../../helpers/images.ts";
 import {
   DIRECTORY_FIRST,
   DIRECTORY_LAST,
@@ -11,7 +11,7 @@ import {
   LIBTIFF,
   makeTiff,
   type TiffWish,
-} from "../../../helpers/tiff.ts";
+} from "../../../../helpers/tiff.ts";
 
 const WHOLE_END = {
   framing: "length",

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createScratch, type Lease } from "../../../src/body/scratch.ts";
+import { createScratch, type Lease } from "../../../../src/serve/body/scratch.ts";
 
 const KIB = 1_024;
 

@@ -1,6 +1,6 @@
 // An SVG is an image from the name of its root element on, and whole at the end tag of that element.
 import { describe, expect, test } from "vitest";
-import { gated, gatedIn, wholeAfter } from "../../../helpers/gated.ts";
+import { gated, gatedIn, wholeAfter } from "../../../../helpers/gated.ts";
 
 const END = { isFramingWhole: true, isHashRight: true } as const;
 const SVG = { format: "svg", width: undefined, height: undefined } as const;

@@ -2,8 +2,8 @@
 // finished file. Compares stored blocks with their checksums.
 import { createHash, hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import { HuiyuanError } from "../../core/errors.ts";
-import type { DigestName, Hashes } from "../../core/object.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
+import type { DigestName, Hashes } from "../../../core/object.ts";
 import { crc32 } from "./crc32.ts";
 import { BLOCK_BYTES, type WholeBody } from "./spool.ts";
 

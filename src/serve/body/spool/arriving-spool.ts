@@ -1,7 +1,7 @@
 // One spool. All bytes stay in memory until the body is too large; then they go to a file and only the latest stay. If
 // the disk refuses them, the rest of the body stays in memory as a transient and is not stored.
-import { HuiyuanError } from "../../core/errors.ts";
-import type { DigestName } from "../../core/object.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
+import type { DigestName } from "../../../core/object.ts";
 import { type BodyHasher, createBodyHasher, digestBytes } from "./hashing.ts";
 import { BLOCK_BYTES, type Spool, type SpoolEnd, type WholeBody } from "./spool.ts";
 import type { SpoolFile } from "./spool-file.ts";

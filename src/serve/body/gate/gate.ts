@@ -1,7 +1,7 @@
 // Proves that a body is a whole image by framing, magic, structure and declared hashes, while its bytes stream past. No
 // decoding and no I/O. mirror/ decides what follows from the verdict.
-import type { ErrorCode } from "../../core/errors.ts";
-import type { ImageFacts, ImageFormat } from "../../core/object.ts";
+import type { ErrorCode } from "../../../core/errors.ts";
+import type { ImageFacts, ImageFormat } from "../../../core/object.ts";
 import { scanBmp } from "../formats/bmp.ts";
 import { scanGif } from "../formats/gif.ts";
 import { scanIco } from "../formats/ico.ts";

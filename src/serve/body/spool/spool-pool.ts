@@ -2,10 +2,10 @@
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { LiveSet } from "../../async/live-map.ts";
-import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
-import type { Log } from "../../core/log.ts";
-import type { DigestName } from "../../core/object.ts";
+import { LiveSet } from "../../../async/live-map.ts";
+import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
+import type { Log } from "../../../core/log.ts";
+import type { DigestName } from "../../../core/object.ts";
 import { ArrivingSpool, type SpoolParts, type TransientRoom } from "./arriving-spool.ts";
 import { ALL_DIGESTS } from "./hashing.ts";
 import { SPOOL_SUFFIX, type Spool } from "./spool.ts";

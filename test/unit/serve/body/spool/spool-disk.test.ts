@@ -3,10 +3,10 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { Spool } from "../../../../src/body/spool/spool.ts";
-import { type Disk, REAL_DISK } from "../../../../src/body/spool/spool-file.ts";
-import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { eventually } from "../../../helpers/program.ts";
+import type { Spool } from "../../../../../src/serve/body/spool/spool.ts";
+import { type Disk, REAL_DISK } from "../../../../../src/serve/body/spool/spool-file.ts";
+import { HuiyuanError } from "../../../../../src/core/errors.ts";
+import { eventually } from "../../../../helpers/program.ts";
 import {
   createLatch,
   diskError,
@@ -15,8 +15,8 @@ import {
   type TestPool,
   testPool,
   writeAll,
-} from "../../../helpers/spools.ts";
-import { randomBytes, wholeBody } from "../../../helpers/whole-body.ts";
+} from "../../../../helpers/spools.ts";
+import { randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
 
 const KIB = 1_024;
 const MIB = 1_048_576;

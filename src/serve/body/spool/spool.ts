@@ -1,8 +1,8 @@
 // The types of a spool: the arriving body of a fill, with one writer and many readers, each from any byte. It is in
 // memory up to a bound, then on disk. It does not judge whether the body is whole (gate.ts does) and does not store it
 // (bucket/ does). spool-pool.ts opens spools.
-import type { HuiyuanError } from "../../core/errors.ts";
-import type { Hashes } from "../../core/object.ts";
+import type { HuiyuanError } from "../../../core/errors.ts";
+import type { Hashes } from "../../../core/object.ts";
 
 /** A body that has arrived whole, ready to be put into a bucket. */
 export interface WholeBody {

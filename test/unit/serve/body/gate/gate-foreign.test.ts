@@ -1,9 +1,9 @@
 // A body that is not an image is refused, and no bytes make the gate throw, hang or grow.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createGate } from "../../../../src/body/gate/gate.ts";
-import { gated, gatedIn } from "../../../helpers/gated.ts";
-import { jpegWithRestarts, noisyAvif, noisyBmp, noisyGif, noisyPng, noisyWebp } from "../../../helpers/images.ts";
+import { createGate } from "../../../../../src/serve/body/gate/gate.ts";
+import { gated, gatedIn } from "../../../../helpers/gated.ts";
+import { jpegWithRestarts, noisyAvif, noisyBmp, noisyGif, noisyPng, noisyWebp } from "../../../../helpers/images.ts";
 
 const WHOLE_END = { framing: "length", isFramingWhole: true, isHashRight: true } as const;
 

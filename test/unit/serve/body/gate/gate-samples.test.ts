@@ -1,7 +1,7 @@
 // Real files of every format are whole for every division into chunks, and never before their end.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { gatedIn, wholeAfter } from "../../../helpers/gated.ts";
+import { gatedIn, wholeAfter } from "../../../../helpers/gated.ts";
 import {
   animatedGif,
   jpegWithRestarts,
@@ -16,7 +16,7 @@ import {
   noisyWebp,
   progressiveJpeg,
   runLengthBmp,
-} from "../../../helpers/images.ts";
+} from "../../../../helpers/images.ts";
 
 const WHOLE_END = { framing: "length", isFramingWhole: true, isHashRight: true } as const;
 const CLOSED = { framing: "close", isFramingWhole: false, isHashRight: true } as const;

@@ -1,8 +1,8 @@
 // The table of verdicts for each combination of structure, framing and hash.
 import { expect, test } from "vitest";
-import type { Framing, Gate } from "../../../../src/body/gate/gate.ts";
-import { gated } from "../../../helpers/gated.ts";
-import { jpegWithRestarts, noisyTiff, runLengthBmp } from "../../../helpers/images.ts";
+import type { Framing, Gate } from "../../../../../src/serve/body/gate/gate.ts";
+import { gated } from "../../../../helpers/gated.ts";
+import { jpegWithRestarts, noisyTiff, runLengthBmp } from "../../../../helpers/images.ts";
 
 const jpeg = jpegWithRestarts(2, 2);
 const image = { format: "jpeg", width: 16, height: 16 };

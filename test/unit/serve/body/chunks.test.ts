@@ -1,6 +1,6 @@
 // Tests of the limit on bytes that are read for clients and not sent yet.
 import { expect, test } from "vitest";
-import { type Chunks, createChunks } from "../../../src/body/chunks.ts";
+import { type Chunks, createChunks } from "../../../../src/serve/body/chunks.ts";
 
 const LARGE = 262_144;
 const BLOCK = 65_536;

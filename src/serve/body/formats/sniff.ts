@@ -1,5 +1,5 @@
 // Detects the image format from the first bytes. It uses neither Content-Type nor the file's name.
-import type { ImageFormat } from "../../core/object.ts";
+import type { ImageFormat } from "../../../core/object.ts";
 
 /** This many bytes always suffice. */
 const SNIFF_BYTES = 64;

@@ -2,12 +2,12 @@
 // millions of segments.
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { scanGif } from "../../../src/body/formats/gif.ts";
-import { feed, nothingFound, type Scanner } from "../../../src/body/formats/scan.ts";
-import { scanWebp } from "../../../src/body/formats/webp.ts";
-import { createGate } from "../../../src/body/gate/gate.ts";
-import { tinyParts } from "../../helpers/hostile-images.ts";
-import { animatedGif, noisyWebp } from "../../helpers/images.ts";
+import { scanGif } from "../../../../src/serve/body/formats/gif.ts";
+import { feed, nothingFound, type Scanner } from "../../../../src/serve/body/formats/scan.ts";
+import { scanWebp } from "../../../../src/serve/body/formats/webp.ts";
+import { createGate } from "../../../../src/serve/body/gate/gate.ts";
+import { tinyParts } from "../../../helpers/hostile-images.ts";
+import { animatedGif, noisyWebp } from "../../../helpers/images.ts";
 
 function found(scanner: Scanner, body: Buffer, chunkLengths: readonly number[]) {
   const findings = nothingFound();
