@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { toKey } from "../core/object.ts";
-import type { Probe, ProbedConnection, ProbeReply } from "../origin/kinds/probe.ts";
+import type { Probe, ProbedConnection, ProbeReply } from "../serve/origin/kinds/probe.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
 import { failed, finding, formatBytes, formatMs, type Notes, noReply, originFailure, type Verdict } from "./finding.ts";
 import { checkSamples, type Fetched, findSample, type Sample, targetOf } from "./samples.ts";

@@ -6,8 +6,8 @@ import { classifyAddress } from "../core/addresses.ts";
 import { asHuiyuanError } from "../core/errors.ts";
 import { type Key, toKey } from "../core/object.ts";
 import { readVersion } from "../core/version.ts";
-import { createProbe, type Probe, type ProbeReply } from "../origin/kinds/probe.ts";
-import { siteRules } from "../origin/kinds/site.ts";
+import { createProbe, type Probe, type ProbeReply } from "../serve/origin/kinds/probe.ts";
+import { siteRules } from "../serve/origin/kinds/site.ts";
 import { failed } from "./finding.ts";
 
 export interface HomePage {

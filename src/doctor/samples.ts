@@ -2,7 +2,7 @@
 // if it is a whole image, and reports peculiarities of the answers.
 import { HuiyuanError } from "../core/errors.ts";
 import { isKey, type Key, MEDIA_TYPES, toKey } from "../core/object.ts";
-import type { Probe, ProbeReply } from "../origin/kinds/probe.ts";
+import type { Probe, ProbeReply } from "../serve/origin/kinds/probe.ts";
 import { PAGE_HEADERS, picturesOn } from "./find-pictures.ts";
 import {
   failed,

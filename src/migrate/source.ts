@@ -1,6 +1,6 @@
 // The interface of a migration source: a lister of objects, and a reader of one object. The runner knows nothing else
 // of a vendor. sources/ implements it; test/contract/migration-source.ts is its specification.
-import type { NotModified, OriginAnswer, Validators } from "../origin/origin.ts";
+import type { NotModified, OriginAnswer, Validators } from "../serve/origin/origin.ts";
 
 /** One object of a source, as its listing describes it. */
 export interface SourceObject {

@@ -2,8 +2,8 @@
 // share. Made once for each mirror; it fetches nothing.
 import type { SpoolPool } from "../serve/body/spool/spool-pool.ts";
 import type { Log } from "../core/log.ts";
-import { viaValueOf } from "../origin/exchange/request-head.ts";
-import type { Origin, OriginAnswer } from "../origin/origin.ts";
+import { viaValueOf } from "../serve/origin/exchange/request-head.ts";
+import type { Origin, OriginAnswer } from "../serve/origin/origin.ts";
 import { createFailureLog, type FailureLog } from "./failure-log.ts";
 import type { FillContext } from "./fill/fill.ts";
 import type { RequestTimeouts } from "./fill/reader.ts";

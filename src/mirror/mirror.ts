@@ -2,8 +2,8 @@
 // fetch serves all requests for a key. It does not look into the bucket first: the caller has done so (stored.ts).
 
 import { asHuiyuanError, type HuiyuanError } from "../core/errors.ts";
-import { appendViaHeaders } from "../origin/exchange/request-head.ts";
-import type { OriginPreview, PreviewRequest } from "../origin/origin.ts";
+import { appendViaHeaders } from "../serve/origin/exchange/request-head.ts";
+import type { OriginPreview, PreviewRequest } from "../serve/origin/origin.ts";
 import { createFills } from "./fill/fills.ts";
 import { createHeads } from "./fill/heads.ts";
 import { type JoinRules, joinFill, type MissAnswer, type MissRequest } from "./fill/reader.ts";

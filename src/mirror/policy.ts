@@ -2,7 +2,7 @@
 // and a failure do. Pure rules without clock and I/O; the files beside apply them. freshness/freshness.ts reads the
 // lifetimes of RFC 9111 out of headers.
 import type { ErrorCode, HuiyuanError } from "../core/errors.ts";
-import type { OriginAnswer } from "../origin/origin.ts";
+import type { OriginAnswer } from "../serve/origin/origin.ts";
 import { damageOf, type FillEnd } from "./fill/fill-end.ts";
 import { type FreshnessRules, mayBeStored } from "./freshness/freshness.ts";
 

@@ -2,7 +2,7 @@
 // settings have been checked; client input has not.
 import { type Key, toKey } from "../core/object.ts";
 import { withoutWatermarkTokens } from "../image/grammar/watermark-token.ts";
-import type { OriginTarget } from "../origin/origin.ts";
+import type { OriginTarget } from "../serve/origin/origin.ts";
 import { asciiQuery, filterQuery, type KeyQuery, keyOfUrl, queryInKey } from "./object-keys.ts";
 
 /** The requests that a rule matches; an absent field matches everything. */

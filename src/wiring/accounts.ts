@@ -8,7 +8,7 @@ import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "../insig
 import { type BucketSize, createUsage, USAGE_PLAN, type Usage } from "../insight/usage.ts";
 import { createLedgers } from "../ledger/ledger.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
-import { createSystemResolve } from "../origin/dial/lookup.ts";
+import { createSystemResolve } from "../serve/origin/dial/lookup.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import type { Uploaded } from "../upload/callback/callback.ts";
 import type { CallbackTarget } from "../upload/callback/delivery.ts";

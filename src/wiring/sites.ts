@@ -20,8 +20,8 @@ import { createStored, type Stored } from "../mirror/stored/stored.ts";
 import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
 import type { VariantParts } from "../mirror/variants/running-renders.ts";
 import { createVariants } from "../mirror/variants/variants.ts";
-import type { Budget } from "../origin/guard/budget.ts";
-import type { OriginReport } from "../origin/guard/guarded.ts";
+import type { Budget } from "../serve/origin/guard/budget.ts";
+import type { OriginReport } from "../serve/origin/guard/guarded.ts";
 import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
 import type {
   MirrorSettings,

@@ -12,8 +12,8 @@ import { createTieredStore, type TieredStore } from "../bucket/tier/store.ts";
 import type { Log } from "../core/log.ts";
 import type { DigestName, Key } from "../core/object.ts";
 import { s3Place } from "../core/s3-place.ts";
-import { createSystemResolve } from "../origin/dial/lookup.ts";
-import { createCaller } from "../origin/exchange/caller.ts";
+import { createSystemResolve } from "../serve/origin/dial/lookup.ts";
+import { createCaller } from "../serve/origin/exchange/caller.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import type { OnceLedger } from "../serve/sign/once.ts";
 

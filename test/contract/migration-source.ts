@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../src/core/errors.ts";
 import type { Source, SourceObject, SourcePage } from "../../src/migrate/source.ts";
-import type { OriginAnswer } from "../../src/origin/origin.ts";
+import type { OriginAnswer } from "../../src/serve/origin/origin.ts";
 
 /** A source whose objects the test decides. */
 export interface SourceLab {

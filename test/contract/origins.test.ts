@@ -2,11 +2,11 @@
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../src/core/log.ts";
-import { createHttpOrigin, type HttpOriginOptions } from "../../src/origin/kinds/http-origin.ts";
-import { qiniuRules } from "../../src/origin/kinds/qiniu.ts";
-import { s3Rules } from "../../src/origin/kinds/s3.ts";
-import { siteRules } from "../../src/origin/kinds/site.ts";
-import type { Origin } from "../../src/origin/origin.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "../../src/serve/origin/kinds/http-origin.ts";
+import { qiniuRules } from "../../src/serve/origin/kinds/qiniu.ts";
+import { s3Rules } from "../../src/serve/origin/kinds/s3.ts";
+import { siteRules } from "../../src/serve/origin/kinds/site.ts";
+import type { Origin } from "../../src/serve/origin/origin.ts";
 import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../helpers/inside-hosts.ts";
 import {
   chunk,

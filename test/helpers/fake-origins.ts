@@ -2,7 +2,7 @@
 // test delivers it step by step. They follow the contract in origin.ts.
 import { CancellationSource } from "../../src/async/cancellation.ts";
 import { type ErrorCode, type ErrorDetails, HuiyuanError } from "../../src/core/errors.ts";
-import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/origin/origin.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest, OriginSink } from "../../src/serve/origin/origin.ts";
 
 /** An origin's response to one request. */
 export type Reply = (request: OriginRequest) => Answered | Promise<Answered>;

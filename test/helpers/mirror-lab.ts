@@ -15,11 +15,11 @@ import { createMemoryCache, type MemoryCache } from "../../src/mirror/stored/mem
 import { createStored, type Found, type NoObject, type Stored } from "../../src/mirror/stored/stored.ts";
 import type { StoredHooks } from "../../src/mirror/stored/stored-changes.ts";
 import { createWriteBack, type WriteBack } from "../../src/mirror/storing/write-back.ts";
-import { createBreaker } from "../../src/origin/guard/breaker.ts";
-import { createBudget } from "../../src/origin/guard/budget.ts";
-import { guardOrigin } from "../../src/origin/guard/guarded.ts";
-import { createOriginRecord } from "../../src/origin/guard/record.ts";
-import type { Origin } from "../../src/origin/origin.ts";
+import { createBreaker } from "../../src/serve/origin/guard/breaker.ts";
+import { createBudget } from "../../src/serve/origin/guard/budget.ts";
+import { guardOrigin } from "../../src/serve/origin/guard/guarded.ts";
+import { createOriginRecord } from "../../src/serve/origin/guard/record.ts";
+import type { Origin } from "../../src/serve/origin/origin.ts";
 import { createMemoryStore } from "./memory-store.ts";
 import { eventually } from "./program.ts";
 import { NEVER, readToEnd, type TestPool, testPool } from "./spools.ts";

@@ -4,8 +4,8 @@ import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
 import { openS3Store } from "../../src/bucket/s3/store.ts";
 import type { Log } from "../../src/core/log.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
-import { createSystemResolve } from "../../src/origin/dial/lookup.ts";
-import { createCaller } from "../../src/origin/exchange/caller.ts";
+import { createSystemResolve } from "../../src/serve/origin/dial/lookup.ts";
+import { createCaller } from "../../src/serve/origin/exchange/caller.ts";
 
 /** The address and credentials of a test's S3. */
 export interface S3Place {

@@ -1,8 +1,8 @@
 // An origin `site` with short deadlines in front of a scripted origin, and a sink that collects a body's events.
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
-import { createHttpOrigin, type HttpOriginOptions, type OriginTimeouts } from "../../src/origin/kinds/http-origin.ts";
-import { type SiteOptions, siteRules } from "../../src/origin/kinds/site.ts";
+import { createHttpOrigin, type HttpOriginOptions, type OriginTimeouts } from "../../src/serve/origin/kinds/http-origin.ts";
+import { type SiteOptions, siteRules } from "../../src/serve/origin/kinds/site.ts";
 import type {
   NotModified,
   Origin,
@@ -10,7 +10,7 @@ import type {
   OriginBody,
   OriginRequest,
   OriginSink,
-} from "../../src/origin/origin.ts";
+} from "../../src/serve/origin/origin.ts";
 
 /** Long enough for a busy machine in tests where no deadline should expire; a test shortens the one that it tests. */
 const PATIENT: OriginTimeouts = { connect: 3000, firstByte: 3000, idle: 3000, total: 5000 };

@@ -7,7 +7,7 @@ import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../
 import type { Form } from "../../http/admin/trial/texts.ts";
 import type { Fault, Measured, Trial, TrialPicture } from "../../http/admin/trial/trial-view.ts";
 import { isImage, medianMsOf } from "../../http/admin/trial/trial-view.ts";
-import type { ProbeReply } from "../../origin/kinds/probe.ts";
+import type { ProbeReply } from "../../serve/origin/kinds/probe.ts";
 import { isLoopbackHost } from "../../settings/hosts.ts";
 import { readAddress } from "./address.ts";
 import { SAMPLE_ALIAS, type SamplePicture } from "./sample-pictures.ts";

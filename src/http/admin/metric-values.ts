@@ -1,7 +1,7 @@
 // The values behind the Prometheus series: the ones that metrics.ts reads elsewhere, and its counts for the console.
 import type { DiskSpace } from "../../bucket/fs/free-space.ts";
 import type { KeyBudget } from "../../mirror/key-budget.ts";
-import type { OriginReport } from "../../origin/guard/guarded.ts";
+import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import type { OutboxState } from "../../upload/callback/outbox.ts";
 
 /** Values that are read only when they are needed. */

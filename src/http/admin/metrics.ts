@@ -7,7 +7,7 @@ import type { DiskSpace } from "../../bucket/fs/free-space.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { MirrorMeter } from "../../mirror/meter.ts";
 import type { VariantMeter } from "../../mirror/variants/running-renders.ts";
-import type { OriginHealth } from "../../origin/guard/guarded.ts";
+import type { OriginHealth } from "../../serve/origin/guard/guarded.ts";
 import type { CallbackMeter } from "../../upload/callback/notices.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../upload/callback/outbox.ts";
 import type { ClientLimit } from "../request/client-limits.ts";

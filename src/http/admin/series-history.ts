@@ -1,7 +1,7 @@
 // Reads the series that attention.ts judges, and remembers those of the last hour by the minute, as increase() of
 // Prometheus does.
 import { collect } from "../../async/pauses.ts";
-import type { OriginReport } from "../../origin/guard/guarded.ts";
+import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import type { Series } from "./attention.ts";
 import type { MetricValue } from "./metric-values.ts";
 

@@ -1,7 +1,7 @@
 // Admin API calls for origins: their state, and a place at one for a migration of this machine.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Budget } from "../../origin/guard/budget.ts";
-import type { OriginReport } from "../../origin/guard/guarded.ts";
+import type { Budget } from "../../serve/origin/guard/budget.ts";
+import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import { type Calls, listAnswer } from "./calls.ts";
 import { text, whole } from "./input.ts";
 import { originsAnswer } from "./openapi/origin-answers.ts";

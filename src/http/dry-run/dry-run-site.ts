@@ -10,8 +10,8 @@ import type { Mirror, MirrorPreview } from "../../mirror/mirror.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { Variants } from "../../mirror/variants/variants.ts";
-import { HIDDEN } from "../../origin/kinds/http-rules.ts";
-import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
+import { HIDDEN } from "../../serve/origin/kinds/http-rules.ts";
+import type { OriginAnswer, OriginPreview } from "../../serve/origin/origin.ts";
 import type { DownloadRequest } from "../request/exchange.ts";
 import type { Authorizer, DownloadGrant, MirrorSource, Route, Site } from "../request/site.ts";
 

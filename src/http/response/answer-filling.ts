@@ -5,7 +5,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { type ByteRange, MEDIA_TYPES } from "../../core/object.ts";
 import { damageOf, type FillHead } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/reader.ts";
-import type { OriginAnswer } from "../../origin/origin.ts";
+import type { OriginAnswer } from "../../serve/origin/origin.ts";
 import { wantsVersion } from "../request/conditional.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { parseRange } from "../request/range.ts";

@@ -1,6 +1,6 @@
 // The sources that a config may name, and the options of each.
 import { S3_PRESET_NAMES, s3PlaceFault } from "../../core/s3-place.ts";
-import type { S3Options } from "../../origin/kinds/s3.ts";
+import type { S3Options } from "../../serve/origin/kinds/s3.ts";
 import type { LocalOptions } from "../sources/local.ts";
 import type { QiniuSourceOptions } from "../sources/qiniu.ts";
 import type { UrlListOptions } from "../sources/url-list.ts";

@@ -6,7 +6,7 @@ import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import { Arrival } from "../../mirror/fill/arrival.ts";
 import { describeFetched, type FillEnd } from "../../mirror/fill/fill-end.ts";
-import type { OriginAnswer, Validators } from "../../origin/origin.ts";
+import type { OriginAnswer, Validators } from "../../serve/origin/origin.ts";
 import type { Job } from "../journal/journal.ts";
 import type { Source } from "../source.ts";
 import type { Replacement, Target } from "../target.ts";

@@ -1,7 +1,7 @@
 // Reads the body of an answer as a stream, and hashes it.
 import { createHash } from "node:crypto";
 import { addAbortSignal, Readable } from "node:stream";
-import type { OriginBody } from "../../origin/origin.ts";
+import type { OriginBody } from "../../serve/origin/origin.ts";
 
 /** Fails as the body does. Whoever does not read it to its end destroys it. */
 export function streamOf(body: OriginBody): Readable {

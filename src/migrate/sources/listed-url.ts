@@ -2,7 +2,7 @@
 // request for it. Pure.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import { encodeKey, parseHome } from "../../origin/exchange/hop.ts";
+import { encodeKey, parseHome } from "../../serve/origin/exchange/hop.ts";
 import type { SourceObject } from "../source.ts";
 import { escapedName } from "./file-names.ts";
 

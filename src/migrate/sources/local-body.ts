@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Cancellation } from "../../async/cancellation.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { OriginAnswer, OriginBody, OriginSink } from "../../origin/origin.ts";
+import type { OriginAnswer, OriginBody, OriginSink } from "../../serve/origin/origin.ts";
 import { errnoText } from "./file-names.ts";
 import { assertBelow, type Folders } from "./folders.ts";
 

@@ -1,9 +1,9 @@
 // The two halves of a source, a listing and a reader, and the readers that are origins of the mirror.
 import { LRUCache } from "lru-cache";
 import { type Key, toKey } from "../../core/object.ts";
-import { createHttpOrigin, type HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
-import { siteRules } from "../../origin/kinds/site.ts";
-import type { NotModified, Origin, OriginAnswer, OriginTarget } from "../../origin/origin.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "../../serve/origin/kinds/http-origin.ts";
+import { siteRules } from "../../serve/origin/kinds/site.ts";
+import type { NotModified, Origin, OriginAnswer, OriginTarget } from "../../serve/origin/origin.ts";
 import type { Source, SourceRequest } from "../source.ts";
 import type { ListedUrl } from "./listed-url.ts";
 

@@ -3,11 +3,11 @@
 import { createHmac } from "node:crypto";
 import { z } from "zod";
 import { HuiyuanError } from "../../core/errors.ts";
-import { parseHome } from "../../origin/exchange/hop.ts";
-import { createHttpOrigin, type HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
-import { type HttpOriginRules, hashedId } from "../../origin/kinds/http-rules.ts";
-import { qiniuRules } from "../../origin/kinds/qiniu.ts";
-import type { Origin } from "../../origin/origin.ts";
+import { parseHome } from "../../serve/origin/exchange/hop.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "../../serve/origin/kinds/http-origin.ts";
+import { type HttpOriginRules, hashedId } from "../../serve/origin/kinds/http-rules.ts";
+import { qiniuRules } from "../../serve/origin/kinds/qiniu.ts";
+import type { Origin } from "../../serve/origin/origin.ts";
 import type { Source, SourcePage } from "../source.ts";
 import { readPage, unusable } from "./documents.ts";
 import { createKeySource } from "./origins.ts";

@@ -1,9 +1,9 @@
 // The source `S3`: the objects of a bucket in any S3-compatible store, listed by ListObjectsV2 and read by the origin.
 import { compareUtf8 } from "../../bucket/remote/listing.ts";
 import { isResult, listPage } from "../../bucket/s3/answers.ts";
-import { createHttpOrigin, type HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
-import { type S3Options, s3Rules } from "../../origin/kinds/s3.ts";
-import type { Origin } from "../../origin/origin.ts";
+import { createHttpOrigin, type HttpOriginOptions } from "../../serve/origin/kinds/http-origin.ts";
+import { type S3Options, s3Rules } from "../../serve/origin/kinds/s3.ts";
+import type { Origin } from "../../serve/origin/origin.ts";
 import type { Source, SourcePage } from "../source.ts";
 import { readPage, unusable } from "./documents.ts";
 import { createKeySource, type Listing } from "./origins.ts";

@@ -2,7 +2,7 @@
 // of its own requests. So live traffic and migrations keep to the origin's limits together.
 import type { Release } from "../../async/semaphore.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Budget } from "../../origin/guard/budget.ts";
+import type { Budget } from "../../serve/origin/guard/budget.ts";
 import type { SendToAdmin } from "../targets/admin.ts";
 
 /** `place`: names the budget to the server. enter() throws origin_busy and overloaded for the server's refusal too. */

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { decodeXmlText } from "../../core/xml.ts";
-import type { HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
+import type { HttpOriginOptions } from "../../serve/origin/kinds/http-origin.ts";
 import type { SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { readDocument, unusable } from "./documents.ts";
 import { type KeyBases, type ListedUrl, objectBelow, readListedUrl, shownUrl } from "./listed-url.ts";

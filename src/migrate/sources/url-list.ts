@@ -2,7 +2,7 @@
 // domain, whose origins serve the objects, has keys as they are, and URLs, which may be percent-encoded.
 import { HuiyuanError } from "../../core/errors.ts";
 import { toKey } from "../../core/object.ts";
-import type { HttpOriginOptions } from "../../origin/kinds/http-origin.ts";
+import type { HttpOriginOptions } from "../../serve/origin/kinds/http-origin.ts";
 import type { Source } from "../source.ts";
 import { createLineListing, type LineListingOptions } from "./lines.ts";
 import { type KeyBases, objectBelow, objectOf, readListedUrl, type UrlEncoding } from "./listed-url.ts";

@@ -5,7 +5,7 @@ import type { Spool } from "../../serve/body/spool/spool.ts";
 import type { SpoolPool } from "../../serve/body/spool/spool-pool.ts";
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat } from "../../core/object.ts";
-import type { OriginAnswer, OriginSink } from "../../origin/origin.ts";
+import type { OriginAnswer, OriginSink } from "../../serve/origin/origin.ts";
 import { describeFetched, type FillEnd, type FillHead } from "./fill-end.ts";
 
 /** The services and settings that all bodies of one mirror share. */

@@ -2,8 +2,8 @@
 // head has arrived there is no further attempt. An origin whose breaker is open is skipped; origin/guard decides that.
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import { parseHttpDate } from "../../core/http-date.ts";
-import { type FailureKind, failureKind } from "../../origin/guard/guarded.ts";
-import type { NotModified, Origin, OriginAnswer, OriginRequest, Validators } from "../../origin/origin.ts";
+import { type FailureKind, failureKind } from "../../serve/origin/guard/guarded.ts";
+import type { NotModified, Origin, OriginAnswer, OriginRequest, Validators } from "../../serve/origin/origin.ts";
 
 /** One origin of the list. */
 export interface Candidate {

@@ -4,7 +4,7 @@ import type { Spool, WholeBody } from "../../serve/body/spool/spool.ts";
 import { describeObject } from "../../bucket/contract/bucket.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../../core/object.ts";
-import type { NotModified, OriginAnswer } from "../../origin/origin.ts";
+import type { NotModified, OriginAnswer } from "../../serve/origin/origin.ts";
 
 /** An answer without its body. A pending write must not keep the exchange behind a body, which is large. */
 export type AnswerHead = Omit<OriginAnswer, "body">;

@@ -3,7 +3,7 @@
 import type { Spool } from "../../serve/body/spool/spool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
-import type { Origin, OriginTarget, Validators } from "../../origin/origin.ts";
+import type { Origin, OriginTarget, Validators } from "../../serve/origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
 import { Arrival, type ArrivalContext } from "./arrival.ts";
 import type { FillEnd, FillHead } from "./fill-end.ts";

@@ -4,7 +4,7 @@
 import { abortable } from "../../async/cancellation.ts";
 import { LiveMap } from "../../async/live-map.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { OriginAnswer } from "../../origin/origin.ts";
+import type { OriginAnswer } from "../../serve/origin/origin.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import { absent } from "../negative-cache.ts";
 import { withdrawalBy } from "../policy.ts";

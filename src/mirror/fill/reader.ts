@@ -5,7 +5,7 @@ import type { Cancellation } from "../../async/cancellation.ts";
 import type { Spool } from "../../serve/body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import type { OriginAnswer } from "../../origin/origin.ts";
+import type { OriginAnswer } from "../../serve/origin/origin.ts";
 import { absent } from "../negative-cache.ts";
 import type { OriginRequest } from "../rules.ts";
 import type { Fill } from "./fill.ts";

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Entry } from "../../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type ObjectInfo, type Validation } from "../../core/object.ts";
-import type { NotModified } from "../../origin/origin.ts";
+import type { NotModified } from "../../serve/origin/origin.ts";
 import { createExpiring } from "../expiring.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { AnswerHead, FillEnd } from "../fill/fill-end.ts";

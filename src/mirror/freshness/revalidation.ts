@@ -4,7 +4,7 @@ import { abortable, type Cancellation, withTimeout } from "../../async/cancellat
 import { LiveMap } from "../../async/live-map.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { OriginTarget, Validators } from "../../origin/origin.ts";
+import type { OriginTarget, Validators } from "../../serve/origin/origin.ts";
 import { createExpiring } from "../expiring.ts";
 import { type Fill, startFill } from "../fill/fill.ts";
 import type { FillEnd } from "../fill/fill-end.ts";

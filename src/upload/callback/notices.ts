@@ -3,8 +3,8 @@
 import { createReloadCache } from "../../async/reload-cache.ts";
 import { shareSignal } from "../../async/shared-signals.ts";
 import type { Log } from "../../core/log.ts";
-import type { Resolve } from "../../origin/dial/lookup.ts";
-import { Lifetime } from "../../origin/exchange/lifetime.ts";
+import type { Resolve } from "../../serve/origin/dial/lookup.ts";
+import { Lifetime } from "../../serve/origin/exchange/lifetime.ts";
 import {
   CALLBACK_FAILED,
   type CallbackFailure,

@@ -15,7 +15,7 @@ import { type RunEnd, type RunOptions, runMigration } from "../../../../src/migr
 import type { Source, SourceObject } from "../../../../src/migrate/source.ts";
 import type { Target } from "../../../../src/migrate/target.ts";
 import { createStoreTarget } from "../../../../src/migrate/targets/store.ts";
-import type { OriginAnswer, OriginSink } from "../../../../src/origin/origin.ts";
+import type { OriginAnswer, OriginSink } from "../../../../src/serve/origin/origin.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { createMemoryStore } from "../../../helpers/memory-store.ts";
 import { testPool } from "../../../helpers/spools.ts";

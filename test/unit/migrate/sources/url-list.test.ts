@@ -6,7 +6,7 @@ import { PassThrough, Readable } from "node:stream";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Source } from "../../../../src/migrate/source.ts";
 import { createUrlListSource } from "../../../../src/migrate/sources/url-list.ts";
-import type { HttpOriginOptions } from "../../../../src/origin/kinds/http-origin.ts";
+import type { HttpOriginOptions } from "../../../../src/serve/origin/kinds/http-origin.ts";
 import { INSIDE_HOSTS } from "../../../helpers/inside-hosts.ts";
 import {
   contentOf,

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Journal, openJournal } from "../../../../src/migrate/journal/journal.ts";
 import { createTally } from "../../../../src/migrate/journal/verification.ts";
 import { type VerifyOptions, verify } from "../../../../src/migrate/verify/verify.ts";
-import type { OriginAnswer, OriginSink } from "../../../../src/origin/origin.ts";
+import type { OriginAnswer, OriginSink } from "../../../../src/serve/origin/origin.ts";
 
 const FILTERS = { rename: (fileid: string) => fileid, isFinal: () => false };
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");

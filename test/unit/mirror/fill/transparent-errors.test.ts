@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { createFailover, transparentStatus } from "../../../../src/mirror/fill/failover.ts";
-import type { Origin } from "../../../../src/origin/origin.ts";
+import type { Origin } from "../../../../src/serve/origin/origin.ts";
 import { failing, fakeOrigin } from "../../../helpers/fake-origins.ts";
 import { ask } from "../../../helpers/site-under-test.ts";
 
