@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
-import { writeSyncedFile } from "../bucket/fs/files.ts";
+import { writeSyncedFile } from "../serve/bucket/fs/files.ts";
 import { errorCodeOf } from "../core/disk-failure.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import { makeKeyPair } from "../serve/sign/key-pair.ts";

@@ -2,8 +2,8 @@
 // bytes on request, a few images at a time, and cached.
 import { LRUCache } from "lru-cache";
 import { createSemaphore } from "../async/semaphore.ts";
-import type { Bucket } from "../bucket/contract/bucket.ts";
-import { withReadDeadline } from "../bucket/remote/read-deadline.ts";
+import type { Bucket } from "../serve/bucket/contract/bucket.ts";
+import { withReadDeadline } from "../serve/bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { ObjectInfo } from "../core/object.ts";
 

@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { ALL_DIGESTS } from "../serve/body/spool/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "../serve/body/spool/spool-pool.ts";
-import { createBucket } from "../bucket/contract/bucket.ts";
+import { createBucket } from "../serve/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { DigestName } from "../core/object.ts";

@@ -3,9 +3,9 @@
 import { createPauses } from "../async/pauses.ts";
 import { createReloadCache } from "../async/reload-cache.ts";
 import type { Semaphore } from "../async/semaphore.ts";
-import { createBucket } from "../bucket/contract/bucket.ts";
-import type { Store } from "../bucket/contract/driver.ts";
-import type { VariantBucket } from "../bucket/tier/disk/variants.ts";
+import { createBucket } from "../serve/bucket/contract/bucket.ts";
+import type { Store } from "../serve/bucket/contract/driver.ts";
+import type { VariantBucket } from "../serve/bucket/tier/disk/variants.ts";
 import type { ImageFormat, Key } from "../core/object.ts";
 import { findWatermarks } from "../http/download/watermarks.ts";
 import { type ClientLimitOptions, type ClientLimits, createClientLimits } from "../http/request/client-limits.ts";

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { openCatalogue } from "../../src/bucket/fs/catalogue/schema.ts";
+import { openCatalogue } from "../../src/serve/bucket/fs/catalogue/schema.ts";
 import { transaction } from "../../src/core/sqlite.ts";
 import type { Bench, Outcome, Verdict } from "./case.ts";
 import { among, type Contender, type ContenderOptions, startHuiyuan } from "./contenders.ts";

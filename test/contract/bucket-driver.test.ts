@@ -1,5 +1,5 @@
 // Runs the contract of bucket drivers. A new driver is one line in the table.
-import { createFsStore } from "../../src/bucket/fs/store.ts";
+import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { createMemoryStore } from "../helpers/memory-store.ts";
 import { bucketDriverContract, type OpenStore } from "./bucket-driver.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { WholeBody } from "../../src/serve/body/spool/spool.ts";
-import type { BucketDriver, Entry, PutCondition, PutResult, Store } from "../../src/bucket/contract/driver.ts";
+import type { BucketDriver, Entry, PutCondition, PutResult, Store } from "../../src/serve/bucket/contract/driver.ts";
 import { etagOf, type Key, toKey } from "../../src/core/object.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../helpers/whole-body.ts";
 

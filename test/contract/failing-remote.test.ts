@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { BucketDriver } from "../../src/bucket/contract/driver.ts";
+import type { BucketDriver } from "../../src/serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../src/core/errors.ts";
 import { type Key, toKey } from "../../src/core/object.ts";
 import { createMemoryRemote } from "../helpers/memory-remote.ts";

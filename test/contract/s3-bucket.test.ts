@@ -1,7 +1,7 @@
 // The contract of a bucket in a remote store on a real Ceph RGW, and what only S3 has. An independent client reads the
 // stored objects.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
+import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
 import { eventually } from "../helpers/program.ts";

@@ -2,9 +2,9 @@
 // remote store in memory.
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe } from "vitest";
-import type { BucketDriver, Store } from "../../src/bucket/contract/driver.ts";
-import type { FsStore } from "../../src/bucket/fs/store.ts";
-import type { RemoteStore } from "../../src/bucket/remote/remote.ts";
+import type { BucketDriver, Store } from "../../src/serve/bucket/contract/driver.ts";
+import type { FsStore } from "../../src/serve/bucket/fs/store.ts";
+import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { createMemoryRemote } from "../helpers/memory-remote.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";

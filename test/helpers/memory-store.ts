@@ -7,8 +7,8 @@ import {
   hasExpired,
   holdsVersion,
   type Occupant,
-} from "../../src/bucket/contract/conditions.ts";
-import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "../../src/bucket/contract/driver.ts";
+} from "../../src/serve/bucket/contract/conditions.ts";
+import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "../../src/serve/bucket/contract/driver.ts";
 import type { Key, ObjectInfo } from "../../src/core/object.ts";
 
 type StoredEntry =

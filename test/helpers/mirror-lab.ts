@@ -2,8 +2,8 @@
 
 import { createSemaphore, type Semaphore } from "../../src/async/semaphore.ts";
 import type { Disk } from "../../src/serve/body/spool/spool-file.ts";
-import { createBucket } from "../../src/bucket/contract/bucket.ts";
-import type { BucketDriver } from "../../src/bucket/contract/driver.ts";
+import { createBucket } from "../../src/serve/bucket/contract/bucket.ts";
+import type { BucketDriver } from "../../src/serve/bucket/contract/driver.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/mirror/fill/failover.ts";

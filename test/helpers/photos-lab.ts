@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { createSemaphore } from "../../src/async/semaphore.ts";
-import { createFreeSpace } from "../../src/bucket/fs/free-space.ts";
+import { createFreeSpace } from "../../src/serve/bucket/fs/free-space.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { createDownloadApp } from "../../src/http/app.ts";
 import { createRequestIds } from "../../src/http/request/exchange.ts";

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createFsStore } from "../../src/bucket/fs/store.ts";
+import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
 import { infoOf, wholeBody, wholeBodyInFile } from "./whole-body.ts";

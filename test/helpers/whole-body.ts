@@ -2,8 +2,8 @@
 import { createHash, randomFillSync } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { BLOCK_BYTES, type WholeBody } from "../../src/serve/body/spool/spool.ts";
-import { describeObject } from "../../src/bucket/contract/bucket.ts";
-import type { ObjectReader } from "../../src/bucket/contract/driver.ts";
+import { describeObject } from "../../src/serve/bucket/contract/bucket.ts";
+import type { ObjectReader } from "../../src/serve/bucket/contract/driver.ts";
 import { type ObjectInfo, type Provenance, toKey } from "../../src/core/object.ts";
 
 /** The body that a spool would return for these bytes. */

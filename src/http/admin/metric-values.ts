@@ -1,5 +1,5 @@
 // The values behind the Prometheus series: the ones that metrics.ts reads elsewhere, and its counts for the console.
-import type { DiskSpace } from "../../bucket/fs/free-space.ts";
+import type { DiskSpace } from "../../serve/bucket/fs/free-space.ts";
 import type { KeyBudget } from "../../mirror/key-budget.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import type { OutboxState } from "../../upload/callback/outbox.ts";

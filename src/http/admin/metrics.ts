@@ -3,7 +3,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { collect, createPauses } from "../../async/pauses.ts";
-import type { DiskSpace } from "../../bucket/fs/free-space.ts";
+import type { DiskSpace } from "../../serve/bucket/fs/free-space.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { MirrorMeter } from "../../mirror/meter.ts";
 import type { VariantMeter } from "../../mirror/variants/running-renders.ts";

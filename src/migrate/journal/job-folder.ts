@@ -1,7 +1,7 @@
 // The folder of one migration: its journal, the lock of the one run that may work, and the process id for `stop`.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { tryLock } from "../../bucket/fs/lock.ts";
+import { tryLock } from "../../serve/bucket/fs/lock.ts";
 import { storeFailure } from "../../core/disk-failure.ts";
 
 export interface JobFolder {

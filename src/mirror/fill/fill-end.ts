@@ -1,7 +1,7 @@
 // The head and the end of a fill: what is known of an origin's image when its head arrives, and when its body is
 // complete. Types and one small reading of them; it fetches nothing.
 import type { Spool, WholeBody } from "../../serve/body/spool/spool.ts";
-import { describeObject } from "../../bucket/contract/bucket.ts";
+import { describeObject } from "../../serve/bucket/contract/bucket.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../../core/object.ts";
 import type { NotModified, OriginAnswer } from "../../serve/origin/origin.ts";

@@ -1,7 +1,7 @@
 // Applies the result of a revalidation to the stored object: confirms, replaces or removes it, or leaves it as it is.
 // It sends no request; revalidation.ts does.
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Entry } from "../../bucket/contract/driver.ts";
+import type { Entry } from "../../serve/bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type ObjectInfo, type Validation } from "../../core/object.ts";
 import type { NotModified } from "../../serve/origin/origin.ts";

@@ -1,8 +1,8 @@
 // The changes of one bucket's objects: each passes the bucket, then the memory cache, which must never hold an object
 // that the bucket has lost. Reports versions that are gone. It reads no bodies; stored.ts does.
 import type { WholeBody } from "../../serve/body/spool/spool.ts";
-import type { Bucket } from "../../bucket/contract/bucket.ts";
-import type { PutCondition, PutResult, Renewal } from "../../bucket/contract/driver.ts";
+import type { Bucket } from "../../serve/bucket/contract/bucket.ts";
+import type { PutCondition, PutResult, Renewal } from "../../serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../core/object.ts";
 import type { Withdrawal } from "../policy.ts";

@@ -3,9 +3,9 @@
 import { bodyRoom } from "../../serve/body/body-room.ts";
 import type { Chunks } from "../../serve/body/chunks.ts";
 import type { Lease } from "../../serve/body/scratch.ts";
-import type { Bucket } from "../../bucket/contract/bucket.ts";
-import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
-import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
+import type { Bucket } from "../../serve/bucket/contract/bucket.ts";
+import type { Entry, ObjectReader } from "../../serve/bucket/contract/driver.ts";
+import { withReadDeadline } from "../../serve/bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";

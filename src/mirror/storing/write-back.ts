@@ -6,7 +6,7 @@ import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promi
 import type { Cancellation } from "../../async/cancellation.ts";
 import { LiveMap, LiveSet } from "../../async/live-map.ts";
 import type { Spool, WholeBody } from "../../serve/body/spool/spool.ts";
-import type { PutResult } from "../../bucket/contract/driver.ts";
+import type { PutResult } from "../../serve/bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createFailureLog } from "../failure-log.ts";

@@ -6,7 +6,7 @@ import { shareSignal } from "../../async/shared-signals.ts";
 import { createGate } from "../../serve/body/gate/gate.ts";
 import { digestBytes } from "../../serve/body/spool/hashing.ts";
 import type { WholeBody } from "../../serve/body/spool/spool.ts";
-import { describeObject } from "../../bucket/contract/bucket.ts";
+import { describeObject } from "../../serve/bucket/contract/bucket.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import { type ImageFacts, type Key, MADE_HERE, type ObjectInfo } from "../../core/object.ts";
 import type { Renderer } from "../../image/renderer.ts";

@@ -3,8 +3,8 @@
 // originals are fetched.
 
 import { abortable, type Cancellation } from "../../async/cancellation.ts";
-import { createBucket } from "../../bucket/contract/bucket.ts";
-import type { VariantBucket } from "../../bucket/tier/disk/variants.ts";
+import { createBucket } from "../../serve/bucket/contract/bucket.ts";
+import type { VariantBucket } from "../../serve/bucket/tier/disk/variants.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
 import { refuseHeavy } from "../../image/formats/loaders.ts";

@@ -1,9 +1,9 @@
 // Fills a data folder through the program's own store, operation log, usage counters and outbox: a bucket of many
 // images and tombstones, as after years of use.
 import { createHash } from "node:crypto";
-import { describeObject } from "../../../src/bucket/contract/bucket.ts";
-import type { BucketDriver } from "../../../src/bucket/contract/driver.ts";
-import { createFsStore } from "../../../src/bucket/fs/store.ts";
+import { describeObject } from "../../../src/serve/bucket/contract/bucket.ts";
+import type { BucketDriver } from "../../../src/serve/bucket/contract/driver.ts";
+import { createFsStore } from "../../../src/serve/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { toKey } from "../../../src/core/object.ts";
 import { OPERATION_NAMES } from "../../../src/insight/operation.ts";

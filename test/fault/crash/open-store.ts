@@ -3,9 +3,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSpoolPool } from "../../../src/serve/body/spool/spool-pool.ts";
-import { createBucket } from "../../../src/bucket/contract/bucket.ts";
-import type { PutCondition } from "../../../src/bucket/contract/driver.ts";
-import { createFsStore, type FsStore } from "../../../src/bucket/fs/store.ts";
+import { createBucket } from "../../../src/serve/bucket/contract/bucket.ts";
+import type { PutCondition } from "../../../src/serve/bucket/contract/driver.ts";
+import { createFsStore, type FsStore } from "../../../src/serve/bucket/fs/store.ts";
 import type { HuiyuanError } from "../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../src/core/log.ts";
 import { etagOf, toKey } from "../../../src/core/object.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { BucketDriver } from "../../../src/bucket/contract/driver.ts";
+import type { BucketDriver } from "../../../src/serve/bucket/contract/driver.ts";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { toKey } from "../../../src/core/object.ts";
 import { createKeyBudget } from "../../../src/mirror/key-budget.ts";

@@ -2,7 +2,7 @@
 // the declared one, and the store's conditions decide whether it may replace anything.
 import * as z from "zod";
 import { createSemaphore } from "../../../async/semaphore.ts";
-import { describeObject } from "../../../bucket/contract/bucket.ts";
+import { describeObject } from "../../../serve/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
 import { REPLACEMENTS } from "../../../migrate/target.ts";

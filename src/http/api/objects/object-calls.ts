@@ -1,7 +1,7 @@
 // Admin API calls for stored objects: list, stat, delete, undelete, purge. A change of many objects answers with a line
 // for each of them; a key that cannot be changed does not stop the others.
 import type * as z from "zod";
-import { type Bucket, digestOf } from "../../../bucket/contract/bucket.ts";
+import { type Bucket, digestOf } from "../../../serve/bucket/contract/bucket.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import { isKey, type Key, type ObjectInfo } from "../../../core/object.ts";

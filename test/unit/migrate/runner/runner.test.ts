@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { CancellationSource } from "../../../../src/async/cancellation.ts";
-import { createBucket } from "../../../../src/bucket/contract/bucket.ts";
+import { createBucket } from "../../../../src/serve/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { createFilters } from "../../../../src/migrate/config/filters.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createBucket } from "../../../../src/bucket/contract/bucket.ts";
+import { createBucket } from "../../../../src/serve/bucket/contract/bucket.ts";
 import { type ObjectInfo, type Provenance, toKey } from "../../../../src/core/object.ts";
 import type { Replacement } from "../../../../src/migrate/target.ts";
 import { createStoreTarget } from "../../../../src/migrate/targets/store.ts";

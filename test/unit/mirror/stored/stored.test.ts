@@ -1,7 +1,7 @@
 // A bucket behind the memory cache: where an object is found, and that memory never holds what the bucket has lost.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createBucket } from "../../../../src/bucket/contract/bucket.ts";
-import type { BucketDriver, RecentReads } from "../../../../src/bucket/contract/driver.ts";
+import { createBucket } from "../../../../src/serve/bucket/contract/bucket.ts";
+import type { BucketDriver, RecentReads } from "../../../../src/serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../../../src/core/object.ts";
 import { createStored, type Found, type NoObject, type Stored } from "../../../../src/mirror/stored/stored.ts";

@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm";
 import { beforeAll, expect, test } from "vitest";
 import { CancellationSource } from "../../../../src/async/cancellation.ts";
 import type { Spool } from "../../../../src/serve/body/spool/spool.ts";
-import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
+import type { BucketDriver } from "../../../../src/serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
 import { fakeOrigin, image } from "../../../helpers/fake-origins.ts";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import type { Spool, WholeBody } from "../../../../src/serve/body/spool/spool.ts";
-import type { BucketDriver } from "../../../../src/bucket/contract/driver.ts";
+import type { BucketDriver } from "../../../../src/serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { toKey } from "../../../../src/core/object.ts";

@@ -1,0 +1,119 @@
+// One bucket of the embedded store. Reads use the catalogue on the event loop; every change and every small body passes
+// through the writer thread. Large bodies are first written to files, which the writer only renames.
+import type { WholeBody } from "../../body/spool/spool.ts";
+import { storeFailure } from "../../../core/disk-failure.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
+import type { ObjectInfo } from "../../../core/object.ts";
+import { readWhole } from "../contract/bucket.ts";
+import type { BucketDriver, ObjectReader, PutCondition, PutResult } from "../contract/driver.ts";
+import type { EntryCache } from "./catalogue/entry-cache.ts";
+import type { CatalogueReads } from "./catalogue/reads.ts";
+import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
+import type { FreeSpace } from "./free-space.ts";
+import type { BlobReaders } from "./packs/blob-reader.ts";
+import type { PutRequest } from "./writer/write-operations.ts";
+import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";
+
+/** The parts that all buckets of a store share. */
+export interface FsBucketParts {
+  readonly reads: CatalogueReads;
+  /** Invalidated by the writer's `onEnded`. */
+  readonly entryCache: EntryCache;
+  readonly writer: Writer;
+  readonly readers: BlobReaders;
+  readonly freeSpace: FreeSpace;
+  /** Returns a path on the store's file system, a new one on each call. */
+  readonly newFilePath: () => string;
+}
+
+export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriver {
+  const { reads, entryCache, writer, readers, freeSpace, newFilePath } = parts;
+  /** A download opens the object that it has just looked up, so the cached entry spares a second query. */
+  function isCurrent(info: ObjectInfo): boolean {
+    return entryCache.get(bucket, info.key)?.info === info || reads.sha256Of(bucket, info.key) === info.hashes.sha256;
+  }
+
+  /**
+   * If equal bytes are stored already, an upload relies on them, and nobody can provide an upload again. So they are
+   * read once before. If they are damaged, their reader quarantines them and the new bytes are stored.
+   */
+  async function verifyEqualBlob({ hashes: { sha256 }, size }: ObjectInfo): Promise<void> {
+    if (reads.blob(sha256) === undefined) return;
+    let reader: ObjectReader | undefined;
+    try {
+      reader = await readers.open(sha256, size);
+      if (reader !== undefined) await readWhole(reader, size);
+    } catch (error) {
+      if (!(error instanceof HuiyuanError && error.code === "store_corrupt")) throw error;
+    } finally {
+      reader?.close();
+    }
+  }
+
+  /** No async function: most puts of a miss need no step before the writer's. */
+  function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    const free = freeSpace.check();
+    const { content } = body;
+    const isPacked = content.kind === "buffer" && content.buffer.byteLength <= MAX_PACKED_BYTES;
+    const request = { bucket, info, blockSums: body.blockSums.toString("latin1"), condition, source: undefined };
+    const isMirrored = info.provenance.via !== "upload";
+    if (isPacked && isMirrored && free === undefined) return writer.submit("put", request, content.buffer);
+    return prepare(info, free).then(() =>
+      isPacked ? writer.submit("put", request, content.buffer) : putFile(request, content),
+    );
+  }
+
+  async function prepare(info: ObjectInfo, free: Promise<void> | undefined): Promise<void> {
+    try {
+      await free;
+    } catch (error) {
+      // Bytes that are stored already need no space.
+      if (reads.blob(info.hashes.sha256)?.isDamaged !== false) throw error;
+    }
+    if (info.provenance.via === "upload") await verifyEqualBlob(info);
+  }
+
+  async function putFile(request: PutRequest, content: WholeBody["content"]): Promise<PutResult> {
+    const source = content.kind === "file" ? content.path : newFilePath();
+    try {
+      if (content.kind === "file") await syncFile(source);
+      else await writeSyncedFile(source, content.buffer);
+      return await writer.submit("put", { ...request, source });
+    } catch (error) {
+      if (content.kind === "buffer") await removeFile(source);
+      throw storeFailure(error, `write "${source}" to the disk`);
+    }
+  }
+
+  return {
+    async lookup(key) {
+      const known = entryCache.get(bucket, key);
+      if (known !== undefined) return known;
+      const entry = reads.entry(bucket, key);
+      entryCache.set(bucket, key, entry);
+      return entry;
+    },
+    async open(info, options) {
+      // The blob of a replaced object stays on the disk for the grace time.
+      const isThere =
+        isCurrent(info) || (options?.mayBeReplaced === true && reads.sha256Of(bucket, info.key) !== undefined);
+      return isThere ? readers.open(info.hashes.sha256, info.size) : undefined;
+    },
+    recent: {
+      entry: (key) => entryCache.get(bucket, key),
+      read: ({ hashes, size }, into) => readers.readRecent(hashes.sha256, size, into),
+    },
+    put,
+    copy: (from, to, condition) => writer.submit("copy", { bucket, from, to, condition }),
+    delete: (key, { deletedAt, reason, expiresAt }) =>
+      writer.submit("delete", { bucket, key, deletedAt, reason, expiresAt }),
+    undelete: (key) => writer.submit("undelete", { bucket, key }),
+    renew: (key, renewal) => writer.submit("renew", { bucket, key, renewal }),
+    purge: (key, { hard, only }) => writer.submit("purge", { bucket, key, hard, only }),
+    findBySha1: async (sha1) => reads.findBySha1(bucket, sha1),
+    hasTwin: async ({ key, hashes }) => reads.hasTwin(bucket, key, hashes.sha256),
+    list: async (options) => reads.list(bucket, options),
+    usage: async () => reads.usage(bucket),
+    queryKeys: async () => reads.queryKeys(bucket),
+  };
+}

@@ -1,0 +1,251 @@
+// Queries of the catalogue for the event loop. The prepared statements run on a read-only connection, take a few
+// microseconds each, and never wait for the writer's fsync.
+import { isDamage, storeFailure } from "../../../../core/disk-failure.ts";
+import { HuiyuanError } from "../../../../core/errors.ts";
+import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../../../core/object.ts";
+import { bufferOf, type Sqlite } from "../../../../core/sqlite.ts";
+import { hasExpired } from "../../contract/conditions.ts";
+import type { Entry, ListOptions, ListPage } from "../../contract/driver.ts";
+import type { PackPlace } from "../writer/write-operations.ts";
+import { entrySum } from "./schema.ts";
+
+/** Every method throws store_failed if the catalogue cannot be read. */
+export interface CatalogueReads {
+  entry(bucket: string, key: Key): Entry;
+  /** SHA-256 of the object under the key, lower-case hex; undefined if there is none. */
+  sha256Of(bucket: string, key: Key): string | undefined;
+  /** Any object of the bucket whose blob has this SHA-1 in its row. */
+  findBySha1(bucket: string, sha1: string): ObjectInfo | undefined;
+  /** Whether another key of the bucket has these bytes. */
+  hasTwin(bucket: string, key: Key, sha256: string): boolean;
+  list(bucket: string, options: ListOptions): ListPage;
+  usage(bucket: string): { objects: number; bytes: number };
+  queryKeys(bucket: string): number;
+  buckets(): string[];
+  /** Undefined if the blob has no row (any more). */
+  blob(sha256: string): StoredBlob | undefined;
+  hasPack(pack: number): boolean;
+  /** Packs with more than a third of their bytes dead, oldest first. May include the newest. */
+  sparsePacks(): number[];
+  /** Number of objects with damaged bytes that cannot be fetched again. */
+  damaged(): number;
+  /** Number of blobs and their bytes on the disk, including unused ones in their grace time. */
+  totals(): { blobs: number; bytes: number };
+}
+
+export interface StoredBlob {
+  /** CRC-32 of each block, 4 bytes each, big-endian. */
+  readonly sums: Buffer;
+  /** Undefined: the blob has a file of its own, or is damaged. */
+  readonly place: PackPlace | undefined;
+  /** The bytes were found damaged and were quarantined. */
+  readonly isDamaged: boolean;
+}
+
+/** The values of OBJECT_COLUMNS. Rows are arrays: building objects with names costs more than reading the values. */
+type ObjectRow = [
+  key: Key,
+  size: number,
+  sha256: string,
+  sha1: string,
+  md5: string,
+  format: ObjectFormat,
+  width: number | null,
+  height: number | null,
+  isSuspect: number,
+  headers: string | null,
+  via: Provenance["via"],
+  originUrl: string | null,
+  originEtag: string | null,
+  originLastModified: string | null,
+  fetchedAt: number,
+  validatedAt: number | null,
+  life: string | null,
+  modifiedAt: number,
+  storedAt: number,
+  sum: number | null,
+  damagedAt: number | null,
+];
+
+const OBJECT_COLUMNS = `key, size, sha256, sha1, md5, format, width, height, is_suspect, headers, via,
+  origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at, sum, damaged_at`;
+
+type EntryRow =
+  | [state: "object", epoch: number, isStale: number, deletedAt: null, reason: null, expiresAt: null, ...ObjectRow]
+  | [state: "tombstone", epoch: number, isStale: number, deletedAt: number, reason: string, expiresAt: number | null]
+  | [state: "absent", epoch: number];
+
+const UNTOUCHED: Entry = { state: "absent", epoch: 0 };
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_LIFE: DeclaredLife = Object.freeze({});
+
+/** `now`: Unix milliseconds. An expired tombstone is read as absent. */
+export function prepareCatalogueReads(database: Sqlite, now: () => number): CatalogueReads {
+  const statements = {
+    bucketId: database.prepare<[string], { id: number }>("SELECT id FROM buckets WHERE name = ?"),
+    buckets: database.prepare<[], { name: string }>("SELECT name FROM buckets ORDER BY name"),
+    usage: database.prepare<[string], { objects: number; bytes: number }>(
+      "SELECT objects, bytes FROM buckets WHERE name = ?",
+    ),
+    queryKeys: database.prepare<[string], { count: number }>("SELECT query_keys AS count FROM buckets WHERE name = ?"),
+    entry: database.prepareArrays<[number, string], EntryRow>(
+      `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
+       FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
+    ),
+    sha256: database.prepare<[number, string], { sha256: string }>(
+      "SELECT sha256 FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?",
+    ),
+    bySha1: database.prepareArrays<[string, number], ObjectRow>(
+      `SELECT ${OBJECT_COLUMNS} FROM blobs JOIN entries ON entries.blob = blobs.id
+       WHERE sha1 = ? AND sha1 <> '' AND bucket = ? LIMIT 1`,
+    ),
+    twin: database.prepare<[string, string, string], object>(
+      `SELECT 1 FROM entries WHERE blob = (SELECT id FROM blobs WHERE sha256 = ?)
+       AND bucket = (SELECT id FROM buckets WHERE name = ?) AND key <> ? LIMIT 1`,
+    ),
+    listFrom: database.prepareArrays<[number, string], ObjectRow>(
+      `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key >= ? ORDER BY key`,
+    ),
+    listAfter: database.prepareArrays<[number, string], ObjectRow>(
+      `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key > ? ORDER BY key`,
+    ),
+    blob: database.prepare<[string], { sums: Uint8Array; pack: number | null; at: number; damaged_at: number | null }>(
+      "SELECT block_sums AS sums, pack, pack_at AS at, damaged_at FROM blobs WHERE sha256 = ?",
+    ),
+    pack: database.prepare<[number], { id: number }>("SELECT id FROM packs WHERE id = ?"),
+    sparsePacks: database.prepare<[], { id: number }>(
+      "SELECT id FROM packs WHERE live_bytes * 3 < bytes * 2 ORDER BY id",
+    ),
+    damaged: database.prepare<[], { count: number }>(
+      "SELECT coalesce(sum(refs), 0) AS count FROM blobs WHERE damaged_at IS NOT NULL",
+    ),
+    totals: database.prepare<[], { blobs: number; bytes: number }>("SELECT blobs, bytes FROM totals"),
+  };
+  // Ids of buckets, which never change. Bounded by the buckets that the settings name.
+  const bucketIds = new Map<string, number>();
+
+  function bucketOf(name: string): number | undefined {
+    const known = bucketIds.get(name) ?? statements.bucketId.get(name)?.id;
+    if (known !== undefined) bucketIds.set(name, known);
+    return known;
+  }
+
+  return {
+    entry: (bucket, key) =>
+      guarded(() => {
+        const id = bucketOf(bucket);
+        if (id === undefined) return UNTOUCHED;
+        const row = statements.entry.get(id, key);
+        return row === undefined ? UNTOUCHED : entryOf(row, id, now);
+      }),
+    sha256Of: (bucket, key) =>
+      guarded(() => {
+        const id = bucketOf(bucket);
+        return id === undefined ? undefined : statements.sha256.get(id, key)?.sha256;
+      }),
+    findBySha1: (bucket, sha1) =>
+      guarded(() => {
+        const id = bucketOf(bucket);
+        const row = id === undefined ? undefined : statements.bySha1.get(sha1, id);
+        return id === undefined || row === undefined ? undefined : infoOf(row, id);
+      }),
+    hasTwin: (bucket, key, sha256) => guarded(() => statements.twin.get(sha256, bucket, key) !== undefined),
+    list: (bucket, { prefix, after, limit }) =>
+      guarded(() => {
+        const id = bucketOf(bucket);
+        if (id === undefined) return { objects: [], next: undefined };
+        const isPastPrefix = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
+        const rows = isPastPrefix ? statements.listAfter.iterate(id, after) : statements.listFrom.iterate(id, prefix);
+        return pageOf(rows, { bucket: id, prefix, limit });
+      }),
+    usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
+    queryKeys: (bucket) => guarded(() => statements.queryKeys.get(bucket)?.count ?? 0),
+    buckets: () => guarded(() => statements.buckets.all().map(({ name }) => name)),
+    blob: (sha256) =>
+      guarded(() => {
+        const row = statements.blob.get(sha256);
+        if (row === undefined) return undefined;
+        const { sums, pack, at } = row;
+        return {
+          sums: bufferOf(sums),
+          place: pack === null ? undefined : { pack, at },
+          isDamaged: row.damaged_at !== null,
+        };
+      }),
+    hasPack: (pack) => guarded(() => statements.pack.get(pack) !== undefined),
+    sparsePacks: () => guarded(() => statements.sparsePacks.all().map(({ id }) => id)),
+    damaged: () => guarded(() => statements.damaged.get()?.count ?? 0),
+    totals: () => guarded(() => statements.totals.get() ?? { blobs: 0, bytes: 0 }),
+  };
+}
+
+/** Keys with the same prefix are adjacent, so the first key without it ends the listing. */
+function pageOf(
+  rows: Iterable<ObjectRow>,
+  { bucket, prefix, limit }: { readonly bucket: number; readonly prefix: string; readonly limit: number },
+): ListPage {
+  const objects: ObjectInfo[] = [];
+  for (const row of rows) {
+    if (!row[0].startsWith(prefix)) break;
+    if (objects.length === limit) return { objects, next: objects.at(-1)?.key };
+    objects.push(infoOf(row, bucket));
+  }
+  return { objects, next: undefined };
+}
+
+function entryOf(row: EntryRow, bucket: number, now: () => number): Entry {
+  const epoch = row[1];
+  if (row[0] === "absent") return { state: "absent", epoch };
+  if (row[0] === "object") {
+    const [, , isStale, , , , ...object] = row;
+    return { state: "object", info: infoOf(object, bucket), epoch, isStale: isStale === 1 };
+  }
+  const [, , , deletedAt, reason, expires] = row;
+  const expiresAt = expires ?? undefined;
+  if (hasExpired({ expiresAt }, now())) return { state: "absent", epoch };
+  return { state: "tombstone", deletedAt, reason, expiresAt, epoch };
+}
+
+/** Throws store_failed if the row names a blob that is not its own. The JSON was written by us. */
+function infoOf(row: ObjectRow, bucket: number): ObjectInfo {
+  const [key, size, sha256, sha1, md5, format, width, height, isSuspect, headers, via, originUrl, ...more] = row;
+  const [originEtag, originLastModified, fetchedAt, validatedAt, life, modifiedAt, storedAt, sum, damagedAt] = more;
+  if (sum !== null && sum !== entrySum(bucket, key, sha256)) throw damaged(undefined);
+  const declared = life === null ? NO_LIFE : (JSON.parse(life) as DeclaredLife);
+  const info: ObjectInfo = {
+    key,
+    size,
+    hashes: { sha256, sha1: sha1 || undefined, md5: md5 || undefined },
+    image: { format, width: width ?? undefined, height: height ?? undefined },
+    headers: headers === null ? NO_HEADERS : (JSON.parse(headers) as Record<string, string>),
+    provenance: {
+      via,
+      originUrl: originUrl ?? undefined,
+      originEtag: originEtag ?? undefined,
+      originLastModified: originLastModified ?? undefined,
+      fetchedAt,
+      validated: validatedAt === null ? undefined : { at: validatedAt, life: declared },
+    },
+    modifiedAt,
+    storedAt,
+    isSuspect: isSuspect === 1,
+  };
+  return damagedAt === null ? info : { ...info, isDamaged: true };
+}
+
+function guarded<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!isDamage(error)) throw storeFailure(error, "read the catalogue");
+    throw damaged(error);
+  }
+}
+
+function damaged(cause: unknown): HuiyuanError {
+  return new HuiyuanError(
+    "store_failed",
+    "Cannot read the catalogue: it is damaged; stop huiyuan and restore the data folder from a backup",
+    { cause },
+  );
+}

@@ -1,0 +1,201 @@
+// One bucket of a remote store with this disk in front of it. The disk holds the upload queue of fetched objects,
+// copies of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote store is the
+// authority except for queued objects. This file has lookups and reads; changes.ts has the writes.
+
+import type { WholeBody } from "../../body/spool/spool.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../../core/object.ts";
+import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../contract/driver.ts";
+import { createChangedKeys } from "./changed-keys.ts";
+import { createChanges } from "./changes.ts";
+import type { TierContext } from "./context.ts";
+import { listMerged, queryKeysMerged, usageMerged } from "./listing.ts";
+import { createLookups } from "./lookups.ts";
+import { createDownloads } from "./reading/download.ts";
+import { isSameForeign } from "./reading/foreign.ts";
+
+export interface TieredBucket extends BucketDriver {
+  /** Notes that an earlier run queued the key, perhaps while the remote store was down. */
+  markUnconfirmed(key: Key): void;
+  /** Uploads a queued object to the remote store. Throws store_failed, store_full; the object then stays queued. */
+  upload(key: Key): Promise<void>;
+}
+
+/** Copies that are compared with the remote store in the background at the same time. */
+const MAX_CHECKING = 16;
+
+export function createTieredBucket(context: TierContext): TieredBucket {
+  const { id, remote, queue, edge, damaged, unconfirmed, isDown, locks, spools, changed, log } = context;
+  /** Keys whose remote object has changed. */
+  const changedKeys = createChangedKeys();
+  const checking = new Set<Key>();
+
+  const downloads = createDownloads({
+    remote,
+    spools,
+    generation: () => changedKeys.generation,
+    storeCopy,
+    onDamaged(info, version) {
+      log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in the remote store is damaged");
+      damaged.note(info.key, version);
+    },
+  });
+  const lookups = createLookups(context, {
+    beginCopy() {
+      const readAt = changedKeys.generation;
+      return (info, body) => storeCopy(info, body, readAt);
+    },
+    liftTombstone: (key) => unlessLocked(key, () => edge.driver.undelete(key)),
+  });
+  const changes = createChanges(context, lookups.isNoImage);
+
+  const lockName = (key: Key) => `${id}\n${key}`;
+
+  /** Throws url_invalid if the remote store can have no object under the key. */
+  function checkName(key: Key): void {
+    const fault = remote.nameFault(key);
+    if (fault === undefined) return;
+    const found = fault === "long" ? "its name in the remote store would be too long" : "the name is reserved";
+    throw new HuiyuanError("url_invalid", `Cannot use "${key}" as a key: ${found}`);
+  }
+
+  async function withKeyLock<Result>(key: Key, run: () => Promise<Result>): Promise<Result> {
+    checkName(key);
+    return locks.hold([lockName(key)], run);
+  }
+
+  /**
+   * Runs a reader's side effect on this disk, or skips it while the key is locked. A change may hold the lock for long,
+   * while it waits for the remote store, and makes the side effect useless.
+   */
+  async function unlessLocked(key: Key, run: () => Promise<unknown>): Promise<void> {
+    if (!locks.isHeld(lockName(key))) await withKeyLock(key, run);
+  }
+
+  /** Stores a copy of a remote object, unless its key has changed since `readAt` or is being changed. */
+  async function storeCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
+    damaged.forget(info.key, lookups.versionOf(info) ?? "");
+    if (lookups.isStale(info)) return;
+    await unlessLocked(info.key, async () => {
+      if (changedKeys.hasChanged(info.key, readAt) || (await queue.lookup(info.key)).state === "object") return;
+      await edge.put(info, body);
+    }).catch((error: unknown) =>
+      log.debug({ bucket: id, key: info.key, err: error }, "cannot store a copy on this disk"),
+    );
+  }
+
+  /** Runs a change of the remote store under the locks of its keys. */
+  async function lockForChange<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
+    for (const key of keys) checkName(key);
+    const names = [...new Set(keys)].map(lockName);
+    return locks.hold(names, async () => {
+      try {
+        return await change();
+      } finally {
+        changedKeys.note(keys);
+      }
+    });
+  }
+
+  /** Compares a copy with the remote store while the copy is being served. */
+  function checkInBackground(info: ObjectInfo): void {
+    const { key } = info;
+    if (isDown() || checking.has(key) || checking.size >= MAX_CHECKING) return;
+    checking.add(key);
+    void check(info)
+      .catch((error: unknown) =>
+        log.debug({ bucket: id, key, err: error }, "cannot compare a copy with the remote store"),
+      )
+      .finally(() => checking.delete(key));
+  }
+
+  async function check(info: ObjectInfo): Promise<void> {
+    const { key } = info;
+    await withKeyLock(key, async () => {
+      const found = await remote.head(key);
+      const isSame =
+        found.state === "object"
+          ? found.info.hashes.sha256 === info.hashes.sha256
+          : found.state === "foreign" && isSameForeign(info, found);
+      if (isSame) return edge.trust(key);
+      const local = await edge.driver.lookup(key);
+      if (local.state !== "object" || local.info.hashes.sha256 !== info.hashes.sha256) return;
+      await edge.forget(info);
+      changed(key);
+      log.info({ bucket: id, key, found: found.state }, "dropped a copy: the object has changed in the remote store");
+    });
+  }
+
+  /**
+   * The entry on this disk. The queue is read first: an object that is uploaded meanwhile is then found in the edge.
+   */
+  async function localEntry(key: Key): Promise<Entry> {
+    const queued = await queue.lookup(key);
+    const local = await edge.driver.lookup(key);
+    return queued.state === "object"
+      ? { ...queued, epoch: local.epoch, certainty: unconfirmed.has(key) ? "unknown" : "pending" }
+      : local;
+  }
+
+  async function openLocal(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined> {
+    return (await queue.open(info, options)) ?? edge.driver.open(info, options);
+  }
+
+  /** The object's version in the remote store; undefined if the store has another object or none. */
+  async function remoteVersion(info: ObjectInfo): Promise<string | undefined> {
+    const version = lookups.versionOf(info);
+    if (version !== undefined) return version;
+    const found = await remote.head(info.key);
+    if (found.state !== "object" || found.info.hashes.sha256 !== info.hashes.sha256) return undefined;
+    if (found.isStale) lookups.markStale(info);
+    return found.version;
+  }
+
+  return {
+    isRemote: true,
+    async lookup(key) {
+      // As with another tool's object, nothing can be stored here.
+      if (remote.nameFault(key) === "long") return { state: "absent", epoch: 0, certainty: "foreign" };
+      checkName(key);
+      const local = await localEntry(key);
+      if (local.state === "object") {
+        if (local.certainty === undefined && !edge.isTrusted(key)) checkInBackground(local.info);
+        return local;
+      }
+      if (local.state === "tombstone" && isDown()) return local;
+      const found = await lookups.entry(key, local);
+      if (found.state !== "absent") return found;
+      // The disk may have received the object during the remote lookup.
+      const since = await localEntry(key);
+      return since.state === "absent" ? found : since;
+    },
+    isUnknown: (key) => unconfirmed.has(key),
+    async open(info, options) {
+      const localReader = await openLocal(info, options);
+      if (localReader !== undefined) return localReader;
+      const version = await remoteVersion(info);
+      return version === undefined ? undefined : downloads.open(info, version);
+    },
+    put: (info, body, condition) =>
+      condition.when === "absent"
+        ? withKeyLock(info.key, () => changes.enqueuePut(info, body, condition))
+        : lockForChange([info.key], () => changes.putThrough(info, body, condition)),
+    copy: (from, to, condition) => lockForChange([from, to.key], () => changes.copy(from, to, condition)),
+    delete: (key, tombstone) => lockForChange([key], () => changes.delete(key, tombstone)),
+    undelete: (key) => withKeyLock(key, () => changes.undelete(key)),
+    renew: (key, renewal) => lockForChange([key], () => changes.renew(key, renewal)),
+    purge: (key, options) => lockForChange([key], () => changes.purge(key, options)),
+    findBySha1: async (sha1) => (await queue.findBySha1(sha1)) ?? edge.driver.findBySha1(sha1),
+    hasTwin: async (info) => (await queue.hasTwin(info)) || edge.driver.hasTwin(info),
+    list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
+    usage: () => usageMerged(remote, queue),
+    queryKeys: () => queryKeysMerged(remote, queue),
+    markUnconfirmed: (key) => void unconfirmed.add(key),
+    async upload(key) {
+      if (remote.nameFault(key) === undefined) return withKeyLock(key, () => changes.upload(key));
+      log.warn({ bucket: id, key }, "dropped an image that an earlier version queued under an unusable name");
+      const queued = await queue.lookup(key);
+      if (queued.state === "object") await context.unqueue(queued.info, "nowhere");
+    },
+  };
+}

@@ -1,0 +1,98 @@
+// The copies of one bucket on this disk: rows of the embedded store in a bucket of their own, and their order of use.
+// The rows also hold the bucket's epochs and tombstones, which outlive the copies.
+import type { WholeBody } from "../../../body/spool/spool.ts";
+import type { Log } from "../../../../core/log.ts";
+import type { Key, ObjectInfo } from "../../../../core/object.ts";
+import type { BucketDriver } from "../../contract/driver.ts";
+import type { FsStore } from "../../fs/store.ts";
+import { copyOf, type DiskCache } from "./disk-cache.ts";
+
+export interface Edge {
+  readonly driver: BucketDriver;
+  /** Whether the copy was compared with the remote store in the last minute. Counts as a use. */
+  isTrusted(key: Key): boolean;
+  trust(key: Key): void;
+  /** Stores a copy if the key has no row. Throws the error of the disk. */
+  put(info: ObjectInfo, body: WholeBody): Promise<void>;
+  /** To be called after the row has got a copy in another way. */
+  noteAdded(info: ObjectInfo): void;
+  /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
+  replace(info: ObjectInfo, body: WholeBody, options: EpochOption): Promise<void>;
+  /** Follows a copy in the remote store. The target gets a copy here only if `from` is another key that has one. */
+  copy(from: Key, to: ObjectInfo, options: EpochOption): Promise<void>;
+  /** Removes the copy of exactly this object. */
+  forget(info: ObjectInfo): Promise<void>;
+  /** To be called after the row has lost its copy. */
+  dropFromIndex(key: Key): void;
+}
+
+export interface EdgeOptions {
+  readonly bucketId: string;
+  readonly embedded: Pick<FsStore, "bucket" | "forget">;
+  readonly disk: DiskCache;
+  readonly log: Log;
+  /** As performance.now(). */
+  readonly ticks: () => number;
+}
+
+interface EpochOption {
+  readonly raisesEpoch: boolean;
+}
+
+/** A copy is served this long before it is compared with the remote store again, in the background. Milliseconds. */
+const TRUSTED_MS = 60_000;
+
+/** A copy that cannot be stored fails no change; there is none then. Only the epochs must be written. */
+export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions): Edge {
+  const driver = embedded.bucket(bucketId);
+  const forgetRow = (key: Key, sha256: string) => embedded.forget(bucketId, key, sha256);
+  const noteAdded = (info: ObjectInfo) => disk.add(copyOf(bucketId, info, ticks()));
+
+  async function put(info: ObjectInfo, body: WholeBody): Promise<void> {
+    if (info.size > disk.maxCopyBytes) return;
+    if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
+  }
+
+  /** Removes the copy or tombstone and keeps the epoch. */
+  async function clearRow(key: Key): Promise<void> {
+    const entry = await driver.lookup(key);
+    if (entry.state === "object") await forgetRow(key, entry.info.hashes.sha256);
+    else if (entry.state === "tombstone") await driver.undelete(key);
+    disk.drop(bucketId, key);
+  }
+
+  /** Raises the epoch, or throws; then stores the copy if the disk can. */
+  async function replaceCopy(key: Key, raisesEpoch: boolean, store: () => Promise<void>): Promise<void> {
+    await clearRow(key);
+    if (raisesEpoch) await driver.purge(key, { hard: false });
+    try {
+      await store();
+    } catch (error) {
+      log.warn({ bucket: bucketId, key, err: error }, "cannot store a copy on this disk");
+    }
+  }
+
+  return {
+    driver,
+    isTrusted(key) {
+      const copy = disk.use(bucketId, key);
+      return copy !== undefined && ticks() - copy.checkedAt < TRUSTED_MS;
+    },
+    trust(key) {
+      const copy = disk.use(bucketId, key);
+      if (copy !== undefined) copy.checkedAt = ticks();
+    },
+    put,
+    noteAdded,
+    replace: (info, body, { raisesEpoch }) => replaceCopy(info.key, raisesEpoch, () => put(info, body)),
+    copy: (from, to, { raisesEpoch }) =>
+      replaceCopy(to.key, raisesEpoch, async () => {
+        if ((await driver.copy(from, to, { when: "absent" })) === "stored") noteAdded(to);
+      }),
+    async forget({ key, hashes }) {
+      disk.drop(bucketId, key);
+      await forgetRow(key, hashes.sha256);
+    },
+    dropFromIndex: (key) => disk.drop(bucketId, key),
+  };
+}

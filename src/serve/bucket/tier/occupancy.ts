@@ -1,0 +1,97 @@
+// Looks up a key on this disk and in the remote store, and decides whether a change may replace what is there. It drops
+// queued objects that another writer has overtaken, and makes no other change.
+import type { Key, ObjectInfo } from "../../../core/object.ts";
+import { decidePut, hasExpired } from "../contract/conditions.ts";
+import type { Entry, PutCondition } from "../contract/driver.ts";
+import type { RemoteCondition, RemoteEntry } from "../remote/remote.ts";
+import type { TierContext } from "./context.ts";
+import type { ForeignEntry } from "./reading/foreign.ts";
+
+/** `isNoImage`: whether another tool's object is no image. Throws store_failed, store_full. */
+export function createOccupancy(
+  { id, remote, queue, edge, damaged, unqueue, changed, log, now }: TierContext,
+  isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>,
+) {
+  async function localOccupant(key: Key): Promise<{ queued: ObjectInfo | undefined; local: Entry }> {
+    const queued = await queue.lookup(key);
+    return { queued: queued.state === "object" ? queued.info : undefined, local: await edge.driver.lookup(key) };
+  }
+
+  /** The entries on this disk and in the remote store. A queued object that may no longer be uploaded is dropped. */
+  async function lookUp(key: Key) {
+    const { queued, local } = await localOccupant(key);
+    const remoteEntry = await remote.head(key);
+    const isQueued = queued !== undefined && (await confirmQueued(queued, remoteEntry));
+    return { queued: isQueued ? queued : undefined, local, remoteEntry };
+  }
+
+  /** Whether the queued object may replace the remote entry. If not, another writer was first, and it is dropped. */
+  async function confirmQueued(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<boolean> {
+    const { key, hashes, provenance } = info;
+    if (isReplaceable(key, remoteEntry)) return true;
+    const found = remoteEntry.state === "object" ? remoteEntry.info : undefined;
+    // `via` must match too: as a copy of an upload, an object of the mirror would be revalidated and purged.
+    if (found?.hashes.sha256 === hashes.sha256 && found.provenance.via === provenance.via) {
+      await unqueue(info, "edge");
+      return false;
+    }
+    log.info(
+      { bucket: id, key, found: remoteEntry.state },
+      "dropped a queued image: another writer has stored the key first",
+    );
+    await unqueue(info, "nowhere");
+    changed(key);
+    return false;
+  }
+
+  /** The remote state for a put when absent; a replaceable entry counts as absent. Undefined if the lookup fails. */
+  async function remoteState(key: Key): Promise<Entry["state"] | undefined> {
+    // The result of such a put must be right, whether or not this disk has a copy; the upload has its own condition.
+    const found = await remote.head(key).catch(() => undefined);
+    if (found === undefined) return undefined;
+    if (isReplaceable(key, found)) return "absent";
+    return found.state === "tombstone" ? "tombstone" : "object";
+  }
+
+  /** Expired tombstones, empty objects of other tools and damaged objects of the mirror may be replaced. */
+  function isReplaceable(key: Key, found: RemoteEntry): boolean {
+    if (found.state === "absent") return true;
+    if (found.state === "foreign") return found.size === 0;
+    if (found.state === "tombstone") return hasExpired(found, now());
+    return found.info.provenance.via === "mirror" && damaged.has(key, found.version);
+  }
+
+  /** Whether a change may be made in the remote store, and under which condition. */
+  async function decide(key: Key, condition: PutCondition) {
+    if (condition.when === "always") {
+      return { result: "stored", remoteCondition: condition, queued: (await localOccupant(key)).queued } as const;
+    }
+    const { queued, local, remoteEntry } = await lookUp(key);
+    const object = queued ?? (remoteEntry.state === "object" ? remoteEntry.info : undefined);
+    // Another tool's object that is no image is never served, so an upload may replace it.
+    const mayBeNoImage = condition.when === "vacant" && remoteEntry.state === "foreign" && local.state !== "object";
+    const isFree = isReplaceable(key, remoteEntry) || (mayBeNoImage && (await isNoImage(key, remoteEntry)));
+    const isOccupied = object !== undefined || !isFree;
+    const state = !isOccupied
+      ? "absent"
+      : remoteEntry.state === "tombstone" && object === undefined
+        ? "tombstone"
+        : "object";
+    const result = decidePut({ state, epoch: local.epoch, sha256: object?.hashes.sha256 }, condition);
+    // Only the mirror puts over an entity tag, and only over its own objects. Another server's upload of the same bytes
+    // has raised no epoch here.
+    const isOtherWriters = condition.when === "etag" && object?.provenance.via !== "mirror";
+    return {
+      result: result === "stored" && isOtherWriters ? "exists" : result,
+      remoteCondition: conditionFor(remoteEntry),
+      queued,
+    } as const;
+  }
+
+  return { localOccupant, lookUp, confirmQueued, remoteState, decide };
+}
+
+/** The condition that exactly the found entry is still there. */
+export function conditionFor(found: RemoteEntry): RemoteCondition {
+  return found.state === "absent" ? { when: "absent" } : { when: "version", version: found.version };
+}

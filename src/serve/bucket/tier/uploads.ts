@@ -1,0 +1,126 @@
+// Schedules the upload of queued objects to a remote store. Each object is retried until it is stored; while the store
+// is down, nothing is tried. The objects themselves are on disk, in the tiered bucket.
+import { setTimeout as delay } from "node:timers/promises";
+import { asHuiyuanError } from "../../../core/errors.ts";
+import type { Log } from "../../../core/log.ts";
+import type { Key } from "../../../core/object.ts";
+
+export interface Upload {
+  readonly bucketId: string;
+  readonly key: Key;
+  /** Bytes. */
+  readonly size: number;
+  /** Unix milliseconds. */
+  readonly since: number;
+}
+
+export interface Uploads {
+  /** Schedules an object that is on disk. */
+  add(upload: Upload): void;
+  /** Queued objects and bytes, and the age of the oldest in milliseconds. */
+  backlog(): { readonly depth: number; readonly bytes: number; readonly oldestMs: number };
+  /** Retries everything at once, because the store answers again. */
+  resume(): void;
+  /** Resolves when the queue is empty. */
+  idle(): Promise<void>;
+  /** Starts no further upload and waits up to `deadlineMs` milliseconds for the running ones. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+export interface UploadsOptions {
+  /** Uploads one object, or resolves if that is no longer needed. */
+  readonly uploadOne: (upload: Upload) => Promise<void>;
+  readonly isDown: () => boolean;
+  readonly log: Log;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/** Uploads at the same time. */
+const MAX_CONCURRENT = 4;
+/** Milliseconds before the first retry; doubled for each further one. */
+const RETRY_MS = 1_000;
+const MAX_RETRY_MS = 30_000;
+
+interface PendingUpload {
+  readonly upload: Upload;
+  failures: number;
+  /** Set while the object waits for its next attempt. */
+  timer: NodeJS.Timeout | undefined;
+}
+
+export function createUploads({ uploadOne, isDown, log, now }: UploadsOptions): Uploads {
+  const all = new Set<PendingUpload>();
+  const running = new Set<Promise<void>>();
+  let ready: PendingUpload[] = [];
+  let bytes = 0;
+  let isStopped = false;
+  let idleWaiters: (() => void)[] = [];
+
+  function start(): void {
+    while (!isStopped && !isDown() && running.size < MAX_CONCURRENT) {
+      const next = ready.shift();
+      if (next === undefined) return;
+      const promise: Promise<void> = run(next).finally(() => {
+        running.delete(promise);
+        start();
+      });
+      running.add(promise);
+    }
+  }
+
+  async function run(pending: PendingUpload): Promise<void> {
+    const { upload } = pending;
+    try {
+      await uploadOne(upload);
+      all.delete(pending);
+      bytes -= upload.size;
+      if (all.size > 0) return;
+      for (const resolve of idleWaiters) resolve();
+      idleWaiters = [];
+    } catch (error) {
+      pending.failures += 1;
+      const { bucketId, key } = upload;
+      const err = asHuiyuanError(error);
+      // An outage is logged once, not for each image.
+      if (!isDown())
+        log.warn({ bucket: bucketId, key, failures: pending.failures, err }, "cannot upload an image; will retry");
+      const waitMs = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (pending.failures - 1)) * (0.5 + Math.random());
+      pending.timer = setTimeout(() => {
+        pending.timer = undefined;
+        ready.push(pending);
+        start();
+      }, waitMs).unref();
+    }
+  }
+
+  return {
+    add(upload) {
+      const pending: PendingUpload = { upload, failures: 0, timer: undefined };
+      all.add(pending);
+      bytes += upload.size;
+      ready.push(pending);
+      start();
+    },
+    backlog() {
+      const oldest = all.values().next();
+      return { depth: all.size, bytes, oldestMs: oldest.done === true ? 0 : now() - oldest.value.upload.since };
+    },
+    resume() {
+      for (const pending of all) {
+        if (pending.timer === undefined) continue;
+        clearTimeout(pending.timer);
+        pending.timer = undefined;
+        ready.push(pending);
+      }
+      start();
+    },
+    idle: () => (all.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => idleWaiters.push(resolve))),
+    async stop(deadlineMs) {
+      isStopped = true;
+      for (const { timer } of all) clearTimeout(timer);
+      ready = [];
+      await Promise.race([Promise.allSettled(running), delay(deadlineMs, undefined, { ref: false })]);
+    },
+  };
+}

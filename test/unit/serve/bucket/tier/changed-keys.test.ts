@@ -1,0 +1,29 @@
+// The record of keys that have changed since a read began.
+import { expect, test } from "vitest";
+import { createChangedKeys } from "../../../../../src/serve/bucket/tier/changed-keys.ts";
+import { toKey } from "../../../../../src/core/object.ts";
+
+const [A, B, C, D] = [toKey("a"), toKey("b"), toKey("c"), toKey("d")];
+
+test("hasChanged() is true for a moment before the last change of the key only", () => {
+  const changed = createChangedKeys();
+  const before = changed.generation;
+  changed.note([A, B]);
+  const between = changed.generation;
+  changed.note([B]);
+  expect([A, B, C].map((key) => changed.hasChanged(key, before))).toEqual([true, true, false]);
+  expect([A, B, C].map((key) => changed.hasChanged(key, between))).toEqual([false, true, false]);
+  expect(changed.hasChanged(B, changed.generation)).toBe(false);
+});
+
+test("hasChanged() is true for every key before the oldest remembered change", () => {
+  const changed = createChangedKeys(2);
+  const first = changed.generation;
+  changed.note([A]);
+  changed.note([B]);
+  const second = changed.generation;
+  changed.note([A]);
+  changed.note([C]);
+  expect([A, B, D].map((key) => changed.hasChanged(key, first))).toEqual([true, true, true]);
+  expect([A, B, C, D].map((key) => changed.hasChanged(key, second))).toEqual([true, false, true, false]);
+});
