@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { type ErrorCode, errorRow } from "../../src/core/errors.ts";
-import { CALLBACK_FAILED } from "../../src/upload/callback/callback.ts";
+import { CALLBACK_FAILED } from "../../src/serve/upload/callback/callback.ts";
 import { code, page, table } from "./markdown.ts";
 
 interface Words {

@@ -10,10 +10,10 @@ import { createLedgers } from "../ledger/ledger.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { createSystemResolve } from "../serve/origin/dial/lookup.ts";
 import type { Settings } from "../settings/schema/schema.ts";
-import type { Uploaded } from "../upload/callback/callback.ts";
-import type { CallbackTarget } from "../upload/callback/delivery.ts";
-import { type CallbackMeter, createNotices, type Notices } from "../upload/callback/notices.ts";
-import { createOutbox, OUTBOX_PLAN, type Outbox } from "../upload/callback/outbox.ts";
+import type { Uploaded } from "../serve/upload/callback/callback.ts";
+import type { CallbackTarget } from "../serve/upload/callback/delivery.ts";
+import { type CallbackMeter, createNotices, type Notices } from "../serve/upload/callback/notices.ts";
+import { createOutbox, OUTBOX_PLAN, type Outbox } from "../serve/upload/callback/outbox.ts";
 import type { SiteRegistry } from "./sites.ts";
 
 export interface Accounts {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ERROR_CODES, restError } from "../../src/core/errors.ts";
-import { CALLBACK_FAILED } from "../../src/upload/callback/callback.ts";
+import { CALLBACK_FAILED } from "../../src/serve/upload/callback/callback.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type Installation, install, type Program } from "../helpers/program.ts";
 import { needs } from "../helpers/services.ts";

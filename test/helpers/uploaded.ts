@@ -2,8 +2,8 @@
 
 import { type Log, SILENT_LOG } from "../../src/core/log.ts";
 import { createLedgers } from "../../src/ledger/ledger.ts";
-import type { Uploaded } from "../../src/upload/callback/callback.ts";
-import { createOutbox, OUTBOX_PLAN, type Outbox } from "../../src/upload/callback/outbox.ts";
+import type { Uploaded } from "../../src/serve/upload/callback/callback.ts";
+import { createOutbox, OUTBOX_PLAN, type Outbox } from "../../src/serve/upload/callback/outbox.ts";
 
 export const UPLOADED: Uploaded = {
   appid: "10001234",

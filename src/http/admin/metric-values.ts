@@ -2,7 +2,7 @@
 import type { DiskSpace } from "../../serve/bucket/fs/free-space.ts";
 import type { KeyBudget } from "../../mirror/key-budget.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
-import type { OutboxState } from "../../upload/callback/outbox.ts";
+import type { OutboxState } from "../../serve/upload/callback/outbox.ts";
 
 /** Values that are read only when they are needed. */
 export interface MetricSources {

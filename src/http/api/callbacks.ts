@@ -2,8 +2,8 @@
 // upload/callback/ stores and delivers them.
 import type { Log } from "../../core/log.ts";
 import { toKey } from "../../core/object.ts";
-import type { Notices } from "../../upload/callback/notices.ts";
-import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../upload/callback/outbox.ts";
+import type { Notices } from "../../serve/upload/callback/notices.ts";
+import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../serve/upload/callback/outbox.ts";
 import { publicUrl } from "../response/public-url.ts";
 import type { RestApiParts } from "../rest/call.ts";
 import { auditOf } from "./audit.ts";

@@ -10,7 +10,7 @@ import { OPERATION_NAMES } from "../../../src/insight/operation.ts";
 import { createOperationLog, OPERATIONS_PLAN } from "../../../src/insight/operation-log.ts";
 import { USAGE_PLAN } from "../../../src/insight/usage.ts";
 import { createLedgers, type Ledgers } from "../../../src/ledger/ledger.ts";
-import { createOutbox, MAX_ENTRIES, OUTBOX_PLAN } from "../../../src/upload/callback/outbox.ts";
+import { createOutbox, MAX_ENTRIES, OUTBOX_PLAN } from "../../../src/serve/upload/callback/outbox.ts";
 import { APPID } from "../../helpers/settings.ts";
 import { UPLOADED } from "../../helpers/uploaded.ts";
 import { wholeBody } from "../../helpers/whole-body.ts";

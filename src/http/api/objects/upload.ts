@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import type { Context } from "hono";
 import { asHuiyuanError, errorRow, HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
-import { receiveBody, refuseExisting, type Stored, storeUpload, type UploadedFile } from "../../../upload/store.ts";
+import { receiveBody, refuseExisting, type Stored, storeUpload, type UploadedFile } from "../../../serve/upload/store.ts";
 import { publicUrl } from "../../response/public-url.ts";
 import type { RestApiParts } from "../../rest/call.ts";
 import type { ManagedBucket } from "../../rest/project.ts";

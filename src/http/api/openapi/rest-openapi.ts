@@ -2,7 +2,7 @@
 // clients of 2015. So a test checks real answers against these schemas, and the codes come from the error table. Pure.
 import * as z from "zod";
 import { ERROR_CODES, errorRow, restError } from "../../../core/errors.ts";
-import { CALLBACK_FAILED } from "../../../upload/callback/callback.ts";
+import { CALLBACK_FAILED } from "../../../serve/upload/callback/callback.ts";
 import { bareSchemaOf as bare, jsonContent as json } from "../input.ts";
 
 const size = z.object({ width: z.number(), height: z.number() });

@@ -1,12 +1,12 @@
 // Receiving the file part of a form into a spool if the form breaks.
 import { Readable } from "node:stream";
 import { expect, test } from "vitest";
-import { readForm } from "../../../src/upload/form.ts";
-import { receiveFile } from "../../../src/upload/store.ts";
-import { noisyJpeg } from "../../helpers/images.ts";
-import { eventually } from "../../helpers/program.ts";
-import { fileForm } from "../../helpers/rest-api.ts";
-import { testPool } from "../../helpers/spools.ts";
+import { readForm } from "../../../../src/serve/upload/form.ts";
+import { receiveFile } from "../../../../src/serve/upload/store.ts";
+import { noisyJpeg } from "../../../helpers/images.ts";
+import { eventually } from "../../../helpers/program.ts";
+import { fileForm } from "../../../helpers/rest-api.ts";
+import { testPool } from "../../../helpers/spools.ts";
 
 test("receiveFile() throws form_broken if the form ends in the middle of the file", async () => {
   const { contentType, body } = fileForm(await noisyJpeg(640, 480));

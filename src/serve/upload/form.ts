@@ -2,7 +2,7 @@
 // parts are skipped. The only file that imports busboy.
 import type { Readable } from "node:stream";
 import { Busboy, type Dicer } from "@fastify/busboy";
-import { asHuiyuanError, HuiyuanError } from "../core/errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 
 /** Known fields, in lower case because they are compared without case. */
 const FIELD_NAMES = ["op", "sha", "filesize", "slice_size", "session", "offset", "magiccontext", "md5"] as const;

@@ -2,7 +2,7 @@
 // caller sends them.
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Log } from "../../core/log.ts";
+import type { Log } from "../../../core/log.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 
 const MINUTE_MS = 60_000;

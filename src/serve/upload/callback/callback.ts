@@ -1,6 +1,6 @@
 // The types of the callback (回调): the facts of a stored file, the result of its notice, and how the result enters the
 // response to the upload. Pure; notices.ts sends the notices and outbox.ts stores them.
-import type { CallbackNotice } from "../../serve/sign/callback.ts";
+import type { CallbackNotice } from "../../sign/callback.ts";
 
 /** A file that has just been stored by an ordinary upload, a last slice or an instant upload. */
 export interface Uploaded extends Omit<CallbackNotice, "timestamp" | "attempt"> {

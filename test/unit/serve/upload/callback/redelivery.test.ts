@@ -2,11 +2,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { OutboxEntry } from "../../../../src/upload/callback/outbox.ts";
-import { createRedelivery, nextAttempt } from "../../../../src/upload/callback/redelivery.ts";
-import { linesOf } from "../../../helpers/log-lines.ts";
-import { within } from "../../../helpers/program.ts";
-import { openOutbox, UPLOADED } from "../../../helpers/uploaded.ts";
+import type { OutboxEntry } from "../../../../../src/serve/upload/callback/outbox.ts";
+import { createRedelivery, nextAttempt } from "../../../../../src/serve/upload/callback/redelivery.ts";
+import { linesOf } from "../../../../helpers/log-lines.ts";
+import { within } from "../../../../helpers/program.ts";
+import { openOutbox, UPLOADED } from "../../../../helpers/uploaded.ts";
 
 test("nextAttempt() follows after 10 s, 1 min, 10 min, 1 h, then every hour, for 24 h", () => {
   const seconds: number[] = [];

@@ -1,10 +1,10 @@
 // Sends notices of uploads to business servers (回调). Each notice is in the durable outbox before its first attempt and
 // until it is delivered; the uploader waits for the first attempt only. Wires delivery, outbox and redelivery.
-import { createReloadCache } from "../../async/reload-cache.ts";
-import { shareSignal } from "../../async/shared-signals.ts";
-import type { Log } from "../../core/log.ts";
-import type { Resolve } from "../../serve/origin/dial/lookup.ts";
-import { Lifetime } from "../../serve/origin/exchange/lifetime.ts";
+import { createReloadCache } from "../../../async/reload-cache.ts";
+import { shareSignal } from "../../../async/shared-signals.ts";
+import type { Log } from "../../../core/log.ts";
+import type { Resolve } from "../../origin/dial/lookup.ts";
+import { Lifetime } from "../../origin/exchange/lifetime.ts";
 import {
   CALLBACK_FAILED,
   type CallbackFailure,

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type ErrorCode, HuiyuanError, restError } from "../../../src/core/errors.ts";
-import { toKey } from "../../../src/core/object.ts";
-import { createVerifyDecodable } from "../../../src/upload/store.ts";
-import { noisyJpeg } from "../../helpers/images.ts";
-import { photosLab } from "../../helpers/photos-lab.ts";
-import { callApi, fileForm, uploadToken } from "../../helpers/rest-api.ts";
+import { type ErrorCode, HuiyuanError, restError } from "../../../../src/core/errors.ts";
+import { toKey } from "../../../../src/core/object.ts";
+import { createVerifyDecodable } from "../../../../src/serve/upload/store.ts";
+import { noisyJpeg } from "../../../helpers/images.ts";
+import { photosLab } from "../../../helpers/photos-lab.ts";
+import { callApi, fileForm, uploadToken } from "../../../helpers/rest-api.ts";
 
 /** Uploads an image to a server whose renderer fails with this code. */
 async function uploadWhere(code: ErrorCode) {

@@ -1,6 +1,6 @@
 // The durable outbox of notices to business servers: one row each, from before the first attempt until it is delivered
 // or dropped. notices.ts sends them; this file only stores them.
-import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
+import type { Ledger, LedgerPlan, LedgerRow } from "../../../ledger/ledger.ts";
 import type { CallbackFailure, Uploaded } from "./callback.ts";
 
 /** A notice that has not been delivered. Times are Unix milliseconds. */

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { MAX_ENTRIES, type Outbox } from "../../../../src/upload/callback/outbox.ts";
-import { openOutbox, UPLOADED } from "../../../helpers/uploaded.ts";
+import { MAX_ENTRIES, type Outbox } from "../../../../../src/serve/upload/callback/outbox.ts";
+import { openOutbox, UPLOADED } from "../../../../helpers/uploaded.ts";
 
 const BUCKET = "10001234/photos";
 const ALL = { bucketId: undefined, state: undefined, ids: undefined };

@@ -2,8 +2,8 @@
 // `<id>.lent` while they are being stored. Acknowledged bytes are durable. slices.ts decides which slice is accepted.
 import { constants, type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { storeFailure } from "../../core/disk-failure.ts";
-import { isKey, type Key } from "../../core/object.ts";
+import { storeFailure } from "../../../core/disk-failure.ts";
+import { isKey, type Key } from "../../../core/object.ts";
 
 /**
  * An upload of an earlier run. `bytes`: size of its file, which may end in an unacknowledged slice; undefined: no file.

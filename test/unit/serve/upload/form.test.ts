@@ -5,8 +5,8 @@ import { setTimeout } from "node:timers/promises";
 import { Busboy } from "@fastify/busboy";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { type FormFields, isForm, readForm } from "../../../src/upload/form.ts";
-import { type MadeForm, makeForm } from "../../helpers/rest-api.ts";
+import { type FormFields, isForm, readForm } from "../../../../src/serve/upload/form.ts";
+import { type MadeForm, makeForm } from "../../../helpers/rest-api.ts";
 
 interface Read {
   readonly fields: FormFields;

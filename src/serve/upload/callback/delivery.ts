@@ -1,9 +1,9 @@
 // Makes one attempt to deliver a notice: request, guarded connection, deadline, and the interpretation of the response.
 // Retries and the result for the uploader are in redelivery.ts and notices.ts.
-import { asHuiyuanError, type ErrorCode } from "../../core/errors.ts";
-import type { Resolve } from "../../serve/origin/dial/lookup.ts";
-import { type CallReply, createCaller } from "../../serve/origin/exchange/caller.ts";
-import { type CallbackNotice, callbackBody } from "../../serve/sign/callback.ts";
+import { asHuiyuanError, type ErrorCode } from "../../../core/errors.ts";
+import type { Resolve } from "../../origin/dial/lookup.ts";
+import { type CallReply, createCaller } from "../../origin/exchange/caller.ts";
+import { type CallbackNotice, callbackBody } from "../../sign/callback.ts";
 import type { CallbackFailure } from "./callback.ts";
 
 /** The callback settings of a bucket. */

@@ -1,8 +1,8 @@
 // The MD5 for stat of an object in a remote store, which has to be read for it.
 import { afterEach, expect, test, vi } from "vitest";
-import { createKnownMd5 } from "../../../src/upload/known-md5.ts";
-import { createLatch } from "../../helpers/spools.ts";
-import { infoOf, randomBytes, wholeBody } from "../../helpers/whole-body.ts";
+import { createKnownMd5 } from "../../../../src/serve/upload/known-md5.ts";
+import { createLatch } from "../../../helpers/spools.ts";
+import { infoOf, randomBytes, wholeBody } from "../../../helpers/whole-body.ts";
 
 afterEach(() => void vi.useRealTimers());
 

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { verifyCallback } from "../../../../src/serve/sign/callback.ts";
-import { createReceiver, type Delivery, MAX_ANSWER_BYTES } from "../../../../src/upload/callback/delivery.ts";
-import { ONE_ANSWER_OF_A_KIND, ONE_HOST_OF_A_KIND } from "../../../helpers/inside-hosts.ts";
-import { within } from "../../../helpers/program.ts";
+import { HuiyuanError } from "../../../../../src/core/errors.ts";
+import { verifyCallback } from "../../../../../src/serve/sign/callback.ts";
+import { createReceiver, type Delivery, MAX_ANSWER_BYTES } from "../../../../../src/serve/upload/callback/delivery.ts";
+import { ONE_ANSWER_OF_A_KIND, ONE_HOST_OF_A_KIND } from "../../../../helpers/inside-hosts.ts";
+import { within } from "../../../../helpers/program.ts";
 import {
   chunk,
   head,
@@ -12,9 +12,9 @@ import {
   type Script,
   type ScriptedOrigin,
   startScriptedOrigin,
-} from "../../../helpers/scripted-origin.ts";
-import { freePort } from "../../../helpers/services.ts";
-import { UPLOADED } from "../../../helpers/uploaded.ts";
+} from "../../../../helpers/scripted-origin.ts";
+import { freePort } from "../../../../helpers/services.ts";
+import { UPLOADED } from "../../../../helpers/uploaded.ts";
 
 const NOW = 1_450_000_000;
 const NOTICE = { ...UPLOADED, timestamp: NOW, attempt: 1 };
