@@ -6,7 +6,7 @@ import type { Log } from "../core/log.ts";
 import type { Operation, OperationName } from "../insight/operation.ts";
 import type { OperationLog } from "../insight/operation-log.ts";
 import type { Usage } from "../insight/usage.ts";
-import { asciiQuery } from "../mirror/object-keys.ts";
+import { asciiQuery } from "../serve/mirror/object-keys.ts";
 import { redactTarget } from "../serve/sign/redact.ts";
 import { addressOf } from "./request/client-address.ts";
 import type { DownloadExchange } from "./request/exchange.ts";

@@ -7,7 +7,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono } from "hono";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { createFailureLog } from "../mirror/failure-log.ts";
+import { createFailureLog } from "../serve/mirror/failure-log.ts";
 import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "./admin/admin.ts";
 import { answerHealth, isHealth, isPathOf, type Readiness } from "./admin/readiness.ts";
 import { addTrialRoutes } from "./admin/trial/trial.ts";

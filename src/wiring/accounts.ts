@@ -7,7 +7,7 @@ import { readVersion } from "../core/version.ts";
 import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "../insight/operation-log.ts";
 import { type BucketSize, createUsage, USAGE_PLAN, type Usage } from "../insight/usage.ts";
 import { createLedgers } from "../ledger/ledger.ts";
-import { createFailureLog } from "../mirror/failure-log.ts";
+import { createFailureLog } from "../serve/mirror/failure-log.ts";
 import { createSystemResolve } from "../serve/origin/dial/lookup.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import type { Uploaded } from "../serve/upload/callback/callback.ts";

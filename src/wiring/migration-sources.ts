@@ -19,7 +19,7 @@ import { shareBudget } from "../migrate/sources/shared-budget.ts";
 import { createSitemapListing } from "../migrate/sources/sitemap.ts";
 import { createKeyListing, createUrlListSource } from "../migrate/sources/url-list.ts";
 import type { SendToAdmin } from "../migrate/targets/admin.ts";
-import { createRuleFinder, originRequestForKey } from "../mirror/rules.ts";
+import { createRuleFinder, originRequestForKey } from "../serve/mirror/rules.ts";
 import type { Budget } from "../serve/origin/guard/budget.ts";
 import type { HttpOriginOptions } from "../serve/origin/kinds/http-origin.ts";
 import { type Binding, bindDomains, mergeRule } from "../settings/domains.ts";

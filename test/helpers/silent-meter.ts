@@ -1,5 +1,5 @@
 // The meter of a mirror whose events no test reads.
-import type { MirrorMeter } from "../../src/mirror/meter.ts";
+import type { MirrorMeter } from "../../src/serve/mirror/meter.ts";
 
 /** Counts nothing. */
 export const SILENT_METER: MirrorMeter = {

@@ -1,6 +1,6 @@
 // The values behind the Prometheus series: the ones that metrics.ts reads elsewhere, and its counts for the console.
 import type { DiskSpace } from "../../serve/bucket/fs/free-space.ts";
-import type { KeyBudget } from "../../mirror/key-budget.ts";
+import type { KeyBudget } from "../../serve/mirror/key-budget.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import type { OutboxState } from "../../serve/upload/callback/outbox.ts";
 

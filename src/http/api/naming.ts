@@ -2,7 +2,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { few } from "../../core/few.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import type { Stored } from "../../mirror/stored/stored.ts";
+import type { Stored } from "../../serve/mirror/stored/stored.ts";
 import { tokenFromQuery } from "../../serve/sign/token.ts";
 import { aliasIn, nameObject, type ObjectUrl } from "../request/object-name.ts";
 import type { BucketSites, Site, Sites } from "../request/site.ts";

@@ -2,10 +2,10 @@
 // nothing up.
 import type { Chunks } from "../../serve/body/chunks.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { isLate, type MissAnswer } from "../../mirror/fill/reader.ts";
-import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
-import type { Found, Stored } from "../../mirror/stored/stored.ts";
-import type { Variant } from "../../mirror/variants/variants.ts";
+import { isLate, type MissAnswer } from "../../serve/mirror/fill/reader.ts";
+import type { RemainingLife } from "../../serve/mirror/freshness/freshness.ts";
+import type { Found, Stored } from "../../serve/mirror/stored/stored.ts";
+import type { Variant } from "../../serve/mirror/variants/variants.ts";
 import { clientSignal, type DownloadExchange, type DownloadOutcome } from "../request/exchange.ts";
 import { type AnswerContext, answerObject, factsOf, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling, answerOriginHead } from "../response/answer-filling.ts";

@@ -3,11 +3,11 @@
 import type { Certainty } from "../../serve/bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import type { MissAnswer } from "../../mirror/fill/reader.ts";
-import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
-import type { StaleKept } from "../../mirror/freshness/revalidation.ts";
-import type { StoredObject } from "../../mirror/stored/stored.ts";
-import type { Variant } from "../../mirror/variants/variants.ts";
+import type { MissAnswer } from "../../serve/mirror/fill/reader.ts";
+import type { RemainingLife } from "../../serve/mirror/freshness/freshness.ts";
+import type { StaleKept } from "../../serve/mirror/freshness/revalidation.ts";
+import type { StoredObject } from "../../serve/mirror/stored/stored.ts";
+import type { Variant } from "../../serve/mirror/variants/variants.ts";
 import { clientSignal, type DownloadExchange, type DownloadRequest, type Requester } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl, ProcessingRequest } from "../request/object-name.ts";
 import type { DownloadGrant, Route, Site, Sites } from "../request/site.ts";

@@ -2,9 +2,9 @@
 // read a moment ago, needs no locate and does not wait. Each further step is a function in a file of this folder.
 // Only finishDownload() begins a download again.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
-import { urlOfKey } from "../../mirror/object-keys.ts";
-import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
+import type { RemainingLife } from "../../serve/mirror/freshness/freshness.ts";
+import { urlOfKey } from "../../serve/mirror/object-keys.ts";
+import type { CachedObject } from "../../serve/mirror/stored/memory-cache.ts";
 import { tokenFromQuery } from "../../serve/sign/token.ts";
 import { admitNamed, authorizerOfOriginal, refererVerdict, withoutOriginalRequest } from "../request/authorizer.ts";
 import { clientSignal, type DownloadExchange } from "../request/exchange.ts";

@@ -1,9 +1,9 @@
 // Decides how a download uses a stored object that may be stale: serve it, serve it and revalidate in the background,
 // or revalidate first. mirror/freshness/ decides when an object is stale.
 import type { ObjectInfo } from "../../core/object.ts";
-import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
-import { originRequestForKey } from "../../mirror/rules.ts";
-import type { StoredObject } from "../../mirror/stored/stored.ts";
+import type { RemainingLife } from "../../serve/mirror/freshness/freshness.ts";
+import { originRequestForKey } from "../../serve/mirror/rules.ts";
+import type { StoredObject } from "../../serve/mirror/stored/stored.ts";
 import { routeOf } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";
 import type { DownloadContext, LocateRequest } from "./download-context.ts";

@@ -4,8 +4,8 @@
 import type { Certainty } from "../../serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { toKey } from "../../core/object.ts";
-import type { MissAnswer, MissRequest } from "../../mirror/fill/reader.ts";
-import { type OriginRequest, originRequestFor, originRequestForProcessed, publicTarget } from "../../mirror/rules.ts";
+import type { MissAnswer, MissRequest } from "../../serve/mirror/fill/reader.ts";
+import { type OriginRequest, originRequestFor, originRequestForProcessed, publicTarget } from "../../serve/mirror/rules.ts";
 import { clientOf } from "../request/exchange.ts";
 import { aliasIn, missRouteOf, refuseBoth, routeOf, splitStyle } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";

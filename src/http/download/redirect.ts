@@ -4,7 +4,7 @@
 import { classifyAddress } from "../../core/addresses.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
-import type { OriginRequest } from "../../mirror/rules.ts";
+import type { OriginRequest } from "../../serve/mirror/rules.ts";
 import { encodeKey } from "../../serve/origin/exchange/hop.ts";
 import { type DownloadExchange, sendWhole } from "../request/exchange.ts";
 import { siteHeaders } from "../response/answer-headers.ts";

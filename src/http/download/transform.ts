@@ -2,7 +2,7 @@
 // locate.ts finds the original; answer.ts sends the result.
 import { HuiyuanError } from "../../core/errors.ts";
 import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
-import type { VariantRequest } from "../../mirror/variants/variants.ts";
+import type { VariantRequest } from "../../serve/mirror/variants/variants.ts";
 import { admittedByBoth } from "../request/authorizer.ts";
 import { clientOf, clientSignal } from "../request/exchange.ts";
 import { negotiatedFor, type ProcessingRequest } from "../request/object-name.ts";

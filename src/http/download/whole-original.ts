@@ -3,7 +3,7 @@ import { bodyRoom } from "../../serve/body/body-room.ts";
 import type { Spool } from "../../serve/body/spool/spool.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
-import { damageOf } from "../../mirror/fill/fill-end.ts";
+import { damageOf } from "../../serve/mirror/fill/fill-end.ts";
 import { bytesOfFetch, missStatus } from "./answer.ts";
 import type { LocatedFetch, LocatedWhole } from "./download-context.ts";
 

@@ -7,8 +7,8 @@ import { ignoresErrors, parseInstruction } from "../../image/grammar/grammar.ts"
 import { type NamedRecipe, nameRecipe } from "../../image/grammar/named-recipe.ts";
 import { acceptedFormat } from "../../image/grammar/negotiate.ts";
 import type { Era } from "../../image/grammar/recipe.ts";
-import { urlOfKey } from "../../mirror/object-keys.ts";
-import { keyUnder, type ObjectRequest, originRequestForKey } from "../../mirror/rules.ts";
+import { urlOfKey } from "../../serve/mirror/object-keys.ts";
+import { keyUnder, type ObjectRequest, originRequestForKey } from "../../serve/mirror/rules.ts";
 import { remember } from "./remember.ts";
 import type { Route, Site } from "./site.ts";
 import { percentDecoded } from "./target.ts";

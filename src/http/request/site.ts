@@ -3,10 +3,10 @@
 import type { Key } from "../../core/object.ts";
 import type { NamedRecipe } from "../../image/grammar/named-recipe.ts";
 import type { Era } from "../../image/grammar/recipe.ts";
-import type { Mirror } from "../../mirror/mirror.ts";
-import type { RuleOptions } from "../../mirror/rules.ts";
-import type { Stored } from "../../mirror/stored/stored.ts";
-import type { Variants } from "../../mirror/variants/variants.ts";
+import type { Mirror } from "../../serve/mirror/mirror.ts";
+import type { RuleOptions } from "../../serve/mirror/rules.ts";
+import type { Stored } from "../../serve/mirror/stored/stored.ts";
+import type { Variants } from "../../serve/mirror/variants/variants.ts";
 import type { CacheControl, TokenScope } from "../response/cache-control.ts";
 import type { CorsRules } from "../response/cors.ts";
 import type { ClientLimits } from "./client-limits.ts";

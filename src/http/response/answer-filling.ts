@@ -3,8 +3,8 @@
 // out, and only the clean end is missing. Before the head a failure is an ordinary error response.
 import { HuiyuanError } from "../../core/errors.ts";
 import { type ByteRange, MEDIA_TYPES } from "../../core/object.ts";
-import { damageOf, type FillHead } from "../../mirror/fill/fill-end.ts";
-import type { MissAnswer } from "../../mirror/fill/reader.ts";
+import { damageOf, type FillHead } from "../../serve/mirror/fill/fill-end.ts";
+import type { MissAnswer } from "../../serve/mirror/fill/reader.ts";
 import type { OriginAnswer } from "../../serve/origin/origin.ts";
 import { wantsVersion } from "../request/conditional.ts";
 import type { DownloadExchange } from "../request/exchange.ts";

@@ -1,7 +1,7 @@
 // Makes the response headers that do not depend on the object: Cache-Control, Cache-Status, CORS and Vary. They are
 // built once if they are the same for every client of a domain.
 
-import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
+import type { RemainingLife } from "../../serve/mirror/freshness/freshness.ts";
 import { remember } from "../request/remember.ts";
 import type { Site } from "../request/site.ts";
 import type { AnswerState, TokenScope } from "./cache-control.ts";

@@ -1,5 +1,5 @@
 // Makes the Cache-Control of a response. Lifetimes count from now on: no `Age` is sent, because nginx ignores it. Pure.
-import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
+import type { RemainingLife } from "../../serve/mirror/freshness/freshness.ts";
 
 /** The kind of token that a response was given for. */
 export type TokenScope =

@@ -3,8 +3,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import { damageOf } from "../../mirror/fill/fill-end.ts";
-import type { MissAnswer } from "../../mirror/fill/reader.ts";
+import { damageOf } from "../../serve/mirror/fill/fill-end.ts";
+import type { MissAnswer } from "../../serve/mirror/fill/reader.ts";
 import { storableFetchOf, urlTo } from "../request/object-name.ts";
 import type { Site } from "../request/site.ts";
 import type { ManagedBucket } from "./project.ts";

@@ -1,6 +1,6 @@
 // Types of the projects and buckets that the REST API serves: one snapshot of the settings, which a reload replaces as
 // a whole. wiring/sites.ts builds it.
-import type { Stored } from "../../mirror/stored/stored.ts";
+import type { Stored } from "../../serve/mirror/stored/stored.ts";
 import type { Site } from "../request/site.ts";
 import type { CorsRules } from "../response/cors.ts";
 

@@ -9,10 +9,10 @@ import { createFsStore, type FsStore } from "../../../src/serve/bucket/fs/store.
 import type { HuiyuanError } from "../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../src/core/log.ts";
 import { etagOf, toKey } from "../../../src/core/object.ts";
-import { createMemoryCache } from "../../../src/mirror/stored/memory-cache.ts";
-import { createStored, type Stored } from "../../../src/mirror/stored/stored.ts";
-import { adoptSpoolFiles } from "../../../src/mirror/storing/adopt.ts";
-import { createWriteBack } from "../../../src/mirror/storing/write-back.ts";
+import { createMemoryCache } from "../../../src/serve/mirror/stored/memory-cache.ts";
+import { createStored, type Stored } from "../../../src/serve/mirror/stored/stored.ts";
+import { adoptSpoolFiles } from "../../../src/serve/mirror/storing/adopt.ts";
+import { createWriteBack } from "../../../src/serve/mirror/storing/write-back.ts";
 import { bytesOfNumber } from "../../helpers/put-until-killed.ts";
 import { SILENT_METER } from "../../helpers/silent-meter.ts";
 import { infoOf, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";

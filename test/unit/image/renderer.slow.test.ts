@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { shareSignal } from "../../../src/async/shared-signals.ts";
 import { parseInstruction } from "../../../src/image/grammar/grammar.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../src/image/renderer.ts";
-import { startRender } from "../../../src/mirror/variants/shared-render.ts";
+import { startRender } from "../../../src/serve/mirror/variants/shared-render.ts";
 import { blackPng } from "../../helpers/hostile-images.ts";
 import {
   animation,

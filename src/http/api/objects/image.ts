@@ -5,7 +5,7 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSemaphore } from "../../../async/semaphore.ts";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
-import type { Stored } from "../../../mirror/stored/stored.ts";
+import type { Stored } from "../../../serve/mirror/stored/stored.ts";
 import { finishDownload } from "../../download/download.ts";
 import type { DownloadContext } from "../../download/download-context.ts";
 import {

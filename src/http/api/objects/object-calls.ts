@@ -5,7 +5,7 @@ import { type Bucket, digestOf } from "../../../serve/bucket/contract/bucket.ts"
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import { isKey, type Key, type ObjectInfo } from "../../../core/object.ts";
-import type { Stored } from "../../../mirror/stored/stored.ts";
+import type { Stored } from "../../../serve/mirror/stored/stored.ts";
 import { publicUrl } from "../../response/public-url.ts";
 import type { RestApiParts } from "../../rest/call.ts";
 import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../audit.ts";

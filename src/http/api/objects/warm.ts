@@ -4,8 +4,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
-import type { MissAnswer } from "../../../mirror/fill/reader.ts";
-import type { StaleKept } from "../../../mirror/freshness/revalidation.ts";
+import type { MissAnswer } from "../../../serve/mirror/fill/reader.ts";
+import type { StaleKept } from "../../../serve/mirror/freshness/revalidation.ts";
 import { aliasIn, nameObject, type ObjectUrl, storableFetchOf, urlTo } from "../../request/object-name.ts";
 import type { Site } from "../../request/site.ts";
 import { auditedStream, auditOf, loggedNames, messageOf } from "../audit.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
 import { aliasIn, missRouteOf, nameObject, type ObjectUrl } from "../../../../src/http/request/object-name.ts";
 import type { MirrorSource, Route, Site } from "../../../../src/http/request/site.ts";
-import { createOriginalsFinder, createRuleFinder, originRequestFor } from "../../../../src/mirror/rules.ts";
+import { createOriginalsFinder, createRuleFinder, originRequestFor } from "../../../../src/serve/mirror/rules.ts";
 
 const route = (type: Route["type"], keyQuery: Route["keyQuery"], keysHaveQueries = true) => {
   const rest = { match: {}, denyQuery: [], setQuery: {}, passQuery: false, path: {} };

@@ -2,7 +2,7 @@
 // conditions.
 import { afterEach, describe, expect, test } from "vitest";
 import { toKey } from "../../../../../src/core/object.ts";
-import { createFailover } from "../../../../../src/mirror/fill/failover.ts";
+import { createFailover } from "../../../../../src/serve/mirror/fill/failover.ts";
 import { failing, fakeOrigin } from "../../../../helpers/fake-origins.ts";
 import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../../../../helpers/scripted-origin.ts";
 import { ask, fetchWhole, siteAt } from "../../../../helpers/site-under-test.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
-import { createFailureLog } from "../../../../../src/mirror/failure-log.ts";
+import { createFailureLog } from "../../../../../src/serve/mirror/failure-log.ts";
 import { verifyCallback } from "../../../../../src/serve/sign/callback.ts";
 import type { CallbackOutcome, Uploaded } from "../../../../../src/serve/upload/callback/callback.ts";
 import type { CallbackTarget } from "../../../../../src/serve/upload/callback/delivery.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { toKey } from "../../../../../src/core/object.ts";
-import type { Stored } from "../../../../../src/mirror/stored/stored.ts";
+import type { Stored } from "../../../../../src/serve/mirror/stored/stored.ts";
 import { takePacket } from "../../../../../src/serve/upload/slices/slice-packet.ts";
 import type { Slices } from "../../../../../src/serve/upload/slices/slices.ts";
 import { noisyJpeg } from "../../../../helpers/images.ts";

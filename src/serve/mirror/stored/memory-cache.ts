@@ -1,0 +1,178 @@
+// The memory cache of all buckets: whole small objects, bounded by bytes with LRU eviction, and the results of recent
+// look-ups. It holds copies only: the bucket decides, and every change of an object there must be followed by drop().
+import { LRUCache } from "lru-cache";
+import { type Chunks, createChunks } from "../../body/chunks.ts";
+import { HEAD_ROOM_BYTES, withHeadRoom } from "../../body/head-room.ts";
+import { createScratch, type Scratch } from "../../body/scratch.ts";
+import type { Key, ObjectInfo } from "../../../core/object.ts";
+import { createExpiring } from "../expiring.ts";
+
+/** An object in memory. Never mutated; a new version is a new CachedObject. */
+export interface CachedObject {
+  readonly info: ObjectInfo;
+  readonly body: Buffer;
+  /** The epoch of the key, as in Entry. */
+  readonly epoch: number;
+}
+
+export interface MemoryCache {
+  /** Synchronous, for the hot path. */
+  get(bucketId: string, key: Key): CachedObject | undefined;
+  /** Whether get() has found the object since the last call; the disk does not see hits in memory. */
+  wasUsed(bucketId: string, key: Key): boolean;
+  /**
+   * Keeps the object, unless it is larger than the bound or any key was dropped since the generation `readAt`: an
+   * object that was read from the bucket before a delete must not return after it.
+   */
+  set(bucketId: string, object: CachedObject, readAt: number): void;
+  /**
+   * Call it for each read of an object from the bucket: returns whether to keep the object. True at the second read
+   * while there is room. Without room only if fewer bytes than the cache holds were read in between: else the object
+   * would be evicted before its next request.
+   */
+  admits(bucketId: string, info: ObjectInfo): boolean;
+  /** As admits(), for an object that was just stored. True while there is room, as its next request may follow soon. */
+  admitsNew(bucketId: string, info: ObjectInfo): boolean;
+  /** The result of a recent look-up. */
+  noted(bucketId: string, key: Key): Note | undefined;
+  /** Keeps a look-up result for a short time. If `readAt` is outdated, as in set(), it clears the note instead. */
+  note(bucketId: string, key: Key, note: Note, readAt: number): void;
+  drop(bucketId: string, key: Key): void;
+  /** Read it before a read from the bucket, and pass it to set(). */
+  readonly generation: number;
+  /** Buffers for objects that are read from the bucket and not kept. */
+  readonly scratch: Scratch;
+  readonly chunks: Chunks;
+  /** Largest object kept, bytes. */
+  readonly maxObjectBytes: number;
+  usage(): { readonly objects: number; readonly bytes: number };
+  /** Evicts objects until the new bounds hold. */
+  resize(next: MemoryCacheBounds): void;
+}
+
+interface CacheEntry {
+  object: CachedObject;
+  isUsed: boolean;
+}
+
+/** An object that is not purged, or `absent`. */
+export type Note = Pick<CachedObject, "info" | "epoch"> | "absent";
+
+/** Bytes. */
+export interface MemoryCacheBounds {
+  readonly maxBytes: number;
+  readonly maxObjectBytes: number;
+}
+
+// The size of an entry without its body: key, info, header block and the facts about its requests, measured with small
+// variants; and the room for a head.
+const ENTRY_OVERHEAD_BYTES = 4_096 + HEAD_ROOM_BYTES;
+
+/** Other servers may change a remote store, so a note expires soon. Milliseconds. */
+const NOTE_MS = 10_000;
+/** Each takes about 600 bytes. */
+const MAX_NOTES = 16_384;
+const MAX_FILTER_NAMES = 16_384;
+
+/** An empty memory cache. `ticks`: as performance.now(). */
+export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()): MemoryCache {
+  let bounds = initial;
+  let generation = 0;
+  const create = (maxBytes: number) =>
+    new LRUCache<string, CacheEntry>({
+      maxSize: Math.max(1, maxBytes),
+      sizeCalculation: ({ object }) => costOf(object.body.byteLength),
+    });
+  let objects = create(bounds.maxBytes);
+  const notes = createExpiring<Note>(MAX_NOTES);
+  const isRepeatedRead = createAdmissionFilter(MAX_FILTER_NAMES);
+
+  const hasRoomFor = ({ size }: ObjectInfo) => objects.calculatedSize + costOf(size) <= bounds.maxBytes;
+
+  function admits(bucketId: string, info: ObjectInfo): boolean {
+    const within = hasRoomFor(info) ? Number.POSITIVE_INFINITY : bounds.maxBytes;
+    return isRepeatedRead(`${bucketId}\n${info.key}`, costOf(info.size), within);
+  }
+
+  return {
+    get(bucketId, key) {
+      const kept = objects.get(`${bucketId}\n${key}`);
+      if (kept === undefined) return undefined;
+      if (!kept.isUsed) {
+        kept.isUsed = true;
+        kept.object = { ...kept.object, body: withHeadRoom(kept.object.body) };
+      }
+      return kept.object;
+    },
+    wasUsed(bucketId, key) {
+      const kept = objects.peek(`${bucketId}\n${key}`);
+      if (kept?.isUsed !== true) return false;
+      kept.isUsed = false;
+      return true;
+    },
+    set(bucketId, object, readAt) {
+      if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
+      const { info, body, epoch } = object;
+      // Most fetched images are never requested again, so the first hit makes the room for a head. A body with more
+      // than that room around it is copied now, because it would keep memory that is not counted.
+      const isRoomy = body.buffer.byteLength > body.byteLength + HEAD_ROOM_BYTES;
+      const own = isRoomy ? withHeadRoom(body) : body;
+      objects.set(`${bucketId}\n${info.key}`, { object: { info, body: own, epoch }, isUsed: false });
+    },
+    admits,
+    admitsNew: (bucketId, info) => hasRoomFor(info) || admits(bucketId, info),
+    noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
+    note(bucketId, key, note, readAt) {
+      const id = `${bucketId}\n${key}`;
+      if (readAt === generation) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
+      else notes.delete(id);
+    },
+    drop(bucketId, key) {
+      generation += 1;
+      const id = `${bucketId}\n${key}`;
+      objects.delete(id);
+      notes.delete(id);
+    },
+    get generation() {
+      return generation;
+    },
+    scratch: createScratch(),
+    chunks: createChunks(),
+    get maxObjectBytes() {
+      return bounds.maxObjectBytes;
+    },
+    usage: () => ({ objects: objects.size, bytes: objects.calculatedSize }),
+    resize(next) {
+      if (next.maxBytes === bounds.maxBytes && next.maxObjectBytes === bounds.maxObjectBytes) return;
+      bounds = next;
+      const old = objects;
+      objects = create(next.maxBytes);
+      // Oldest first, so that the most recent survive a smaller bound.
+      for (const [key, kept] of [...old.entries()].reverse()) {
+        if (kept.object.body.byteLength <= bounds.maxObjectBytes) objects.set(key, kept);
+      }
+    },
+  };
+}
+
+function costOf(bodyBytes: number): number {
+  return bodyBytes + ENTRY_OVERHEAD_BYTES;
+}
+
+/**
+ * Keeps the latest `maxNames` names. The returned function records a read of `bytes`. True at the second read of the
+ * name, if at most `withinBytes` were read since the first, this read included; the name is then forgotten.
+ */
+export function createAdmissionFilter(maxNames: number) {
+  /** By name: the bytes that had been read before. */
+  const seen = new LRUCache<string, number>({ max: maxNames });
+  let readBytes = 0;
+  return (id: string, bytes: number, withinBytes: number): boolean => {
+    readBytes += bytes;
+    const at = seen.peek(id);
+    const isRepeated = at !== undefined && readBytes - at <= withinBytes;
+    if (isRepeated) seen.delete(id);
+    else seen.set(id, readBytes);
+    return isRepeated;
+  };
+}

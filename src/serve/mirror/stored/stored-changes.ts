@@ -1,0 +1,190 @@
+// The changes of one bucket's objects: each passes the bucket, then the memory cache, which must never hold an object
+// that the bucket has lost. Reports versions that are gone. It reads no bodies; stored.ts does.
+import type { WholeBody } from "../../body/spool/spool.ts";
+import type { Bucket } from "../../bucket/contract/bucket.ts";
+import type { PutCondition, PutResult, Renewal } from "../../bucket/contract/driver.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
+import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
+import type { Withdrawal } from "../policy.ts";
+import type { PendingWrites } from "../storing/pending-writes.ts";
+import { isLater, isVersion, type Version, versionOf } from "../storing/versions.ts";
+import type { MemoryCache } from "./memory-cache.ts";
+
+/** An image that was fetched for this bucket. */
+export interface Fetched {
+  readonly info: ObjectInfo;
+  /** The key's epoch when the fill began. */
+  readonly epoch: number;
+  /** The version that was stored when the fetch began; it may be replaced, whatever the clock says. */
+  readonly replaces?: Version | undefined;
+}
+
+export interface StoredChanges {
+  /** As in Bucket. */
+  put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
+  /**
+   * Stores a fetched image if the key is absent, or over an earlier version. In the end the version that the origin
+   * sent or confirmed last is stored, whatever the order of the writes. As put(); `exists`: a version that the origin
+   * sent or confirmed later is stored, or one that no mirror fetched.
+   */
+  putFetched(body: WholeBody, fetched: Fetched): Promise<PutResult>;
+  /** As in Bucket; also updates the object in memory. */
+  renew(key: Key, renewal: Renewal): Promise<boolean>;
+  /** These four as in Bucket. When they end, also with an error, memory has dropped the key. */
+  copy(from: Key, to: Key, condition: PutCondition): Promise<PutResult | undefined>;
+  delete(key: Key, reason: string, forMs?: number): Promise<boolean>;
+  undelete(key: Key): Promise<boolean>;
+  /** A purge that is not hard throws store_full while the newest version is pending. */
+  purge(key: Key, options: { readonly hard: boolean }): Promise<boolean>;
+  /**
+   * Applies the origin's withdrawal of this version: `gone` removes it, `superseded` makes it stale. False, without a
+   * change, if another version is stored, or if the origin has confirmed this one since.
+   */
+  invalidateVersion(info: ObjectInfo, epoch: number, fate: Withdrawal): Promise<boolean>;
+  /**
+   * Call it if a version is not stored after all: reports it through StoredHooks.onVersionGone, unless its bytes are
+   * stored. Variants of it may exist by now.
+   */
+  reportRefused(info: ObjectInfo): Promise<void>;
+}
+
+export interface StoredHooks {
+  /** Called before a change ends that removes, purges or refuses the last version with these bytes; never rejects. */
+  readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
+}
+
+export function createStoredChanges(parts: {
+  readonly bucketId: string;
+  readonly bucket: Bucket;
+  readonly memoryCache: MemoryCache;
+  readonly pendingWrites: PendingWrites;
+  readonly hooks: StoredHooks;
+}): StoredChanges {
+  const { bucketId, bucket, memoryCache, pendingWrites } = parts;
+  const { onVersionGone } = parts.hooks;
+
+  /** Variants belong to the bytes, which another key may have too. */
+  async function reportGone(version: ObjectInfo): Promise<void> {
+    if (onVersionGone !== undefined && !(await bucket.hasTwin(version))) await onVersionGone(version);
+  }
+
+  /**
+   * Drops the key after the change: what a read cached meanwhile is dropped too, and what it caches later is refused.
+   */
+  async function applyChange<Result>(key: Key, change: () => Promise<Result>, incoming?: ObjectInfo): Promise<Result> {
+    const before = onVersionGone === undefined ? undefined : await bucket.lookup(key);
+    let result: Result;
+    try {
+      result = await change();
+    } finally {
+      memoryCache.drop(bucketId, key);
+    }
+    // Only after memory was dropped: a later hit would take the version for one that still exists.
+    const version = before?.state === "object" ? before.info : undefined;
+    if (version !== undefined && version.hashes.sha256 !== incoming?.hashes.sha256) await reportGone(version);
+    return result;
+  }
+
+  async function replace(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+    const result = await applyChange(info.key, () => bucket.put(info, body, condition), info);
+    if (result !== "stored") await reportRefused(info);
+    return result;
+  }
+
+  async function reportRefused(info: ObjectInfo): Promise<void> {
+    const entry = onVersionGone === undefined ? undefined : await bucket.lookup(info.key);
+    if (entry === undefined || (entry.state === "object" && entry.info.hashes.sha256 === info.hashes.sha256)) return;
+    await reportGone(info);
+  }
+
+  /** Stores the pending image of the key, if there is one. True if the store refuses it. */
+  async function isPending(key: Key): Promise<boolean> {
+    const write = pendingWrites.find(key);
+    await write?.tryNow();
+    return write !== undefined && pendingWrites.has(write) && write.epoch >= (await bucket.lookup(key)).epoch;
+  }
+
+  /**
+   * Under this condition the epoch of the object is known, so that memory may keep it. `fetched`: may replace an
+   * earlier version.
+   */
+  async function putIfAbsent(info: ObjectInfo, body: WholeBody, epoch: number, fetched?: Fetched): Promise<PutResult> {
+    const { generation } = memoryCache;
+    const result = await bucket.put(info, body, { when: "absent", epoch });
+    if (result === "exists" && fetched !== undefined) return replaceEarlier(body, fetched);
+    if (result !== "stored") {
+      await reportRefused(info);
+      return result;
+    }
+    if (bucket.isUnknown?.(info.key)) return result;
+    if (memoryCache.noted(bucketId, info.key) !== undefined)
+      memoryCache.note(bucketId, info.key, { info, epoch }, generation);
+    if (body.content.kind === "buffer" && memoryCache.admitsNew(bucketId, info))
+      memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
+    return result;
+  }
+
+  async function replaceEarlier(body: WholeBody, { info, epoch, replaces }: Fetched): Promise<PutResult> {
+    const entry = await bucket.lookup(info.key);
+    if (entry.state !== "object") return putIfAbsent(info, body, epoch);
+    const there = entry.info;
+    const mayReplace = isLater(info, there) || (replaces !== undefined && isVersion(there, replaces));
+    if (mayReplace && there.hashes.sha256 !== info.hashes.sha256)
+      return replace(info, body, { when: "etag", etag: etagOf(there.hashes), epoch });
+    await reportRefused(info);
+    return "exists";
+  }
+
+  return {
+    put(info, body, condition) {
+      const epoch = condition.when === "absent" ? condition.epoch : undefined;
+      return epoch === undefined ? replace(info, body, condition) : putIfAbsent(info, body, epoch);
+    },
+    putFetched(body, fetched) {
+      const { info, epoch, replaces } = fetched;
+      if (replaces !== undefined) return replaceEarlier(body, fetched);
+      return putIfAbsent(info, body, epoch, info.isSuspect ? undefined : fetched);
+    },
+    async renew(key, renewal) {
+      if (!(await bucket.renew(key, renewal))) return false;
+      const object = memoryCache.get(bucketId, key);
+      const note = memoryCache.noted(bucketId, key);
+      const isSame = ({ hashes }: ObjectInfo) => etagOf(hashes) === renewal.etag;
+      if (note !== undefined && note !== "absent" && isSame(note.info))
+        memoryCache.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, memoryCache.generation);
+      if (object !== undefined && isSame(object.info))
+        memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.generation);
+      return true;
+    },
+    copy: (from, to, condition) => applyChange(to, () => bucket.copy(from, to, condition)),
+    delete: (key, reason, forMs) => applyChange(key, () => bucket.delete(key, reason, forMs)),
+    undelete: (key) => applyChange(key, () => bucket.undelete(key)),
+    async purge(key, options) {
+      // A purged object is served if its revalidation fails: that must be the newest good version, not the one before.
+      if (!options.hard && (await isPending(key))) throw purgeBlocked(key);
+      return applyChange(key, () => bucket.purge(key, options));
+    },
+    async invalidateVersion(info, epoch, fate) {
+      const { key, hashes } = info;
+      const entry = await bucket.lookup(key);
+      const isSame = entry.state === "object" && isVersion(entry.info, versionOf(info));
+      const only = { etag: etagOf(hashes), epoch };
+      const change =
+        isSame && bucket.purge(key, { hard: fate === "gone", only }).finally(() => memoryCache.drop(bucketId, key));
+      const isDone = await change;
+      if (fate === "gone" && isDone) await reportGone(info);
+      else if (!isSame) await reportRefused(info);
+      return isDone;
+    },
+    reportRefused,
+  };
+}
+
+function purgeBlocked(key: Key): HuiyuanError {
+  const why = "its newest version waits for the store, which refuses it; a hard purge drops it";
+  return new HuiyuanError("store_full", `Cannot purge "${key}": ${why}`);
+}
+
+function renewed(info: ObjectInfo, { originEtag, originLastModified, validated }: Renewal): ObjectInfo {
+  return { ...info, provenance: { ...info.provenance, originEtag, originLastModified, validated } };
+}
