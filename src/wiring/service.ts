@@ -15,7 +15,7 @@ import type { Log } from "../core/log.ts";
 import type { MetricSources } from "../http/admin/metric-values.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
-import { createRenderer, type RendererOptions } from "../image/renderer.ts";
+import { createRenderer, type RendererOptions } from "../serve/image/renderer.ts";
 import { dayOf, type Usage } from "../insight/usage.ts";
 import { createFailureLog } from "../serve/mirror/failure-log.ts";
 import { createMemoryCache } from "../serve/mirror/stored/memory-cache.ts";

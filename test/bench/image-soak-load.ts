@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import sharp from "sharp";
-import { readBmp } from "../../src/image/formats/bmp.ts";
+import { readBmp } from "../../src/serve/image/formats/bmp.ts";
 import { createDice } from "../fault/proxy.ts";
 import { type GetResult, get } from "../helpers/get.ts";
 import { pause } from "./hostile-clients.ts";

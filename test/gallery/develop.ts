@@ -1,9 +1,9 @@
 // Renders the sheet's examples in render processes, as the server does, and returns the results. It makes no page.
 import { HuiyuanError } from "../../src/core/errors.ts";
-import { parseInstruction } from "../../src/image/grammar/grammar.ts";
-import { acceptedFormat, dependsOnAccept, negotiatedAs } from "../../src/image/grammar/negotiate.ts";
-import { mayServeOriginal, type Recipe } from "../../src/image/grammar/recipe.ts";
-import { createRenderer, type Renderer } from "../../src/image/renderer.ts";
+import { parseInstruction } from "../../src/serve/image/grammar/grammar.ts";
+import { acceptedFormat, dependsOnAccept, negotiatedAs } from "../../src/serve/image/grammar/negotiate.ts";
+import { mayServeOriginal, type Recipe } from "../../src/serve/image/grammar/recipe.ts";
+import { createRenderer, type Renderer } from "../../src/serve/image/renderer.ts";
 import { claimsOf } from "../helpers/rendering.ts";
 import { ALL_INSPECTIONS, ALL_OUTPUTS, ALL_STEPS, type Example, MARK_HOST, type Section } from "./sheet.ts";
 import type { Source, Sources } from "./sources.ts";

@@ -1,7 +1,7 @@
 // Writes the contact sheet: one self-contained HTML file. Before and after stand side by side at one scale, on a
 // chequered ground that shows transparency.
 import sharp from "sharp";
-import { readBmp } from "../../src/image/formats/bmp.ts";
+import { readBmp } from "../../src/serve/image/formats/bmp.ts";
 import type { Developed } from "./develop.ts";
 import type { Sources } from "./sources.ts";
 

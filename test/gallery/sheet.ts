@@ -1,5 +1,5 @@
 // Types of the gallery's contact sheet, the list of steps that it must show, and short functions that write examples.
-import type { Era, Inspection, Output, StepName } from "../../src/image/grammar/recipe.ts";
+import type { Era, Inspection, Output, StepName } from "../../src/serve/image/grammar/recipe.ts";
 import { b64 } from "../helpers/rendering.ts";
 
 /** One example: a picture before and after. */

@@ -2,7 +2,7 @@
 // photographs, and special kinds (turned by EXIF, CMYK, wide gamut, 16 bits, transparent, animated).
 import sharp, { type Sharp } from "sharp";
 import { readSamplePictures } from "../../src/cli/trial/sample-pictures.ts";
-import { writeBmp } from "../../src/image/formats/bmp.ts";
+import { writeBmp } from "../../src/serve/image/formats/bmp.ts";
 
 /** A picture of the gallery: a file as a site would serve it. */
 export interface Source {

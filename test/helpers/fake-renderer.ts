@@ -1,7 +1,7 @@
 // A renderer without processes: a real queue for one render slot, and results that a test releases. For tests only.
 import { createSemaphore } from "../../src/async/semaphore.ts";
-import { overloaded } from "../../src/image/limits/render-scheduler.ts";
-import type { Renderer, RenderRequest } from "../../src/image/renderer.ts";
+import { overloaded } from "../../src/serve/image/limits/render-scheduler.ts";
+import type { Renderer, RenderRequest } from "../../src/serve/image/renderer.ts";
 import { LIMITS } from "./rendering.ts";
 import { createLatch } from "./spools.ts";
 

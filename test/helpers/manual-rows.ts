@@ -2,7 +2,7 @@
 // picture tells of each pixel where it was. For tests only.
 import sharp from "sharp";
 import { HuiyuanError } from "../../src/core/errors.ts";
-import type { Era } from "../../src/image/grammar/recipe.ts";
+import type { Era } from "../../src/serve/image/grammar/recipe.ts";
 import { type RenderOptions, renderText, solid, WHITE } from "./rendering.ts";
 
 /**

@@ -2,12 +2,12 @@
 import sharp, { type Sharp } from "sharp";
 import { createGate } from "../../src/serve/body/gate/gate.ts";
 import type { ImageFacts } from "../../src/core/object.ts";
-import { type KnownFacts, type RasterFacts, type SourceLimits, scanSource } from "../../src/image/formats/loaders.ts";
-import { runScan } from "../../src/image/formats/yielding-scan.ts";
-import { parseInstruction } from "../../src/image/grammar/grammar.ts";
-import { dependsOnAccept, negotiatedAs } from "../../src/image/grammar/negotiate.ts";
-import type { AutoFormat, Era } from "../../src/image/grammar/recipe.ts";
-import { type Rendered, renderImage } from "../../src/image/process/pipeline.ts";
+import { type KnownFacts, type RasterFacts, type SourceLimits, scanSource } from "../../src/serve/image/formats/loaders.ts";
+import { runScan } from "../../src/serve/image/formats/yielding-scan.ts";
+import { parseInstruction } from "../../src/serve/image/grammar/grammar.ts";
+import { dependsOnAccept, negotiatedAs } from "../../src/serve/image/grammar/negotiate.ts";
+import type { AutoFormat, Era } from "../../src/serve/image/grammar/recipe.ts";
+import { type Rendered, renderImage } from "../../src/serve/image/process/pipeline.ts";
 
 export const LIMITS = {
   sourceBytes: 20 * 1024 * 1024,

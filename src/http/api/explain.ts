@@ -3,7 +3,7 @@
 // effects.
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
-import { canonicalText } from "../../image/grammar/canonical-text.ts";
+import { canonicalText } from "../../serve/image/grammar/canonical-text.ts";
 import { isHealth } from "../admin/readiness.ts";
 import { type DryRun, runDry } from "../dry-run/dry-run.ts";
 import type { DryFetch } from "../dry-run/dry-run-site.ts";

@@ -1,7 +1,7 @@
 // Makes the variant of a located original: finds its watermark images, looks the variant up, or has it rendered.
 // locate.ts finds the original; answer.ts sends the result.
 import { HuiyuanError } from "../../core/errors.ts";
-import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
+import { isRetryable, mayServeOriginal } from "../../serve/image/grammar/recipe.ts";
 import type { VariantRequest } from "../../serve/mirror/variants/variants.ts";
 import { admittedByBoth } from "../request/authorizer.ts";
 import { clientOf, clientSignal } from "../request/exchange.ts";

@@ -2,10 +2,10 @@
 // else. The mirror of the URL's domain fetches an image that the bucket lacks. The URL itself is never dialled.
 
 import { type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import { WANTED_WATERMARK } from "../../image/geometry/watermark-size.ts";
-import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
-import { watermarkName } from "../../image/grammar/watermark-token.ts";
-import { MAX_WATERMARK_BYTES } from "../../image/watermark-files.ts";
+import { WANTED_WATERMARK } from "../../serve/image/geometry/watermark-size.ts";
+import { WATERMARK_PARAMETER } from "../../serve/image/grammar/recipe.ts";
+import { watermarkName } from "../../serve/image/grammar/watermark-token.ts";
+import { MAX_WATERMARK_BYTES } from "../../serve/image/watermark-files.ts";
 import type { RemainingLife } from "../../serve/mirror/freshness/freshness.ts";
 import type { WatermarkImage } from "../../serve/mirror/variants/variants.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";

@@ -5,7 +5,7 @@ import { CancellationSource } from "../../async/cancellation.ts";
 import type { ObjectReader } from "../../serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../core/object.ts";
-import type { Recipe } from "../../image/grammar/recipe.ts";
+import type { Recipe } from "../../serve/image/grammar/recipe.ts";
 import type { Mirror, MirrorPreview } from "../../serve/mirror/mirror.ts";
 import type { OriginRequest } from "../../serve/mirror/rules.ts";
 import type { Stored } from "../../serve/mirror/stored/stored.ts";

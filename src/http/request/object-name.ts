@@ -2,11 +2,11 @@
 // instruction in the query, or by an alias at the end of the path. No I/O.
 import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key } from "../../core/object.ts";
-import { findInstruction, type Instruction } from "../../image/grammar/find-instruction.ts";
-import { ignoresErrors, parseInstruction } from "../../image/grammar/grammar.ts";
-import { type NamedRecipe, nameRecipe } from "../../image/grammar/named-recipe.ts";
-import { acceptedFormat } from "../../image/grammar/negotiate.ts";
-import type { Era } from "../../image/grammar/recipe.ts";
+import { findInstruction, type Instruction } from "../../serve/image/grammar/find-instruction.ts";
+import { ignoresErrors, parseInstruction } from "../../serve/image/grammar/grammar.ts";
+import { type NamedRecipe, nameRecipe } from "../../serve/image/grammar/named-recipe.ts";
+import { acceptedFormat } from "../../serve/image/grammar/negotiate.ts";
+import type { Era } from "../../serve/image/grammar/recipe.ts";
 import { urlOfKey } from "../../serve/mirror/object-keys.ts";
 import { keyUnder, type ObjectRequest, originRequestForKey } from "../../serve/mirror/rules.ts";
 import { remember } from "./remember.ts";

@@ -1,8 +1,8 @@
 // The server's view of one domain: a snapshot of the settings, replaced as a whole by a reload.
 
 import type { Key } from "../../core/object.ts";
-import type { NamedRecipe } from "../../image/grammar/named-recipe.ts";
-import type { Era } from "../../image/grammar/recipe.ts";
+import type { NamedRecipe } from "../../serve/image/grammar/named-recipe.ts";
+import type { Era } from "../../serve/image/grammar/recipe.ts";
 import type { Mirror } from "../../serve/mirror/mirror.ts";
 import type { RuleOptions } from "../../serve/mirror/rules.ts";
 import type { Stored } from "../../serve/mirror/stored/stored.ts";

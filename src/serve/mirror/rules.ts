@@ -1,7 +1,7 @@
 // The rules of a mirror: finds the rule of a request, the key of its object, and the request to the origin. Pure. The
 // settings have been checked; client input has not.
 import { type Key, toKey } from "../../core/object.ts";
-import { withoutWatermarkTokens } from "../../image/grammar/watermark-token.ts";
+import { withoutWatermarkTokens } from "../image/grammar/watermark-token.ts";
 import type { OriginTarget } from "../origin/origin.ts";
 import { asciiQuery, filterQuery, type KeyQuery, keyOfUrl, queryInKey } from "./object-keys.ts";
 

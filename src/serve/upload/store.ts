@@ -9,8 +9,8 @@ import { type Bucket, describeObject, readWhole, uploadedAt } from "../bucket/co
 import type { ObjectReader } from "../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../../core/object.ts";
-import { isProcessable } from "../../image/formats/loaders.ts";
-import type { Renderer, VerifyRequest } from "../../image/renderer.ts";
+import { isProcessable } from "../image/formats/loaders.ts";
+import type { Renderer, VerifyRequest } from "../image/renderer.ts";
 import type { MakeOutboxDraft, OutboxDraft, Uploaded } from "./callback/callback.ts";
 import type { FormFields } from "./form.ts";
 

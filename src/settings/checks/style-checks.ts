@@ -1,6 +1,6 @@
 // Checks aliases and styles of a bucket: one namespace, no separators in names, valid instructions.
 import { HuiyuanError } from "../../core/errors.ts";
-import { parseInstruction } from "../../image/grammar/grammar.ts";
+import { parseInstruction } from "../../serve/image/grammar/grammar.ts";
 import type { PathFault } from "../faults.ts";
 import { child, faultAt, type PathNode } from "./path-nodes.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createSemaphore } from "../../../src/async/semaphore.ts";
-import { overloaded } from "../../../src/image/limits/render-scheduler.ts";
+import { overloaded } from "../../../src/serve/image/limits/render-scheduler.ts";
 import { createLatch } from "../../helpers/spools.ts";
 
 const LINE = { maxWaiting: 2, waitMs: 60_000, overloaded };

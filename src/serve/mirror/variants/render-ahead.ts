@@ -3,7 +3,7 @@
 import { asHuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
-import type { NamedRecipe } from "../../../image/grammar/named-recipe.ts";
+import type { NamedRecipe } from "../../image/grammar/named-recipe.ts";
 import type { Stored } from "../stored/stored.ts";
 import type { Variants, WatermarkImage } from "./variants.ts";
 

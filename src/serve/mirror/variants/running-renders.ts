@@ -9,7 +9,7 @@ import type { WholeBody } from "../../body/spool/spool.ts";
 import { describeObject } from "../../bucket/contract/bucket.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import { type ImageFacts, type Key, MADE_HERE, type ObjectInfo } from "../../../core/object.ts";
-import type { Renderer } from "../../../image/renderer.ts";
+import type { Renderer } from "../../image/renderer.ts";
 import { createExpiring } from "../expiring.ts";
 import type { MirrorMeter } from "../meter.ts";
 import type { MirrorParts } from "../mirror-context.ts";

@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { HuiyuanClientError, type Processing, processing } from "../../../../src/client/client.ts";
 import { instructionInUrl } from "../../../../src/client/url.ts";
 import { readInstruction } from "../../../../src/http/request/object-name.ts";
-import { canonicalText } from "../../../../src/image/grammar/canonical-text.ts";
-import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
-import type { Recipe } from "../../../../src/image/grammar/recipe.ts";
+import { canonicalText } from "../../../../src/serve/image/grammar/canonical-text.ts";
+import { parseInstruction } from "../../../../src/serve/image/grammar/grammar.ts";
+import type { Recipe } from "../../../../src/serve/image/grammar/recipe.ts";
 
 const p = processing();
 const MARK = { gravity: "southeast", dx: 0, dy: 0, opacity: 100, degrees: 0, isTiled: false } as const;

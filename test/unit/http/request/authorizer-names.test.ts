@@ -5,8 +5,8 @@ import { type Key, toKey } from "../../../../src/core/object.ts";
 import { admitNamed, admittedByBoth } from "../../../../src/http/request/authorizer.ts";
 import type { NamedObject, ProcessingRequest } from "../../../../src/http/request/object-name.ts";
 import type { DownloadGrant } from "../../../../src/http/request/site.ts";
-import { parseInstruction } from "../../../../src/image/grammar/grammar.ts";
-import { nameRecipe } from "../../../../src/image/grammar/named-recipe.ts";
+import { parseInstruction } from "../../../../src/serve/image/grammar/grammar.ts";
+import { nameRecipe } from "../../../../src/serve/image/grammar/named-recipe.ts";
 
 /** An authorizer whose tokens are the names of their files; an empty one is for all files. */
 function authorizer() {

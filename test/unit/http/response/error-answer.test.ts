@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { errorBody } from "../../../../src/http/response/error-answer.ts";
-import { readInteger } from "../../../../src/image/grammar/values.ts";
+import { readInteger } from "../../../../src/serve/image/grammar/values.ts";
 
 const told = (error: HuiyuanError) => JSON.parse(errorBody(error, "request-1").toString());
 

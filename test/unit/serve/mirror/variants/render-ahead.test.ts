@@ -3,8 +3,8 @@
 import { expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
-import { parseInstruction } from "../../../../../src/image/grammar/grammar.ts";
-import { nameRecipe } from "../../../../../src/image/grammar/named-recipe.ts";
+import { parseInstruction } from "../../../../../src/serve/image/grammar/grammar.ts";
+import { nameRecipe } from "../../../../../src/serve/image/grammar/named-recipe.ts";
 import { createRenderAhead } from "../../../../../src/serve/mirror/variants/render-ahead.ts";
 import type { Variants } from "../../../../../src/serve/mirror/variants/variants.ts";
 import { storedLab } from "../../../../helpers/mirror-lab.ts";

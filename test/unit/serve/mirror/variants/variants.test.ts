@@ -7,9 +7,9 @@ import type { BucketDriver } from "../../../../../src/serve/bucket/contract/driv
 import type { VariantBucket } from "../../../../../src/serve/bucket/tier/disk/variants.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../../../src/core/log.ts";
-import { parseInstruction } from "../../../../../src/image/grammar/grammar.ts";
-import { nameRecipe } from "../../../../../src/image/grammar/named-recipe.ts";
-import { watermarkUrls } from "../../../../../src/image/grammar/recipe.ts";
+import { parseInstruction } from "../../../../../src/serve/image/grammar/grammar.ts";
+import { nameRecipe } from "../../../../../src/serve/image/grammar/named-recipe.ts";
+import { watermarkUrls } from "../../../../../src/serve/image/grammar/recipe.ts";
 import { createMemoryCache } from "../../../../../src/serve/mirror/stored/memory-cache.ts";
 import { readAll } from "../../../../../src/serve/mirror/stored/stored.ts";
 import { createWriteBack } from "../../../../../src/serve/mirror/storing/write-back.ts";
