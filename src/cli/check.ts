@@ -1,6 +1,6 @@
 // `huiyuan check`: validates a settings file; prints every fault with its line, or the public address of each bucket.
 import type { Command } from "commander";
-import { publicBase } from "../http/response/public-url.ts";
+import { publicBase } from "../serve/http/response/public-url.ts";
 import { publicDomain } from "../settings/domains.ts";
 import { formatFault, SettingsFaults } from "../settings/faults.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";

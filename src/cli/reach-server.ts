@@ -95,7 +95,7 @@ async function openData(
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
     import("../wiring/service.ts"),
     import("../http/api/api.ts"),
-    import("../http/request/exchange.ts"),
+    import("../serve/http/request/exchange.ts"),
     import("./logger.ts"),
   ]);
   const settings = await loadSettings(config, { env: process.env });

@@ -14,7 +14,7 @@ import { HuiyuanError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { MetricSources } from "../http/admin/metric-values.ts";
 import { createMetrics, type Metrics } from "../http/admin/metrics.ts";
-import type { RestApiParts } from "../http/rest/call.ts";
+import type { RestApiParts } from "../serve/http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../serve/image/renderer.ts";
 import { dayOf, type Usage } from "../insight/usage.ts";
 import { createFailureLog } from "../serve/mirror/failure-log.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseTarget } from "../../src/http/request/target.ts";
+import { parseTarget } from "../../src/serve/http/request/target.ts";
 import { makeToken, tokenFromQuery } from "../../src/serve/sign/token.ts";
 import fixture from "../fixtures/sign.json" with { type: "json" };
 import { noisyJpeg } from "../helpers/images.ts";

@@ -1,8 +1,8 @@
 // The options of the download port's application, for tests of one of its parts.
 import { SILENT_LOG } from "../../src/core/log.ts";
-import { createDownloadApp, type DownloadAppOptions } from "../../src/http/app.ts";
-import type { RestApiParts } from "../../src/http/rest/call.ts";
-import { type HttpServer, startServer } from "../../src/http/wire/server.ts";
+import { createDownloadApp, type DownloadAppOptions } from "../../src/serve/http/app.ts";
+import type { RestApiParts } from "../../src/serve/http/rest/call.ts";
+import { type HttpServer, startServer } from "../../src/serve/http/wire/server.ts";
 
 /** Without `given`: no domain, no project, no health path; each request id is `id`. */
 export function downloadAppOptions(given: Partial<DownloadAppOptions> = {}): DownloadAppOptions {

@@ -1,10 +1,10 @@
 // Starts two servers with one listener, one of them with the fast path: every difference between their responses is a
 // fault of the fast path.
-import { createDownloadApp, type DownloadAppOptions } from "../../src/http/app.ts";
-import type { DownloadRequest } from "../../src/http/request/exchange.ts";
-import { type DownloadResponse, nodeResponse } from "../../src/http/response/response.ts";
-import { createFastPath } from "../../src/http/wire/fast-path/fast-path.ts";
-import { startServer } from "../../src/http/wire/server.ts";
+import { createDownloadApp, type DownloadAppOptions } from "../../src/serve/http/app.ts";
+import type { DownloadRequest } from "../../src/serve/http/request/exchange.ts";
+import { type DownloadResponse, nodeResponse } from "../../src/serve/http/response/response.ts";
+import { createFastPath } from "../../src/serve/http/wire/fast-path/fast-path.ts";
+import { startServer } from "../../src/serve/http/wire/server.ts";
 import { downloadAppOptions } from "./download-app.ts";
 
 export type Listener = (request: DownloadRequest, response: DownloadResponse) => void;

@@ -8,7 +8,7 @@ import type { OperationName } from "../../insight/operation.ts";
 import type { OperationLog } from "../../insight/operation-log.ts";
 import { auditOf, callerOf } from "../api/audit.ts";
 import type { ApiEnv } from "../api/calls.ts";
-import { addressOf, isTrusted } from "../request/client-address.ts";
+import { addressOf, isTrusted } from "../../serve/http/request/client-address.ts";
 import { isRead, refusalOf } from "./admin.ts";
 import { type ConnectionLimit, createConnectionLimit } from "./connection-limit.ts";
 import { createSessions, isSameSecret, type Session } from "./sessions.ts";

@@ -1,7 +1,7 @@
 // Bounds the connections of the admin port on which no request had a session or the token yet. Beyond the bound an
 // older one closes, so a flood of them locks out neither operators, health checks nor Prometheus.
 import type { Socket } from "node:net";
-import { clientOfAddress } from "../request/client-address.ts";
+import { clientOfAddress } from "../../serve/http/request/client-address.ts";
 
 export interface ConnectionLimit {
   /** Counts a new connection; beyond MAX_CONNECTIONS it closes the oldest one of the busiest address. */

@@ -10,9 +10,9 @@ import type { VariantMeter } from "../../serve/mirror/variants/running-renders.t
 import type { OriginHealth } from "../../serve/origin/guard/guarded.ts";
 import type { CallbackMeter } from "../../serve/upload/callback/notices.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../serve/upload/callback/outbox.ts";
-import type { ClientLimit } from "../request/client-limits.ts";
-import type { DownloadExchange } from "../request/exchange.ts";
-import type { AnsweredCall } from "../rest/rest.ts";
+import type { ClientLimit } from "../../serve/http/request/client-limits.ts";
+import type { DownloadExchange } from "../../serve/http/request/exchange.ts";
+import type { AnsweredCall } from "../../serve/http/rest/rest.ts";
 import type { MetricSources, MetricValue, Totals } from "./metric-values.ts";
 
 export interface Metrics {

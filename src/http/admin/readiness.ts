@@ -4,7 +4,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { withTimeout } from "../../async/cancellation.ts";
 import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
-import { targetOf } from "../request/target.ts";
+import { targetOf } from "../../serve/http/request/target.ts";
 
 /** Whether the server may be sent traffic, with notes for operators. */
 export interface Readiness {

@@ -5,10 +5,10 @@ import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.t
 import type { Key } from "../../core/object.ts";
 import { canonicalText } from "../../serve/image/grammar/canonical-text.ts";
 import { isHealth } from "../admin/readiness.ts";
-import { type DryRun, runDry } from "../dry-run/dry-run.ts";
-import type { DryFetch } from "../dry-run/dry-run-site.ts";
-import { refererVerdict } from "../request/authorizer.ts";
-import type { DownloadRequest } from "../request/exchange.ts";
+import { type DryRun, runDry } from "../../serve/http/dry-run/dry-run.ts";
+import type { DryFetch } from "../../serve/http/dry-run/dry-run-site.ts";
+import { refererVerdict } from "../../serve/http/request/authorizer.ts";
+import type { DownloadRequest } from "../../serve/http/request/exchange.ts";
 import {
   nameObject,
   negotiatedFor,
@@ -16,10 +16,10 @@ import {
   type ProcessingRequest,
   processingOf,
   routeOf,
-} from "../request/object-name.ts";
-import type { Site, Sites } from "../request/site.ts";
-import { parseTarget } from "../request/target.ts";
-import { isCall } from "../rest/target.ts";
+} from "../../serve/http/request/object-name.ts";
+import type { Site, Sites } from "../../serve/http/request/site.ts";
+import { parseTarget } from "../../serve/http/request/target.ts";
+import { isCall } from "../../serve/http/rest/target.ts";
 import { messageOf } from "./audit.ts";
 import { invalid } from "./input.ts";
 import { urlOf as urlOfTarget } from "./naming.ts";

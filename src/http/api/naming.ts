@@ -4,10 +4,10 @@ import { few } from "../../core/few.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { Stored } from "../../serve/mirror/stored/stored.ts";
 import { tokenFromQuery } from "../../serve/sign/token.ts";
-import { aliasIn, nameObject, type ObjectUrl } from "../request/object-name.ts";
-import type { BucketSites, Site, Sites } from "../request/site.ts";
-import { parseTarget, type Target } from "../request/target.ts";
-import type { ManagedBucket, Projects } from "../rest/project.ts";
+import { aliasIn, nameObject, type ObjectUrl } from "../../serve/http/request/object-name.ts";
+import type { BucketSites, Site, Sites } from "../../serve/http/request/site.ts";
+import { parseTarget, type Target } from "../../serve/http/request/target.ts";
+import type { ManagedBucket, Projects } from "../../serve/http/rest/project.ts";
 import { invalid } from "./input.ts";
 
 /** The domains of the current settings. */

@@ -8,7 +8,7 @@ import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
 import { REPLACEMENTS } from "../../../migrate/target.ts";
 import { createStoreTarget } from "../../../migrate/targets/store.ts";
 import { type ReceivedBody, receiveBody } from "../../../serve/upload/store.ts";
-import type { RestApiParts } from "../../rest/call.ts";
+import type { RestApiParts } from "../../../serve/http/rest/call.ts";
 import { assertAllowed, type Calls, type InputOf } from "../calls.ts";
 import { bucket as bucketField, invalid, text, word } from "../input.ts";
 import { bucketNamed, type Domains } from "../naming.ts";

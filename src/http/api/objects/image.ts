@@ -6,18 +6,18 @@ import { createSemaphore } from "../../../async/semaphore.ts";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
 import type { Stored } from "../../../serve/mirror/stored/stored.ts";
-import { finishDownload } from "../../download/download.ts";
-import type { DownloadContext } from "../../download/download-context.ts";
+import { finishDownload } from "../../../serve/http/download/download.ts";
+import type { DownloadContext } from "../../../serve/http/download/download-context.ts";
 import {
   beginExchange,
   clientOf,
   clientSignal,
   type DownloadExchange,
   type DownloadRequest,
-} from "../../request/exchange.ts";
-import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../request/object-name.ts";
-import type { Site } from "../../request/site.ts";
-import { nodeResponse } from "../../response/response.ts";
+} from "../../../serve/http/request/exchange.ts";
+import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../../serve/http/request/object-name.ts";
+import type { Site } from "../../../serve/http/request/site.ts";
+import { nodeResponse } from "../../../serve/http/response/response.ts";
 import type { Calls } from "../calls.ts";
 import { bucket as bucketField, flag, invalid, text } from "../input.ts";
 import { bucketNamed, type Domains, domainNamed } from "../naming.ts";

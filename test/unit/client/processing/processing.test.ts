@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { HuiyuanClientError, type Processing, processing } from "../../../../src/client/client.ts";
 import { instructionInUrl } from "../../../../src/client/url.ts";
-import { readInstruction } from "../../../../src/http/request/object-name.ts";
+import { readInstruction } from "../../../../src/serve/http/request/object-name.ts";
 import { canonicalText } from "../../../../src/serve/image/grammar/canonical-text.ts";
 import { parseInstruction } from "../../../../src/serve/image/grammar/grammar.ts";
 import type { Recipe } from "../../../../src/serve/image/grammar/recipe.ts";

@@ -8,8 +8,8 @@ import { afterAll, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { openConsole } from "../../../../src/http/admin/console.ts";
 import type { ApiEnv } from "../../../../src/http/api/calls.ts";
-import { createAdminApp } from "../../../../src/http/app.ts";
-import { startServer } from "../../../../src/http/wire/server.ts";
+import { createAdminApp } from "../../../../src/serve/http/app.ts";
+import { startServer } from "../../../../src/serve/http/wire/server.ts";
 import { sendRaw } from "../../../helpers/raw.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "huiyuan-console-"));

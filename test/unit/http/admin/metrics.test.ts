@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createMetrics, type Metrics } from "../../../../src/http/admin/metrics.ts";
-import { CACHE_STATUS } from "../../../../src/http/download/download-context.ts";
+import { CACHE_STATUS } from "../../../../src/serve/http/download/download-context.ts";
 
 const GUIDE = readFileSync(new URL("../../../../docs/guides/downloads.md", import.meta.url), "utf8");
 /** The first cells of the table that begins with this row. */

@@ -1,0 +1,248 @@
+// Every route of the product: the Hono application of the download port, and the one of the admin port. Each has one
+// onError, the only place where an error becomes an answer. Handlers of the download port write to node's response.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { type Context, Hono } from "hono";
+import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import { createFailureLog } from "../mirror/failure-log.ts";
+import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "../../http/admin/admin.ts";
+import { answerHealth, isHealth, isPathOf, type Readiness } from "../../http/admin/readiness.ts";
+import { addTrialRoutes } from "../../http/admin/trial/trial.ts";
+import type { ApiEnv } from "../../http/api/calls.ts";
+import { beginDownload, finishDownload } from "./download/download.ts";
+import type { DownloadContext } from "./download/download-context.ts";
+import { awaitsContinue, beginExchange, type DownloadExchange, type DownloadRequest } from "./request/exchange.ts";
+import type { Sites } from "./request/site.ts";
+import { failDownload } from "./response/error-answer.ts";
+import { type DownloadResponse, nodeResponse } from "./response/response.ts";
+import { failure } from "./rest/answer.ts";
+import type { CallExchange, RestApiParts } from "./rest/call.ts";
+import { type AnsweredCall, beginCall, finishCall, isServerFailure, serveCall } from "./rest/rest.ts";
+import { isCall } from "./rest/target.ts";
+
+export interface DownloadAppOptions {
+  /** The current snapshot; a reload replaces it. */
+  readonly sites: () => Sites;
+  readonly restApi: RestApiParts;
+  /** The path of health checks, such as `/.well-known/huiyuan`; empty: there are none. */
+  readonly healthPath: () => string;
+  readonly readiness: () => Promise<Readiness>;
+  readonly nextRequestId: () => string;
+  readonly log: Log;
+  /** Called once for each download, after its answer was decided and its head written. */
+  readonly answered: (exchange: DownloadExchange) => void;
+  /** Called once for each hit that the fast path has answered. */
+  readonly hit: () => void;
+  /** Called once for each call of the REST API, after its answer was sent. */
+  readonly called: (call: AnsweredCall) => void;
+}
+
+export interface DownloadApp {
+  /** The `request` listener of the download port. */
+  readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Answers hits that need no waiting, by the handler's first function. All else goes through the application. */
+  readonly fastPath: {
+    /** Whether `listener` serves a request target. */
+    takes(url: string): boolean;
+    listener(request: DownloadRequest, response: DownloadResponse): void;
+  };
+}
+
+/**
+ * `incoming` and `outgoing` are node's. The running download or call is kept for onError. A request of the fast path
+ * has its exchange only, with the admitted download or the error of its admission.
+ */
+interface Bindings extends HttpBindings {
+  exchange?: DownloadExchange | undefined;
+  readonly context?: DownloadContext | undefined;
+  readonly refusal?: HuiyuanError | undefined;
+  call?: CallExchange | undefined;
+}
+
+/**
+ * The mean delay of a refusal because of a rate: a client that repeats it at once would cost more than its renders. The
+ * delay is random, so that the connections of one client do not come together. Milliseconds.
+ */
+const REFUSAL_MS = 1_000;
+/** The time limit for a body that no handler needs. Milliseconds. */
+const BODY_MS = 30_000;
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+/** Hono reads the method only, and every route here takes all methods: handlers read the request itself. */
+const NO_URL = { method: "GET", url: "http://localhost/" } as Request;
+
+export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
+  const { sites, restApi, healthPath, readiness, nextRequestId, log, answered, called, hit } = options;
+  // An unavailable store fails many requests with the same error, so equal errors are logged once in a while.
+  const failures = createFailureLog(log, {}, "requests");
+  const callFailures = createFailureLog(log, {}, "API calls");
+
+  // One handler for each path: with several, Hono would compose them, which costs as much as a hit.
+  const app = new Hono<{ Bindings: Bindings }>({ getPath: routeOf });
+  // GET and HEAD of `server.healthPath`.
+  app.all("/health", async ({ env: { incoming, outgoing } }) => {
+    limitUnusedBody(incoming, outgoing);
+    const requestId = nextRequestId();
+    const { isReady } = await readiness().catch(() => ({ isReady: false }));
+    answerHealth(incoming, outgoing, { isReady, requestId });
+    return RESPONSE_ALREADY_SENT;
+  });
+  // `/photos/v1/…` and `/photos/v2/…` on every Host that is no configured domain.
+  app.all("/photos/*", async ({ env }) => {
+    const call = beginCall(env.incoming, env.outgoing, nextRequestId());
+    env.call = call;
+    const finished = finishCall(call, await serveCall(call, restApi));
+    // From here on an error cannot become an answer.
+    env.call = undefined;
+    called(finished);
+    return RESPONSE_ALREADY_SENT;
+  });
+  // All other requests.
+  app.all("/download", async ({ env }) => {
+    if (env.refusal !== undefined) throw env.refusal;
+    env.exchange ??= beginNodeExchange(env);
+    const { exchange } = env;
+    const context = env.context ?? beginDownload(exchange, sites());
+    if (context !== undefined) await finishDownload(context);
+    env.exchange = undefined;
+    answered(exchange);
+    return RESPONSE_ALREADY_SENT;
+  });
+  app.onError(async (thrown, { env }) => {
+    const error = asHuiyuanError(thrown);
+    if (error.code === "rate_limited") await delay(REFUSAL_MS * (0.5 + Math.random()));
+    if (env.call !== undefined) {
+      const { requestId } = env.call;
+      if (isServerFailure(error)) callFailures.error(error.code, { requestId, err: error }, "an API call failed");
+      called(finishCall(env.call, error.code === "client_gone" ? undefined : failure(error)));
+    } else if (env.exchange !== undefined) {
+      logFailure(env.exchange, error);
+      failDownload(env.exchange, error);
+      answered(env.exchange);
+    } else throw error; // serve() cuts the connection.
+    return RESPONSE_ALREADY_SENT;
+  });
+
+  /**
+   * The route of a request. Download keys are no part of it: our own parser reads the raw target later, and its errors
+   * reach onError.
+   */
+  function routeOf(_request: Request, { env = {} }: { readonly env?: object | undefined } = {}): string {
+    const { incoming, exchange } = env as Bindings; // serve() gives them
+    if (exchange !== undefined) return "/download";
+    if (isCall(incoming, restApi.projects().isDomain)) return "/photos/";
+    return isHealth(incoming, healthPath()) ? "/health" : "/download";
+  }
+
+  function beginNodeExchange({ incoming, outgoing }: Bindings): DownloadExchange {
+    limitUnusedBody(incoming, outgoing);
+    return beginExchange(incoming, nodeResponse(outgoing), nextRequestId());
+  }
+
+  function logFailure({ response, requestId }: DownloadExchange, error: HuiyuanError): void {
+    const about = { requestId, err: error };
+    if (errorRow(error.code).status === 500) failures.error(error.code, about, "a request failed");
+    else if (response.headersSent && error.code !== "client_gone")
+      failures.warn(error.code, about, "the connection of an unfinished answer was cut");
+  }
+
+  async function serve(bindings: Bindings, response: { destroy(): void }): Promise<void> {
+    try {
+      await app.fetch(NO_URL, bindings);
+    } catch (error) {
+      // A bug of ours while answering must not end the program.
+      log.error({ err: asHuiyuanError(error) }, "cannot answer a request");
+      response.destroy();
+    }
+  }
+
+  return {
+    listener: (incoming, outgoing) => void serve({ incoming, outgoing }, outgoing),
+    fastPath: {
+      takes: (url) => !url.startsWith("/photos/") && !isPathOf(url, healthPath()),
+      listener(request, response) {
+        const exchange = beginExchange(request, response, nextRequestId());
+        let context: DownloadContext | undefined;
+        let refusal: HuiyuanError | undefined;
+        try {
+          context = beginDownload(exchange, sites());
+        } catch (error) {
+          refusal = asHuiyuanError(error);
+        }
+        if (context === undefined && refusal === undefined) {
+          hit();
+          answered(exchange);
+        }
+        // The route of a begun download needs nothing of node's.
+        else void serve({ exchange, context, refusal } as Bindings, response);
+      },
+    },
+  };
+}
+
+/** Sends "100 Continue" where the client waits for it, and ends the connection if the body takes too long. */
+export function limitUnusedBody(request: IncomingMessage, response: ServerResponse): void {
+  const { headers, method = "" } = request;
+  if (awaitsContinue(request)) {
+    // Other methods are refused, so their body is not invited. The client may send it or not, so the start of its next
+    // request is unknown.
+    if (BODILESS.has(method)) response.writeContinue();
+    else response.shouldKeepAlive = false;
+  }
+  if (headers["transfer-encoding"] === undefined && headers["content-length"] === undefined) return;
+  // The body was read while the request waited for its turn, and `close` has been emitted.
+  if (request.complete) return;
+  const timer = setTimeout(() => request.complete || request.socket.destroy(), BODY_MS);
+  request.once("close", () => clearTimeout(timer));
+}
+
+/** Creates the `request` listener of the admin port. */
+export function createAdminApp(options: AdminOptions): (request: IncomingMessage, response: ServerResponse) => void {
+  const { api, access, console, trial, readiness, metrics, version, nextRequestId, log } = options;
+  const { ownNames, reads } = adminGuards(options);
+  const app = new Hono<ApiEnv>();
+  app.use(ownNames);
+  app.use(access.recognize);
+  app.use("/metrics", access.guard);
+  app.use("/api/*", access.guard);
+  app.route("/", api);
+  if (trial !== undefined) addTrialRoutes(app, { trial, console, access: access.guard, log });
+  app.use(reads);
+  app.get("/healthz", (context) => context.json({ status: "alive", version }));
+  app.get("/readyz", async (context) => {
+    const { isReady, notes } = await readiness();
+    return context.json({ status: isReady ? "ready" : "not ready", notes }, isReady ? 200 : 503);
+  });
+  app.get("/metrics", async (context) => {
+    const { mediaType, text } = await metrics();
+    return context.body(text, 200, { "Content-Type": mediaType });
+  });
+  const missing = (context: Context<ApiEnv>) => context.json(refusalOf(context, -106, "no such page; see /"), 404);
+  if (console === undefined) app.get("/", (context) => context.html(page(version)));
+  else {
+    app.get(
+      "/console/:name",
+      async (context) => (await console.file(context, context.req.param("name"))) ?? missing(context),
+    );
+    // Pages of the console have paths of their own, which a browser may open first.
+    const document = (context: Context<ApiEnv>) => console.document(context, trial !== undefined);
+    app.get("/", document);
+    app.get("*", (context, next) =>
+      context.req.header("accept")?.includes("text/html") === true ? document(context) : next(),
+    );
+  }
+  app.notFound(missing);
+  app.onError((error, context) => {
+    log.error({ err: error, requestId: context.get("requestId") }, "an admin request failed");
+    return context.json(refusalOf(context, -100, "internal server error"), 500);
+  });
+  return getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    // HTTP/1.0 may omit Host, as health checks of load balancers do. The guards check such a request too.
+    hostname: "localhost",
+    // The only errors here are a Host or a target that is no valid URL.
+    errorHandler: () => unreadable(nextRequestId()),
+  });
+}

@@ -1,0 +1,246 @@
+// Answers a download with an object of known size and validators: conditions, ranges, HEAD, whole. Memory, bucket and
+// finished spools use the same function. Running fills are answered by answer-filling.ts.
+import { randomBytes } from "node:crypto";
+import { HuiyuanError } from "../../../core/errors.ts";
+import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../../../core/object.ts";
+import { evaluate } from "../request/conditional.ts";
+import type { DownloadExchange } from "../request/exchange.ts";
+import { parseRange } from "../request/range.ts";
+import { createMultipart, pump, type ReadAt } from "./pump.ts";
+import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "./response.ts";
+
+/** An SVG may contain scripts and links; a browser that opens one runs none of them and loads nothing. */
+export const SVG_POLICY = [
+  "Content-Security-Policy",
+  "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+] as const satisfies HeaderList;
+
+/** The bytes of an object: whole in memory, or read by offset. `taken`: see DownloadResponse.end. */
+export type ObjectBytes =
+  | { readonly kind: "memory"; readonly body: Buffer; readonly taken?: (() => void) | undefined }
+  | { readonly kind: "read"; readonly read: ReadAt };
+
+/** The parts of a response that do not depend on the object. */
+export interface AnswerContext {
+  /** Cache-Control, Cache-Status, CORS and Vary. */
+  readonly headers: readonly Headers[];
+  /** Spends a one-time token; awaited just before the 2xx head of a GET. False: sign_spent. */
+  readonly spend: (() => Promise<boolean>) | undefined;
+  readonly client: () => AbortSignal;
+  /** Replaces 200 for a fallback object; conditions and ranges are ignored then. */
+  readonly status?: 404;
+}
+
+type Plan =
+  | { readonly kind: "full" }
+  | { readonly kind: "not-modified" }
+  | { readonly kind: "ranges"; readonly ranges: readonly ByteRange[] };
+
+/** A text, then bytes of the object; either may be missing. */
+interface Part {
+  readonly before?: Buffer | undefined;
+  readonly span?: ByteRange;
+}
+
+/** The head and the parts of the body of a planned response. */
+interface Layout {
+  readonly status: 200 | 206;
+  /** Bytes of the whole body. */
+  readonly length: number;
+  /** The headers that depend on the object alone, Content-Length included. */
+  readonly headers: Headers;
+  readonly parts: readonly Part[];
+}
+
+/** The facts about an object that are the same for all clients. It is small, because each object in memory has one. */
+export interface ObjectFacts {
+  readonly etag: string;
+  readonly modifiedAt: number;
+  readonly isDateStrong: boolean;
+  readonly isMade: boolean;
+  readonly whole: Layout;
+}
+
+const factsOfStored = new WeakMap<ObjectInfo, ObjectFacts>();
+
+const WHOLE: Plan = { kind: "full" };
+
+/** Built at the first hit of an object; they live as long as its description. */
+function storedFactsOf(info: ObjectInfo): ObjectFacts {
+  const known = factsOfStored.get(info);
+  if (known !== undefined) return known;
+  const built = factsOf(info);
+  factsOfStored.set(info, built);
+  return built;
+}
+
+/** The facts of an image that is answered once. */
+export function factsOf(info: ObjectInfo): ObjectFacts {
+  const { size, modifiedAt, storedAt, provenance } = info;
+  const etag = etagOf(info.hashes);
+  const type = ["Content-Type", MEDIA_TYPES[info.image.format]];
+  const headers = headerBlock(withLength(type, ownHeaders(info, etag), size));
+  const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
+  // No response had this date before the object was stored.
+  const isDateStrong = storedAt - modifiedAt >= 1_000;
+  return { etag, modifiedAt, isDateStrong, isMade: provenance.originUrl === MADE_HERE, whole };
+}
+
+/** The headers of a 304. */
+function validatorsOf({ modifiedAt }: ObjectInfo, etag: string): HeaderList {
+  return ["ETag", etag, "Last-Modified", new Date(modifiedAt).toUTCString()];
+}
+
+/** The headers of every response with bytes of the object. */
+function ownHeaders(info: ObjectInfo, etag: string): HeaderList {
+  const own = [...validatorsOf(info, etag), "Accept-Ranges", "bytes", "X-Content-Type-Options", "nosniff"];
+  if (info.image.format === "svg") own.push(...SVG_POLICY);
+  for (const name in info.headers) own.push(name, info.headers[name] as string);
+  return own;
+}
+
+/** Evaluates the request's conditions and Range. Throws range_unsatisfiable, precondition_failed. */
+function plan(exchange: DownloadExchange, info: ObjectInfo, facts: ObjectFacts): Plan {
+  const { headers, method } = exchange.request;
+  const verdict = evaluate(
+    {
+      method: method ?? "GET",
+      ifMatch: headers["if-match"],
+      ifNoneMatch: headers["if-none-match"],
+      ifModifiedSince: headers["if-modified-since"],
+      ifUnmodifiedSince: headers["if-unmodified-since"],
+      ifRange: headers["if-range"] as string | undefined,
+      range: headers.range,
+    },
+    facts,
+  );
+  if (verdict === "precondition-failed")
+    throw new HuiyuanError("precondition_failed", "Cannot answer: If-Match or If-Unmodified-Since does not hold");
+  if (verdict === "not-modified") return { kind: "not-modified" };
+  if (verdict === "full" || headers.range === undefined) return { kind: "full" };
+  const range = parseRange(headers.range, info.size);
+  if (range === undefined) return { kind: "full" };
+  if (range.kind === "unsatisfiable") {
+    throw new HuiyuanError("range_unsatisfiable", `Cannot answer ${headers.range}: the object has ${info.size} bytes`, {
+      objectBytes: info.size,
+    });
+  }
+  return range;
+}
+
+/**
+ * Sends the object. Synchronous to the last byte if it is in memory and no token is spent. `facts`: given for an image
+ * that was just fetched, because most of those are never hit.
+ */
+export function answerObject(
+  exchange: DownloadExchange,
+  info: ObjectInfo,
+  bytes: ObjectBytes,
+  context: AnswerContext,
+  facts = storedFactsOf(info),
+): void | Promise<void> {
+  const planned = context.status === undefined ? plan(exchange, info, facts) : WHOLE;
+  const { response, requestId } = exchange;
+  if (planned.kind === "not-modified") {
+    response.writeHead(304, validatorsOf(info, facts.etag), ...context.headers, ["X-Request-Id", requestId]);
+    response.end();
+    return;
+  }
+  return sendPlanned(exchange, layOut(info, facts, planned), bytes, context);
+}
+
+/** Must be called before the 2xx head of a GET. Throws sign_spent. */
+export async function spend(context: AnswerContext): Promise<void> {
+  if (context.spend === undefined || (await context.spend())) return;
+  throw new HuiyuanError("sign_spent", "Cannot answer: the one-time signature has been used before");
+}
+
+function layOut(
+  info: ObjectInfo,
+  { etag, whole }: ObjectFacts,
+  planned: Exclude<Plan, { kind: "not-modified" }>,
+): Layout {
+  if (planned.kind === "full") return whole;
+  const { size } = info;
+  const own = ownHeaders(info, etag);
+  const mediaType = MEDIA_TYPES[info.image.format];
+  const [only, second] = planned.ranges;
+  if (only !== undefined && second === undefined) {
+    const length = only.end - only.start + 1;
+    const type = ["Content-Type", mediaType, "Content-Range", `bytes ${only.start}-${only.end}/${size}`];
+    return { status: 206, length, headers: withLength(type, own, length), parts: [{ span: only }] };
+  }
+  const multipart = createMultipart(planned.ranges, { size, mediaType, boundary: randomBytes(12).toString("hex") });
+  const parts: Part[] = planned.ranges.map((span, index) => ({ before: multipart.heads[index], span }));
+  parts.push({ before: multipart.trailer });
+  const headers = withLength(["Content-Type", multipart.mediaType], own, multipart.length);
+  return { status: 206, length: multipart.length, headers, parts };
+}
+
+function withLength(type: HeaderList, own: HeaderList, length: number): HeaderList {
+  return [...type, ...own, "Content-Length", String(length)];
+}
+
+function sendPlanned(
+  exchange: DownloadExchange,
+  layout: Layout,
+  bytes: ObjectBytes,
+  context: AnswerContext,
+): void | Promise<void> {
+  const { request, response, requestId } = exchange;
+  const writeHead = () =>
+    response.writeHead(context.status ?? layout.status, layout.headers, ...context.headers, [
+      "X-Request-Id",
+      requestId,
+    ]);
+  if (request.method === "HEAD") {
+    writeHead();
+    response.end();
+    return;
+  }
+  exchange.bodyBytes = layout.length;
+  if (bytes.kind === "read") return stream(response, { layout, writeHead, read: bytes.read, context });
+  const send = () => {
+    writeHead();
+    sendParts(response, layout.parts, bytes);
+  };
+  return context.spend === undefined ? send() : spend(context).then(send);
+}
+
+function sendParts(
+  response: DownloadResponse,
+  parts: readonly Part[],
+  { body, taken }: Extract<ObjectBytes, { readonly kind: "memory" }>,
+): void {
+  const pieces: Buffer[] = [];
+  for (const { before, span } of parts) {
+    if (before !== undefined) pieces.push(before);
+    if (span !== undefined) pieces.push(slice(body, span));
+  }
+  const last = pieces.pop();
+  for (const piece of pieces) response.write(piece);
+  // The usual response is one piece, and one `end` with the bytes costs least.
+  response.end(last, taken);
+}
+
+function slice(body: Buffer, span: ByteRange): Buffer {
+  return span.start === 0 && span.end === body.byteLength - 1 ? body : body.subarray(span.start, span.end + 1);
+}
+
+async function stream(
+  response: DownloadResponse,
+  { layout, writeHead, read, context }: { layout: Layout; writeHead: () => void; read: ReadAt; context: AnswerContext },
+): Promise<void> {
+  // The first bytes are read before the head goes out, so that damage there can still be repaired or reported.
+  const start = layout.parts.find((part) => part.span !== undefined)?.span;
+  const first = start === undefined ? undefined : await read(start.start, start.end);
+  await spend(context);
+  writeHead();
+  for (const { before, span } of layout.parts) {
+    if (before !== undefined) response.write(before);
+    if (span === undefined) continue;
+    const readPart: ReadAt = (offset, end) => (span === start && offset === span.start ? first : read(offset, end));
+    await pump(response, readPart, span, context.client());
+  }
+  response.end();
+}
