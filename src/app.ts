@@ -19,7 +19,7 @@ import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
 import { createConsoleParts } from "./wiring/console.ts";
-import { openService, UPLOAD_PATIENCE } from "./wiring/service.ts";
+import { openService, UPLOAD_PATIENCE } from "./serve/wiring/service.ts";
 
 export interface AppOptions {
   readonly settings: Settings;

@@ -7,7 +7,7 @@ import type { Finding } from "../doctor/finding.ts";
 import { loadSettings } from "../settings/load.ts";
 import type { OriginSettings } from "../settings/schema/schema.ts";
 import { examineOrigin, examineSite, originsOf } from "../wiring/doctor.ts";
-import { nameOf } from "../wiring/origins.ts";
+import { nameOf } from "../serve/wiring/origins.ts";
 import { describeFinding, describeSummary } from "./doctor/report.ts";
 import { addHeader, createStatusLine, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
 

@@ -93,7 +93,7 @@ async function openData(
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
   // Loaded only here: commands with a server do not need the whole program.
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
-    import("../wiring/service.ts"),
+    import("../serve/wiring/service.ts"),
     import("../http/api/api.ts"),
     import("../serve/http/request/exchange.ts"),
     import("./logger.ts"),

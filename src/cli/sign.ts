@@ -5,7 +5,7 @@ import { type Key, toKey } from "../core/object.ts";
 import { loadSettings } from "../settings/load.ts";
 import { parseDuration } from "../settings/schema/quantities.ts";
 import { MAX_LIFE_SECONDS } from "../serve/sign/token.ts";
-import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "../wiring/signing.ts";
+import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "../serve/wiring/signing.ts";
 import { newCommand, type Terminal } from "./terminal.ts";
 
 /** Options that select the bucket and the key pair. */

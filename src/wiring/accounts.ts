@@ -14,7 +14,7 @@ import type { Uploaded } from "../serve/upload/callback/callback.ts";
 import type { CallbackTarget } from "../serve/upload/callback/delivery.ts";
 import { type CallbackMeter, createNotices, type Notices } from "../serve/upload/callback/notices.ts";
 import { createOutbox, OUTBOX_PLAN, type Outbox } from "../serve/upload/callback/outbox.ts";
-import type { SiteRegistry } from "./sites.ts";
+import type { SiteRegistry } from "../serve/wiring/sites.ts";
 
 export interface Accounts {
   /** Sends callbacks to business servers, also the pending ones of earlier runs once `apply` was called. */

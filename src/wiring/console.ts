@@ -18,8 +18,8 @@ import type { ServerSettings, Settings } from "../settings/schema/schema.ts";
 import { redactTarget } from "../serve/sign/redact.ts";
 import { examineSite } from "./doctor.ts";
 import { checkOrigins } from "./migration-sources.ts";
-import type { Service } from "./service.ts";
-import { createSigner } from "./signing.ts";
+import type { Service } from "../serve/wiring/service.ts";
+import { createSigner } from "../serve/wiring/signing.ts";
 
 export interface ConsoleParts extends ServerParts {
   /** Takes the admin token of new settings; another one ends all sessions. */

@@ -10,7 +10,7 @@ import { mirrorLines, proposeSettings } from "../doctor/proposal.ts";
 import { readSample } from "../doctor/samples.ts";
 import { makeSettings } from "../settings/made-settings.ts";
 import type { OriginSettings, Settings } from "../settings/schema/schema.ts";
-import { nameOf, probeOrigin } from "./origins.ts";
+import { nameOf, probeOrigin } from "../serve/wiring/origins.ts";
 
 const MAX_BODY_BYTES = 20_971_520;
 const MAX_TOTAL_BYTES = 100_000_000;

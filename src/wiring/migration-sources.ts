@@ -26,8 +26,8 @@ import { type Binding, bindDomains, mergeRule } from "../settings/domains.ts";
 import { normalizeHost } from "../settings/hosts.ts";
 import { ruleSchema } from "../settings/schema/rule-schema.ts";
 import type { MirrorSettings, OriginSettings, Settings } from "../settings/schema/schema.ts";
-import { createOriginRegistry, type OriginRegistry } from "./origins.ts";
-import { keepsQueries, ruleOptions } from "./site.ts";
+import { createOriginRegistry, type OriginRegistry } from "../serve/wiring/origins.ts";
+import { keepsQueries, ruleOptions } from "../serve/wiring/site.ts";
 
 export interface SourceParts {
   /** Private addresses may be dialled for the hosts that the source names. */

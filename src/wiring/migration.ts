@@ -13,7 +13,7 @@ import { createRestTarget } from "../migrate/targets/rest.ts";
 import { createStoreTarget } from "../migrate/targets/store.ts";
 import type { Settings } from "../settings/schema/schema.ts";
 import { bucketOfDomain } from "./migration-sources.ts";
-import { openStores } from "./stores.ts";
+import { openStores } from "../serve/wiring/stores.ts";
 
 export interface MigrationTarget {
   readonly target: Target;

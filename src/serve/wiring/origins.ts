@@ -1,26 +1,26 @@
 // Part of the composition root: turns the origin settings into the Origins of mirrors. Mirrors with equal origin
 // settings share connections, budgets and breakers, and a reload keeps the unchanged ones.
 import { performance } from "node:perf_hooks";
-import { createReloadCache } from "../async/reload-cache.ts";
-import type { Semaphore } from "../async/semaphore.ts";
-import type { Log } from "../core/log.ts";
-import { readVersion } from "../core/version.ts";
-import { createFailover } from "../serve/mirror/fill/failover.ts";
-import type { MirrorMeter } from "../serve/mirror/meter.ts";
-import type { BrotliWindows } from "../serve/origin/exchange/decoded-body.ts";
-import { type Breaker, createBreaker } from "../serve/origin/guard/breaker.ts";
-import { type Budget, type BudgetRules, createBudget } from "../serve/origin/guard/budget.ts";
-import { guardOrigin, type OriginReport, reportOf } from "../serve/origin/guard/guarded.ts";
-import { createOriginRecord, type OriginRecord } from "../serve/origin/guard/record.ts";
-import { createHttpOrigin } from "../serve/origin/kinds/http-origin.ts";
-import type { HttpOriginRules } from "../serve/origin/kinds/http-rules.ts";
-import { createProbe, type Probe, type ProbeOptions } from "../serve/origin/kinds/probe.ts";
-import { qiniuRules } from "../serve/origin/kinds/qiniu.ts";
-import { s3Rules } from "../serve/origin/kinds/s3.ts";
-import { siteRules } from "../serve/origin/kinds/site.ts";
-import type { Origin } from "../serve/origin/origin.ts";
-import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../settings/schema/schema.ts";
-import { fingerprintOf } from "../settings/secrets.ts";
+import { createReloadCache } from "../../async/reload-cache.ts";
+import type { Semaphore } from "../../async/semaphore.ts";
+import type { Log } from "../../core/log.ts";
+import { readVersion } from "../../core/version.ts";
+import { createFailover } from "../mirror/fill/failover.ts";
+import type { MirrorMeter } from "../mirror/meter.ts";
+import type { BrotliWindows } from "../origin/exchange/decoded-body.ts";
+import { type Breaker, createBreaker } from "../origin/guard/breaker.ts";
+import { type Budget, type BudgetRules, createBudget } from "../origin/guard/budget.ts";
+import { guardOrigin, type OriginReport, reportOf } from "../origin/guard/guarded.ts";
+import { createOriginRecord, type OriginRecord } from "../origin/guard/record.ts";
+import { createHttpOrigin } from "../origin/kinds/http-origin.ts";
+import type { HttpOriginRules } from "../origin/kinds/http-rules.ts";
+import { createProbe, type Probe, type ProbeOptions } from "../origin/kinds/probe.ts";
+import { qiniuRules } from "../origin/kinds/qiniu.ts";
+import { s3Rules } from "../origin/kinds/s3.ts";
+import { siteRules } from "../origin/kinds/site.ts";
+import type { Origin } from "../origin/origin.ts";
+import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../../settings/schema/schema.ts";
+import { fingerprintOf } from "../../settings/secrets.ts";
 
 export interface OriginParts {
   readonly log: Log;

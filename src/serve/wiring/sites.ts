@@ -1,39 +1,39 @@
 // Part of the composition root: turns settings into the snapshot of served domains. A reload keeps unchanged buckets
 // with their memory cache, origins with their connections, and mirrors with their running fills.
-import { createPauses } from "../async/pauses.ts";
-import { createReloadCache } from "../async/reload-cache.ts";
-import type { Semaphore } from "../async/semaphore.ts";
-import { createBucket } from "../serve/bucket/contract/bucket.ts";
-import type { Store } from "../serve/bucket/contract/driver.ts";
-import type { VariantBucket } from "../serve/bucket/tier/disk/variants.ts";
-import type { ImageFormat, Key } from "../core/object.ts";
-import { findWatermarks } from "../serve/http/download/watermarks.ts";
-import { type ClientLimitOptions, type ClientLimits, createClientLimits } from "../serve/http/request/client-limits.ts";
-import type { BucketSites, MirrorSource, Site, Sites } from "../serve/http/request/site.ts";
-import type { ManagedBucket, Project, Projects } from "../serve/http/rest/project.ts";
-import { createKeyBudget, type KeyBudget } from "../serve/mirror/key-budget.ts";
-import { createMirror, type Mirror } from "../serve/mirror/mirror.ts";
-import type { MirrorOptions, MirrorParts } from "../serve/mirror/mirror-context.ts";
-import { keepsQuery } from "../serve/mirror/rules.ts";
-import type { MemoryCache } from "../serve/mirror/stored/memory-cache.ts";
-import { createStored, type Stored } from "../serve/mirror/stored/stored.ts";
-import { type AheadTask, createRenderAhead } from "../serve/mirror/variants/render-ahead.ts";
-import type { VariantParts } from "../serve/mirror/variants/running-renders.ts";
-import { createVariants } from "../serve/mirror/variants/variants.ts";
-import type { Budget } from "../serve/origin/guard/budget.ts";
-import type { OriginReport } from "../serve/origin/guard/guarded.ts";
-import { type Binding, bindDomains, publicDomain } from "../settings/domains.ts";
+import { createPauses } from "../../async/pauses.ts";
+import { createReloadCache } from "../../async/reload-cache.ts";
+import type { Semaphore } from "../../async/semaphore.ts";
+import { createBucket } from "../bucket/contract/bucket.ts";
+import type { Store } from "../bucket/contract/driver.ts";
+import type { VariantBucket } from "../bucket/tier/disk/variants.ts";
+import type { ImageFormat, Key } from "../../core/object.ts";
+import { findWatermarks } from "../http/download/watermarks.ts";
+import { type ClientLimitOptions, type ClientLimits, createClientLimits } from "../http/request/client-limits.ts";
+import type { BucketSites, MirrorSource, Site, Sites } from "../http/request/site.ts";
+import type { ManagedBucket, Project, Projects } from "../http/rest/project.ts";
+import { createKeyBudget, type KeyBudget } from "../mirror/key-budget.ts";
+import { createMirror, type Mirror } from "../mirror/mirror.ts";
+import type { MirrorOptions, MirrorParts } from "../mirror/mirror-context.ts";
+import { keepsQuery } from "../mirror/rules.ts";
+import type { MemoryCache } from "../mirror/stored/memory-cache.ts";
+import { createStored, type Stored } from "../mirror/stored/stored.ts";
+import { type AheadTask, createRenderAhead } from "../mirror/variants/render-ahead.ts";
+import type { VariantParts } from "../mirror/variants/running-renders.ts";
+import { createVariants } from "../mirror/variants/variants.ts";
+import type { Budget } from "../origin/guard/budget.ts";
+import type { OriginReport } from "../origin/guard/guarded.ts";
+import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
 import type {
   MirrorSettings,
   OriginSettings,
   ProjectSettings,
   ServerSettings,
   Settings,
-} from "../settings/schema/schema.ts";
-import { fingerprintOf } from "../settings/secrets.ts";
-import type { OnceLedger } from "../serve/sign/once.ts";
-import type { KeyLookup, SigningKey } from "../serve/sign/token.ts";
-import { createVerifiedTokens, type VerifiedTokens } from "../serve/sign/verified.ts";
+} from "../../settings/schema/schema.ts";
+import { fingerprintOf } from "../../settings/secrets.ts";
+import type { OnceLedger } from "../sign/once.ts";
+import type { KeyLookup, SigningKey } from "../sign/token.ts";
+import { createVerifiedTokens, type VerifiedTokens } from "../sign/verified.ts";
 import { createOriginRegistry } from "./origins.ts";
 import {
   createMirrorSource,

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { toKey } from "../../../src/core/object.ts";
-import { parseSettings } from "../../../src/settings/load.ts";
-import type { Settings } from "../../../src/settings/schema/schema.ts";
-import { openService } from "../../../src/wiring/service.ts";
-import { linesOf } from "../../helpers/log-lines.ts";
+import { toKey } from "../../../../src/core/object.ts";
+import { parseSettings } from "../../../../src/settings/load.ts";
+import type { Settings } from "../../../../src/settings/schema/schema.ts";
+import { openService } from "../../../../src/serve/wiring/service.ts";
+import { linesOf } from "../../../helpers/log-lines.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "huiyuan-sites-"));
 afterAll(() => rmSync(folder, { recursive: true }));

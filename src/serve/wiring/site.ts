@@ -2,22 +2,22 @@
 // then its own. Each route has its own mirror, so that rules do not share fills and failures.
 import { readFileSync } from "node:fs";
 import { extname } from "node:path";
-import { HuiyuanError } from "../core/errors.ts";
-import { toKey } from "../core/object.ts";
-import { type AuthorizerOptions, createAuthorizer } from "../serve/http/request/authorizer.ts";
-import type { MirrorSource, Route, Site } from "../serve/http/request/site.ts";
-import { createCacheControl } from "../serve/http/response/cache-control.ts";
-import { parseInstruction } from "../serve/image/grammar/grammar.ts";
-import { nameRecipe } from "../serve/image/grammar/named-recipe.ts";
-import type { Mirror } from "../serve/mirror/mirror.ts";
-import { createOriginalsFinder, createRuleFinder, keepsQuery, type RuleOptions } from "../serve/mirror/rules.ts";
-import type { Stored } from "../serve/mirror/stored/stored.ts";
-import type { Variants } from "../serve/mirror/variants/variants.ts";
-import { passedHeaderFault } from "../settings/checks/origin-rules.ts";
-import { type Binding, mergeRule } from "../settings/domains.ts";
-import { MAX_FILE_BYTES } from "../settings/load.ts";
-import { ruleSchema } from "../settings/schema/rule-schema.ts";
-import type { MirrorSettings, OriginSettings, RuleSettings } from "../settings/schema/schema.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { toKey } from "../../core/object.ts";
+import { type AuthorizerOptions, createAuthorizer } from "../http/request/authorizer.ts";
+import type { MirrorSource, Route, Site } from "../http/request/site.ts";
+import { createCacheControl } from "../http/response/cache-control.ts";
+import { parseInstruction } from "../image/grammar/grammar.ts";
+import { nameRecipe } from "../image/grammar/named-recipe.ts";
+import type { Mirror } from "../mirror/mirror.ts";
+import { createOriginalsFinder, createRuleFinder, keepsQuery, type RuleOptions } from "../mirror/rules.ts";
+import type { Stored } from "../mirror/stored/stored.ts";
+import type { Variants } from "../mirror/variants/variants.ts";
+import { passedHeaderFault } from "../../settings/checks/origin-rules.ts";
+import { type Binding, mergeRule } from "../../settings/domains.ts";
+import { MAX_FILE_BYTES } from "../../settings/load.ts";
+import { ruleSchema } from "../../settings/schema/rule-schema.ts";
+import type { MirrorSettings, OriginSettings, RuleSettings } from "../../settings/schema/schema.ts";
 
 /** An open bucket: its objects, and the variants that are made from them. */
 export interface OpenBucket {
