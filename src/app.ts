@@ -7,7 +7,7 @@ import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
 import { openConsole } from "./http/admin/console.ts";
 import { createReadiness } from "./http/admin/readiness.ts";
-import type { Trial } from "./http/admin/trial/trial-view.ts";
+import type { Trial } from "./operate/trial/trial-view.ts";
 import { logCall, logDownload, noteCall, noteDownload } from "./serve/http/answered.ts";
 import { createApi } from "./http/api/api.ts";
 import { createAdminApp, createDownloadApp } from "./serve/http/app.ts";

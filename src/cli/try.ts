@@ -8,15 +8,15 @@ import { type App, startApp } from "../app.ts";
 import { abortable } from "../async/cancellation.ts";
 import { toKey } from "../core/object.ts";
 import { findPictures, isPrivateOrigin } from "../doctor/find-pictures.ts";
-import type { Trial } from "../http/admin/trial/trial-view.ts";
+import type { Trial } from "../operate/trial/trial-view.ts";
 import { encodeKeyForPath } from "../serve/http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../serve/http/response/public-url.ts";
 import { isPortFree } from "./first-settings.ts";
 import { createLogger } from "./logger.ts";
 import { newCommand, stopSignal, type Terminal } from "./terminal.ts";
-import { readSamplePictures } from "./trial/sample-pictures.ts";
-import { SAMPLE_DELAY_MS, startSampleSite } from "./trial/sample-site.ts";
-import { createTrial, isOnThisMachine, type TrialOptions, type TrialSite } from "./trial/trial.ts";
+import { readSamplePictures } from "../operate/trial/command/sample-pictures.ts";
+import { SAMPLE_DELAY_MS, startSampleSite } from "../operate/trial/command/sample-site.ts";
+import { createTrial, isOnThisMachine, type TrialOptions, type TrialSite } from "../operate/trial/command/trial.ts";
 import {
   MEMBERS_HOST,
   MIRROR_HOST,
@@ -26,8 +26,8 @@ import {
   type TrialPorts,
   trialSettings,
   trialToken,
-} from "./trial/trial-settings.ts";
-import { describeTrial, PATH_OF_AN_IMAGE, type ReplacedPort } from "./trial/try-report.ts";
+} from "../operate/trial/command/trial-settings.ts";
+import { describeTrial, PATH_OF_AN_IMAGE, type ReplacedPort } from "../operate/trial/command/try-report.ts";
 
 interface TryFlags {
   readonly port: number;

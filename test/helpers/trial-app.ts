@@ -1,9 +1,9 @@
 // Starts a trial in the test's own process: a sample site, and the mirror with the page in front of it.
 import { type App, startApp } from "../../src/app.ts";
-import type { SamplePicture } from "../../src/cli/trial/sample-pictures.ts";
-import { type SampleSite, startSampleSite } from "../../src/cli/trial/sample-site.ts";
-import { createTrial } from "../../src/cli/trial/trial.ts";
-import { makeTrialKeys, trialSettings } from "../../src/cli/trial/trial-settings.ts";
+import type { SamplePicture } from "../../src/operate/trial/command/sample-pictures.ts";
+import { type SampleSite, startSampleSite } from "../../src/operate/trial/command/sample-site.ts";
+import { createTrial } from "../../src/operate/trial/command/trial.ts";
+import { makeTrialKeys, trialSettings } from "../../src/operate/trial/command/trial-settings.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
 

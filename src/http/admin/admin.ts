@@ -5,7 +5,7 @@ import type { Log } from "../../core/log.ts";
 import type { ApiEnv } from "../api/calls.ts";
 import type { Console } from "./console.ts";
 import type { Readiness } from "./readiness.ts";
-import type { Trial } from "./trial/trial-view.ts";
+import type { Trial } from "../../operate/trial/trial-view.ts";
 
 export interface AdminOptions {
   /**

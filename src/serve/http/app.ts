@@ -10,7 +10,7 @@ import type { Log } from "../../core/log.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "../../http/admin/admin.ts";
 import { answerHealth, isHealth, isPathOf, type Readiness } from "../../http/admin/readiness.ts";
-import { addTrialRoutes } from "../../http/admin/trial/trial.ts";
+import { addTrialRoutes } from "../../operate/trial/trial.ts";
 import type { ApiEnv } from "../../http/api/calls.ts";
 import { beginDownload, finishDownload } from "./download/download.ts";
 import type { DownloadContext } from "./download/download-context.ts";

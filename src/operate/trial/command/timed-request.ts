@@ -1,7 +1,7 @@
 // Sends single requests to the trial's mirror and measures them. It prints nothing.
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
-import { isImage, type Measured } from "../../http/admin/trial/trial-view.ts";
+import { isImage, type Measured } from "../trial-view.ts";
 
 export interface TimedAnswer extends Measured {
   readonly cacheStatus: string;

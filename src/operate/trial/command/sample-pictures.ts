@@ -1,6 +1,6 @@
 // Reads the pictures of the trial's sample site from config/samples/. It serves and processes nothing.
 import { readFile } from "node:fs/promises";
-import { MEDIA_TYPES } from "../../core/object.ts";
+import { MEDIA_TYPES } from "../../../core/object.ts";
 
 /** One picture of the sample site, with its bytes. */
 export interface SamplePicture {
@@ -38,7 +38,7 @@ const PICTURES: readonly Omit<SamplePicture, "bytes">[] = [
 ];
 
 /** The folder of the files; src/ and dist/ both lie beside config/. */
-const FOLDER = new URL("../../../config/samples/", import.meta.url);
+const FOLDER = new URL("../../../../config/samples/", import.meta.url);
 
 /** Reads every picture, 2.3 MB in all, in the order of the gallery. Rejects if a file is missing. */
 export function readSamplePictures(): Promise<readonly SamplePicture[]> {

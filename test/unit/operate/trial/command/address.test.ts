@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { readAddress } from "../../../../src/cli/trial/address.ts";
-import { trialTexts } from "../../../../src/http/admin/trial/texts.ts";
+import { readAddress } from "../../../../../src/operate/trial/command/address.ts";
+import { trialTexts } from "../../../../../src/operate/trial/texts.ts";
 
 const SITE = "http://127.0.0.1:4000";
 

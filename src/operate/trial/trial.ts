@@ -2,11 +2,11 @@
 // the work behind `Trial`, and page.ts writes the document.
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { setCookie } from "hono/cookie";
-import type { Log } from "../../../core/log.ts";
-import { auditOf } from "../../api/audit.ts";
-import type { ApiEnv } from "../../api/calls.ts";
-import { refusalOf } from "../admin.ts";
-import { beginDocument, type Console, languageOf } from "../console.ts";
+import type { Log } from "../../core/log.ts";
+import { auditOf } from "../../http/api/audit.ts";
+import type { ApiEnv } from "../../http/api/calls.ts";
+import { refusalOf } from "../../http/admin/admin.ts";
+import { beginDocument, type Console, languageOf } from "../../http/admin/console.ts";
 import { renderTrial } from "./page.ts";
 import { trialTexts } from "./texts.ts";
 import type { Fault, Trial } from "./trial-view.ts";

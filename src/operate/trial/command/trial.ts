@@ -1,14 +1,14 @@
 // Does the work of the page of `huiyuan try`: measures the mirror's answers, stops the sample site, and puts another
 // site behind the mirror. http/admin/trial/ writes the page.
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError } from "../../core/errors.ts";
-import { type Key, MEDIA_TYPES } from "../../core/object.ts";
-import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../doctor/find-pictures.ts";
-import type { Form } from "../../http/admin/trial/texts.ts";
-import type { Fault, Measured, Trial, TrialPicture } from "../../http/admin/trial/trial-view.ts";
-import { isImage, medianMsOf } from "../../http/admin/trial/trial-view.ts";
-import type { ProbeReply } from "../../serve/origin/kinds/probe.ts";
-import { isLoopbackHost } from "../../settings/hosts.ts";
+import { asHuiyuanError } from "../../../core/errors.ts";
+import { type Key, MEDIA_TYPES } from "../../../core/object.ts";
+import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../../doctor/find-pictures.ts";
+import type { Form } from "../texts.ts";
+import type { Fault, Measured, Trial, TrialPicture } from "../trial-view.ts";
+import { isImage, medianMsOf } from "../trial-view.ts";
+import type { ProbeReply } from "../../../serve/origin/kinds/probe.ts";
+import { isLoopbackHost } from "../../../settings/hosts.ts";
 import { readAddress } from "./address.ts";
 import { SAMPLE_ALIAS, type SamplePicture } from "./sample-pictures.ts";
 import type { SampleSite } from "./sample-site.ts";

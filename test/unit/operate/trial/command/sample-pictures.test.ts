@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { createGate } from "../../../../src/serve/body/gate/gate.ts";
-import { readSamplePictures } from "../../../../src/cli/trial/sample-pictures.ts";
-import { MEDIA_TYPES } from "../../../../src/core/object.ts";
+import { createGate } from "../../../../../src/serve/body/gate/gate.ts";
+import { readSamplePictures } from "../../../../../src/operate/trial/command/sample-pictures.ts";
+import { MEDIA_TYPES } from "../../../../../src/core/object.ts";
 
-const ROOT = new URL("../../../../", import.meta.url);
+const ROOT = new URL("../../../../../", import.meta.url);
 const pictures = await readSamplePictures();
 
 test("readSamplePictures() reads every file of config/samples/, each once", () => {

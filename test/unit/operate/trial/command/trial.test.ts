@@ -7,12 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { App } from "../../../../src/app.ts";
-import type { SamplePicture } from "../../../../src/cli/trial/sample-pictures.ts";
-import type { SampleSite } from "../../../../src/cli/trial/sample-site.ts";
-import { noisyJpeg } from "../../../helpers/images.ts";
-import { eventually } from "../../../helpers/program.ts";
-import { startTrialApp } from "../../../helpers/trial-app.ts";
+import type { App } from "../../../../../src/app.ts";
+import type { SamplePicture } from "../../../../../src/operate/trial/command/sample-pictures.ts";
+import type { SampleSite } from "../../../../../src/operate/trial/command/sample-site.ts";
+import { noisyJpeg } from "../../../../helpers/images.ts";
+import { eventually } from "../../../../helpers/program.ts";
+import { startTrialApp } from "../../../../helpers/trial-app.ts";
 
 const picture = (name: string, bytes: Buffer): SamplePicture => {
   return { name, title: `<b>"${name}`, titleZh: "图", mediaType: "image/jpeg", bytes, width: 64, height: 64 };
