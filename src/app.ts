@@ -5,11 +5,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
-import { openConsole } from "./http/admin/console.ts";
-import { createReadiness } from "./http/admin/readiness.ts";
+import { openConsole } from "./operate/admin/console.ts";
+import { createReadiness } from "./operate/admin/readiness.ts";
 import type { Trial } from "./operate/trial/trial-view.ts";
 import { logCall, logDownload, noteCall, noteDownload } from "./serve/http/answered.ts";
-import { createApi } from "./http/api/api.ts";
+import { createApi } from "./operate/admin/api/api.ts";
 import { createAdminApp, createDownloadApp } from "./serve/http/app.ts";
 import { createRequestIds, type DownloadExchange } from "./serve/http/request/exchange.ts";
 import { createFastPath } from "./serve/http/wire/fast-path/fast-path.ts";
@@ -18,7 +18,7 @@ import type { SettingsReader } from "./settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
-import { createConsoleParts } from "./wiring/console.ts";
+import { createConsoleParts } from "./operate/admin/wiring.ts";
 import { openService, UPLOAD_PATIENCE } from "./serve/wiring/service.ts";
 
 export interface AppOptions {

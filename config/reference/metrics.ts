@@ -1,5 +1,5 @@
 // Writes docs/reference/metrics.md from the series that the program registers.
-import { createMetrics } from "../../src/http/admin/metrics.ts";
+import { createMetrics } from "../../src/operate/admin/metrics.ts";
 import { code, page, table } from "./markdown.ts";
 
 const INTRO = `This page lists the series of \`/metrics\` on the admin port, in Prometheus' text format. [Monitoring](../operate/monitoring.md)

@@ -1,7 +1,7 @@
 // `huiyuan explain`: shows how the server reads a download URL, step by step, and how it would answer.
 // It asks no origin for the image and spends no token.
 import type { Command } from "commander";
-import type { Explanation } from "../http/api/openapi/answers.ts";
+import type { Explanation } from "../operate/admin/api/openapi/answers.ts";
 import { adminCommand, withServer } from "./admin-command.ts";
 import type { AdminFlags } from "./reach-server.ts";
 import { addHeader, shown, type Terminal } from "./terminal.ts";

@@ -1,6 +1,6 @@
 // `huiyuan ls`: lists the objects of a bucket in the order of their keys, page by page.
 import type { Command } from "commander";
-import type { ObjectPage } from "../http/api/openapi/answers.ts";
+import type { ObjectPage } from "../operate/admin/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withBucket, withServer } from "./admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 

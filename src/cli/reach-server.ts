@@ -3,7 +3,7 @@
 // lines.
 import { HuiyuanError } from "../core/errors.ts";
 import { readVersion } from "../core/version.ts";
-import type { Problem } from "../http/api/openapi/answers.ts";
+import type { Problem } from "../operate/admin/api/openapi/answers.ts";
 import type { SendToAdmin } from "../migrate/targets/admin.ts";
 import { SettingsFaults } from "../settings/faults.ts";
 import { loadSettings } from "../settings/load.ts";
@@ -94,7 +94,7 @@ async function openData(
   // Loaded only here: commands with a server do not need the whole program.
   const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
     import("../serve/wiring/service.ts"),
-    import("../http/api/api.ts"),
+    import("../operate/admin/api/api.ts"),
     import("../serve/http/request/exchange.ts"),
     import("./logger.ts"),
   ]);

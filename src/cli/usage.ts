@@ -1,6 +1,6 @@
 // `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
-import type { UsageAnswer } from "../http/api/openapi/answers.ts";
+import type { UsageAnswer } from "../operate/admin/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, withServer } from "./admin-command.ts";
 import { shown, type Terminal } from "./terminal.ts";
 

@@ -5,7 +5,7 @@ import { en } from "../../src/console/text/en.ts";
 import { failuresZh } from "../../src/console/text/failures.ts";
 import { attentionZh, zh } from "../../src/console/text/zh.ts";
 import { ERROR_CODES, errorRow } from "../../src/core/errors.ts";
-import { judge, RULES, type Series } from "../../src/http/admin/attention.ts";
+import { judge, RULES, type Series } from "../../src/operate/admin/attention.ts";
 
 /** Commands and calls of the REST API fail so, downloads and origins never. */
 const OTHERS = new Set(["settings_invalid", "data_locked", "sign_not_one_time"]);
@@ -74,6 +74,6 @@ test("Chinese has every judgement of the overview, with values that the server s
   });
   expect(lacking).toEqual([]);
   const others = Object.keys(attentionZh).filter((code) => !RULES.some((rule) => rule.code === code));
-  const overview = readFileSync(new URL("../../src/http/admin/overview.ts", import.meta.url), "utf8");
+  const overview = readFileSync(new URL("../../src/operate/admin/overview.ts", import.meta.url), "utf8");
   expect(others.filter((code) => !overview.includes(`"${code}"`))).toEqual([]);
 });

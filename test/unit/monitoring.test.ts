@@ -2,7 +2,7 @@
 // test/e2e/monitoring.test.ts runs them.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { createMetrics } from "../../src/http/admin/metrics.ts";
+import { createMetrics } from "../../src/operate/admin/metrics.ts";
 import { alertRules, alertTests, dashboard, dashboardQueries } from "../helpers/monitoring.ts";
 
 const PAGE = readFileSync(new URL("../../docs/operate/alerts.md", import.meta.url), "utf8");

@@ -3,7 +3,7 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { BucketsAnswer } from "../../http/api/openapi/answers.ts";
+import type { BucketsAnswer } from "../../operate/admin/api/openapi/answers.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrate/config/config.ts";
 import type { JobFolder } from "../../migrate/journal/job-folder.ts";
 import { type Journal, openJournal } from "../../migrate/journal/journal.ts";

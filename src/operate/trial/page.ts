@@ -1,7 +1,7 @@
 // Writes the body of the page of `huiyuan try`. It works without its script, which moves the slider and takes new
 // figures: it replaces each element with `data-part` by that of a new page. hono/html escapes every text.
 import { html, raw } from "hono/html";
-import { type Language, MARK } from "../../http/admin/console.ts";
+import { type Language, MARK } from "../admin/console.ts";
 import type { Form, TrialTexts } from "./texts.ts";
 import { isImage, type Measured, medianMsOf, type TrialPicture, type TrialView } from "./trial-view.ts";
 

@@ -1,5 +1,5 @@
 // Measured answers and calls that the page of `huiyuan try` and its work in cli/trial/ share.
-import type { Language } from "../../http/admin/console.ts";
+import type { Language } from "../admin/console.ts";
 import type { Form, TrialTexts } from "./texts.ts";
 
 /** One measured answer. */

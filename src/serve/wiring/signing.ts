@@ -4,7 +4,7 @@ import { randomInt } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import { few } from "../../core/few.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import type { Signed, SignRequest } from "../../http/api/sign.ts";
+import type { Signed, SignRequest } from "../../operate/admin/api/sign.ts";
 import { type PublicPlace, publicUrl } from "../http/response/public-url.ts";
 import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
 import { normalizeHost } from "../../settings/hosts.ts";

@@ -1,0 +1,139 @@
+// The admin API, /api/v1: the Hono application with the calls that operators make. It checks no access: admin.ts does
+// for the admin port, and a command without a server calls it inside its own process.
+import { Hono } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import * as z from "zod";
+import { asHuiyuanError, errorRow } from "../../../core/errors.ts";
+import type { Log } from "../../../core/log.ts";
+import type { ExamineSite } from "../../../doctor/doctor.ts";
+import type { MigrationJobs } from "../../../migrate/jobs/jobs.ts";
+import type { SettingsFile } from "../../../settings/edit/settings-file.ts";
+import type { Access } from "../access.ts";
+import { problemOf } from "./audit.ts";
+import { addCallbackCalls, type CallbackParts } from "./callbacks.ts";
+import { type ApiEnv, createCalls, listAnswer } from "./calls.ts";
+import { addOverviewCalls, type OverviewParts } from "./console/overview.ts";
+import { addSessionCalls } from "./console/session.ts";
+import { addDoctorCall } from "./doctor.ts";
+import { explain } from "./explain.ts";
+import { headerFields, text } from "./input.ts";
+import { addInsightCalls, type InsightParts } from "./insight.ts";
+import { addMigrationCalls } from "./migrations.ts";
+import { type Domains, managedBucket } from "./naming.ts";
+import { addContentCall, type ContentParts } from "./objects/content.ts";
+import { addImageCall } from "./objects/image.ts";
+import { addObjectCalls } from "./objects/object-calls.ts";
+import { addUploadCall, type UploadParts } from "./objects/upload.ts";
+import { addVariantsCall } from "./objects/variants.ts";
+import { addWarmCall } from "./objects/warm.ts";
+import { bucketsAnswer, explanation } from "./openapi/answers.ts";
+import { describeApi } from "./openapi/openapi.ts";
+import { describeRestApi } from "./openapi/rest-openapi.ts";
+import { addOriginCalls, type OriginParts } from "./origins.ts";
+import { addSettingsCalls } from "./settings.ts";
+import { addSignCall, type Signer } from "./sign.ts";
+
+export interface ApiOptions {
+  readonly registry: Domains & OriginParts["registry"];
+  readonly accounts: CallbackParts & InsightParts;
+  readonly restApi: ContentParts["restApi"] & UploadParts["restApi"];
+  /** Undefined if a command calls the API inside its own process, which lacks the calls that need them. */
+  readonly server?: ServerParts;
+  /** `server.healthPath` of the settings in force. */
+  readonly healthPath: () => string;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly nextRequestId: () => string;
+  /** Aborts when the server starts to shut down. */
+  readonly stopping: AbortSignal;
+  readonly version: string;
+  readonly log: Log;
+}
+
+/** The parts that only a server has. */
+export interface ServerParts extends OverviewParts {
+  readonly access: Access;
+  readonly examine: ExamineSite;
+  readonly sign: Signer;
+  /** Both are undefined without a settings file. */
+  readonly migrations: MigrationJobs | undefined;
+  readonly settingsFile: SettingsFile | undefined;
+}
+
+/** All paths begin with /api/v1. */
+export function createApi(options: ApiOptions): Hono<ApiEnv> {
+  const { registry, accounts, restApi, server, now, nextRequestId, stopping, version, log } = options;
+  const { operations, usage, outbox, notices } = accounts;
+  const api = new Hono<ApiEnv>().basePath("/api/v1");
+  api.use(async (context, next) => {
+    if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
+    context.set("record", (operation) => operations.record(operation));
+    return next();
+  });
+
+  const calls = createCalls(api);
+  calls.get(
+    "/buckets",
+    { summary: "List the buckets and their domains", fields: {}, answer: { json: bucketsAnswer } },
+    (context) =>
+      listAnswer(context, "buckets", registry.buckets(), ([bucket, sites]) => ({
+        bucket,
+        takesUploads: managedBucket(bucket, restApi.projects()).takesUploads,
+        domains: sites.map(({ domain, source }) => ({ domain, isMirrored: source !== undefined })),
+      })),
+  );
+  addOriginCalls(calls, { registry, stopping, now });
+  addObjectCalls(calls, { registry, restApi, operations, usage, log, now });
+  addContentCall(calls, { registry, restApi, stopping, now });
+  addUploadCall(calls, { registry, restApi, operations, usage, stopping, log, now });
+  addVariantsCall(calls, { registry });
+  addImageCall(calls, { registry });
+  addWarmCall(calls, { registry, stopping, log });
+  // POST, although it changes nothing: the URL may contain a token, which must not be part of another URL.
+  calls.post(
+    "/explain",
+    {
+      summary: "Explain a download URL: its object, its rule, and the answer to it",
+      fields: {
+        url: text().describe("The URL as a client requests it, with its host."),
+        method: z
+          .string()
+          .regex(/^[A-Z]{1,20}$/, { error: "must be such as GET" })
+          .default("GET"),
+        headers: headerFields().prefault({}).describe("Headers of the request; `host` replaces the host of the URL."),
+      },
+      answer: { json: explanation },
+    },
+    async (context, input) =>
+      context.json(await explain(input, { sites: registry.sites, healthPath: options.healthPath() })),
+  );
+  addCallbackCalls(calls, { registry, restApi, outbox, notices, log, now });
+  addInsightCalls(calls, { registry, operations, usage, now });
+  if (server !== undefined) {
+    addDoctorCall(calls, { examine: server.examine, stopping, log });
+    addSignCall(calls, server.sign);
+    addMigrationCalls(calls, { jobs: server.migrations, log });
+    addSettingsCalls(calls, { file: server.settingsFile, log });
+    addSessionCalls(calls, server.access);
+    addOverviewCalls(calls, server);
+  }
+  // Built on request, which is rare.
+  api.get("/openapi.json", (context) => context.json(describeApi(calls.list, version)));
+  api.get("/openapi-rest.json", (context) => context.json(describeRestApi(version)));
+
+  api.notFound((context) =>
+    context.json({ code: -106, message: "no such call", requestId: context.get("requestId") }, 404),
+  );
+  api.onError((error, context) => {
+    const known = asHuiyuanError(error);
+    const row = errorRow(known.code);
+    const requestId = context.get("requestId");
+    const status = known.answerStatus ?? row.status;
+    // Nothing reads the rest of the body.
+    if (status === 408 || status === 413) context.header("Connection", "close");
+    if (row.status === 500) log.error({ err: known, requestId }, "an admin request failed");
+    // The error table has statuses that the type of Hono lacks.
+    return context.json(problemOf(known, requestId), status as ContentfulStatusCode);
+  });
+  return api;
+}

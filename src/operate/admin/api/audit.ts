@@ -1,0 +1,130 @@
+// The audit log: one line for each call that changes something, with client, operation and outcome. The operation log
+// shows it to operators. A line contains no token and no query. The answer to a call on many objects is streamed here,
+// so that it is logged however it ends.
+import type { Context } from "hono";
+import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
+import type { Log } from "../../../core/log.ts";
+import { OPERATION_NUMBERS } from "../../../insight/operation.ts";
+import { redactTarget } from "../../../serve/sign/redact.ts";
+import type { ApiEnv } from "./calls.ts";
+
+/** Writes the line; called once a call. `left`: the caller disconnected. */
+export type Audit = (outcome: "done" | "failed" | "left", counts: object) => void;
+
+/** The caller of a call, for the operation log. */
+export function callerOf(context: Context<ApiEnv>) {
+  return {
+    url: context.req.path,
+    client: context.get("client") ?? "this machine",
+    userAgent: context.req.header("user-agent") ?? "",
+    requestId: context.get("requestId"),
+  };
+}
+
+/** `what`: the operation and its parameters. */
+export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly operation: string }): Audit {
+  const caller = callerOf(context);
+  const { client, requestId } = caller;
+  return (outcome, counts) => {
+    log.info({ audit: what, outcome, ...counts, client, requestId }, "an admin call");
+    // Deletes, for example, have an entry for each object, and logins one of their own.
+    if (what.operation in OPERATION_NUMBERS) return;
+    context.get("record")?.({
+      ...{ at: Date.now(), bucketId: "", operation: "change", fileid: "", bytes: 0, ...caller },
+      code: outcome === "done" ? 0 : -100,
+      message: `${what.operation}, ${outcome}`,
+    });
+  };
+}
+
+/** An object name or prefix for logs: redacted, a URL without its query, at most 200 characters. */
+export function loggedName(name: string): string {
+  const text = redactTarget(name);
+  return (/^https?:\/\//i.test(text) ? (text.split("?", 1)[0] ?? "") : text).slice(0, 200);
+}
+
+/**
+ * Operators see the full message, unlike clients of the download port. Internal errors show only their public text; the
+ * log has the details.
+ */
+export function messageOf({ code, message }: HuiyuanError): string {
+  const { status, text } = errorRow(code);
+  return status === 500 ? text : message;
+}
+
+/** The error body of the admin API. */
+export function problemOf(error: HuiyuanError, requestId: string): object {
+  return { code: errorRow(error.code).errNo, message: messageOf(error), requestId };
+}
+
+const QUIET_MS = 15_000;
+const MEDIA_TYPE = "application/x-ndjson; charset=utf-8";
+
+/**
+ * Streams an answer of many lines, one JSON object each. It produces lines as fast as the client reads, and stops when
+ * the client disconnects. An empty line every 15 s keeps a quiet connection open. `lines` is called once. If the client
+ * disconnects, its signal aborts and the generator is closed. An error of it becomes the last line.
+ */
+function ndjson(
+  context: Context<ApiEnv>,
+  lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
+): Response {
+  const cancellation = new AbortController();
+  const iterator = lines(cancellation.signal);
+  const encoder = new TextEncoder();
+  const encoded = (value: object) => encoder.encode(`${JSON.stringify(value)}\n`);
+  let quiet: NodeJS.Timeout | undefined;
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      const isWaiting = () => (controller.desiredSize ?? 0) > 0;
+      quiet = setInterval(() => isWaiting() && controller.enqueue(encoder.encode("\n")), QUIET_MS);
+    },
+    async pull(controller) {
+      try {
+        const next = await iterator.next();
+        if (next.done !== true) return controller.enqueue(encoded(next.value));
+      } catch (error) {
+        const problem = problemOf(asHuiyuanError(error), context.get("requestId"));
+        if (!cancellation.signal.aborted) controller.enqueue(encoded({ error: problem }));
+      }
+      clearInterval(quiet);
+      if (!cancellation.signal.aborted) controller.close();
+    },
+    async cancel(reason) {
+      clearInterval(quiet);
+      cancellation.abort(reason);
+      await iterator.return().catch(() => undefined); // The client is gone, so no one can receive the error.
+    },
+  });
+  return context.body(body, 200, { "Content-Type": MEDIA_TYPE });
+}
+
+/**
+ * Streams the answer to a call on many objects: a line for each object, a last line with the counts, and one line in
+ * the audit log. `counts`: updated by `lines` while they are produced.
+ */
+export function auditedStream(
+  context: Context<ApiEnv>,
+  { audit, counts }: { readonly audit: Audit; readonly counts: object },
+  lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
+): Response {
+  const run = async function* (signal: AbortSignal): AsyncGenerator<object, void, undefined> {
+    let outcome: Parameters<Audit>[0] = "left";
+    try {
+      yield* lines(signal);
+      if (!signal.aborted) outcome = "done";
+    } catch (error) {
+      if (!signal.aborted) outcome = "failed";
+      throw error;
+    } finally {
+      audit(outcome, counts);
+    }
+    yield { end: counts };
+  };
+  return ndjson(context, run);
+}
+
+/** The number of names and the first one, redacted for the log. */
+export function loggedNames(names: readonly string[]): object {
+  return { names: names.length, first: loggedName(names[0] ?? "") };
+}

@@ -1,0 +1,98 @@
+// The admin API call that tests an origin before it is configured: a line for each finding, as `huiyuan doctor` prints
+// them. Private addresses are dialled only if the caller allows it, as in the settings.
+import { PassThrough } from "node:stream";
+import * as z from "zod";
+import { createSemaphore } from "../../../async/semaphore.ts";
+import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
+import type { Log } from "../../../core/log.ts";
+import type { Examination, ExamineSite } from "../../../doctor/doctor.ts";
+import type { Finding } from "../../../doctor/finding.ts";
+import { auditedStream, auditOf, loggedName } from "./audit.ts";
+import type { Calls } from "./calls.ts";
+import { flag, headerFields, invalid, names, text, whole } from "./input.ts";
+import { doctorEnd, doctorLine } from "./openapi/origin-answers.ts";
+
+/** Examinations at once: each sends about twenty requests, and reads up to 100 MB. */
+const PLACES = 2;
+const MAX_SAMPLES = 20;
+const MAX_SECONDS = 300;
+const SECONDS = 120;
+
+const FIELDS = {
+  url: text()
+    .regex(/^https?:\/\//i, { error: "must begin with http:// or https://" })
+    .optional()
+    .describe("The site."),
+  origin: z
+    .record(z.string().max(32), z.union([text(), z.boolean()]))
+    .optional()
+    .describe("In place of url, host, referer and headers: an entry of `origins` with its keys, as in the settings."),
+  samples: names().max(MAX_SAMPLES).optional().describe("Images of the site, as paths or URLs; else one is searched."),
+  host: text().default("").describe("The Host header; default: that of the URL."),
+  referer: text().default(""),
+  headers: headerFields().prefault({}).describe("Further headers."),
+  allowPrivate: flag().default(false).describe("true: the site may have a private address."),
+  seconds: whole(1, MAX_SECONDS).default(SECONDS).describe("The examination ends after this time."),
+};
+
+const STOPPING = new HuiyuanError("draining", "the server is shutting down");
+
+export interface DoctorParts {
+  readonly examine: ExamineSite;
+  readonly stopping: AbortSignal;
+  readonly log: Log;
+}
+
+export function addDoctorCall(calls: Calls, { examine, stopping, log }: DoctorParts): void {
+  const places = createSemaphore(PLACES);
+  const summary = "Test an origin with real requests, and propose settings for it";
+  const answer = { line: doctorLine, end: doctorEnd };
+  calls.post("/doctor", { summary, fields: FIELDS, answer }, (context, { samples = [], seconds, ...input }) => {
+    const { origin, allowPrivate } = input;
+    const url = input.url?.replace(/\/+$/, "");
+    if ((url === undefined) === (origin === undefined)) throw invalid("give one of url and origin");
+    if (url !== undefined && URL.canParse(url) && new URL(url).username !== "")
+      throw invalid("the URL has credentials");
+    const run = prepared(() =>
+      examine(url === undefined ? { entry: { ...origin, allowPrivate } } : { ...input, url }, samples),
+    );
+    const release = places.tryAcquire();
+    if (release === undefined) throw new HuiyuanError("overloaded", "other origins are being tested; try again");
+    const name = String(url ?? origin?.domain ?? origin?.bucket ?? "");
+    const what = { operation: "doctor", origin: loggedName(name), allowPrivate };
+    const write = auditOf(context, log, what);
+    const counts = { good: 0, note: 0, warning: 0, problem: 0 };
+    // Without the proposal, which has the headers of the call.
+    const audit: typeof write = (outcome) => write(outcome, { ...counts, settings: undefined });
+    const end: typeof counts & { settings?: string | undefined } = counts;
+    return auditedStream(context, { audit, counts: end }, async function* (gone) {
+      try {
+        const signal = AbortSignal.any([gone, stopping]);
+        const told = new PassThrough({ objectMode: true });
+        const say = (finding: Finding) => {
+          counts[finding.severity] += 1;
+          told.write(finding);
+        };
+        run({ seconds, signal }, { say: (id, found) => found && say({ id, ...found }), doing() {} })
+          .then(({ proposal }) => {
+            end.settings = proposal;
+            told.end();
+          })
+          .catch((error: unknown) => void told.destroy(stopping.aborted ? STOPPING : asHuiyuanError(error)));
+        yield* told;
+      } finally {
+        release();
+      }
+    });
+  });
+}
+
+/** Throws request_invalid with the fault of the input. */
+function prepared(make: () => Examination): Examination {
+  try {
+    return make();
+  } catch (error) {
+    const known = asHuiyuanError(error);
+    throw known.code === "settings_invalid" ? invalid(known.message) : known;
+  }
+}

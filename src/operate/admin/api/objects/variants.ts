@@ -1,0 +1,56 @@
+// The admin API call that lists the stored processed images of an original. The name of a variant is a hash of its
+// recipe; only the recipes of the bucket's aliases are known by their names.
+import { HuiyuanError } from "../../../../core/errors.ts";
+import { MEDIA_TYPES, toKey } from "../../../../core/object.ts";
+import { canonicalText } from "../../../../serve/image/grammar/canonical-text.ts";
+import type { NamedRecipe } from "../../../../serve/image/grammar/named-recipe.ts";
+import type { Site } from "../../../../serve/http/request/site.ts";
+import type { Calls } from "../calls.ts";
+import { bucket as bucketField, text, whole } from "../input.ts";
+import { bucketNamed, type Domains } from "../naming.ts";
+import { variantPage } from "../openapi/object-answers.ts";
+
+const MAX_LISTED = 200;
+const LISTED = 50;
+
+const FIELDS = {
+  bucket: bucketField(),
+  key: text().describe("Key of the original."),
+  after: text()
+    .regex(/^[0-9a-f]{1,32}$/, { error: "must be the name of a variant" })
+    .optional()
+    .describe("The `next` of the previous page."),
+  limit: whole(1, MAX_LISTED).default(LISTED),
+};
+
+export function addVariantsCall(calls: Calls, { registry }: { readonly registry: Domains }): void {
+  const summary = "List the stored processed images of an original";
+  calls.get("/objects/variants", { summary, fields: FIELDS, answer: { json: variantPage } }, async (context, input) => {
+    const { bucketId, bucket } = bucketNamed(input.bucket, registry);
+    const [site] = registry.buckets().get(bucketId) ?? [];
+    const key = toKey(input.key);
+    const entry = await bucket.lookup(key);
+    if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
+    if (entry.state !== "object" || site === undefined)
+      throw new HuiyuanError("not_found", `there is no object "${key}" in ${bucketId}`);
+    const { after, limit } = input;
+    const page = await site.variants.list(entry.info, { after, limit, signal: context.req.raw.signal });
+    const aliases = aliasesByVariant(site);
+    const variants = page.variants.map(({ name, info: { image, size, storedAt } }) => ({
+      ...{ name, ...aliases.get(name), format: image.format, mediaType: MEDIA_TYPES[image.format] },
+      ...{ width: image.width, height: image.height, size, storedAt: new Date(storedAt).toISOString() },
+    }));
+    return context.json({ bucket: bucketId, key, sha256: entry.info.hashes.sha256, variants, next: page.next });
+  });
+}
+
+/** By the name of the variant. Aliases with image watermarks never match: the name has the watermark's bytes too. */
+function aliasesByVariant({ aliases }: Site): ReadonlyMap<string, { readonly alias: string; readonly recipe: string }> {
+  const formats = ["autoAvif", "autoWebp", "autoPlain"] as const;
+  const recipesOf = (named: NamedRecipe) => formats.map((format) => named.negotiated?.(format) ?? named);
+  return new Map(
+    [...aliases].flatMap(([alias, named]) =>
+      recipesOf(named).map(({ name, recipe }) => [name, { alias, recipe: canonicalText(recipe) }] as const),
+    ),
+  );
+}

@@ -1,0 +1,77 @@
+// Admin API calls for origins: their state, and a place at one for a migration of this machine.
+import { HuiyuanError } from "../../../core/errors.ts";
+import type { Budget } from "../../../serve/origin/guard/budget.ts";
+import type { OriginReport } from "../../../serve/origin/guard/guarded.ts";
+import { type Calls, listAnswer } from "./calls.ts";
+import { text, whole } from "./input.ts";
+import { originsAnswer } from "./openapi/origin-answers.ts";
+
+export interface OriginParts {
+  readonly registry: {
+    originReport(): Iterable<OriginReport>;
+    originBudget(id: string, domain: string): Pick<Budget, "enter"> | undefined;
+  };
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Aborts when the server starts to shut down: all places end. */
+  readonly stopping: AbortSignal;
+}
+
+const MAX_WAIT_MS = 600_000;
+const PLACE = {
+  origin: text().describe("SHA-256 of the origin's settings, as `huiyuan migrate` makes it."),
+  domain: text().describe("Its domain in the settings; `*` is the one of all other hosts."),
+  waitMs: whole(0, MAX_WAIT_MS).default(0).describe("How long to wait for a place."),
+};
+
+export function addOriginCalls(calls: Calls, { registry, now, stopping }: OriginParts): void {
+  calls.get(
+    "/origins",
+    { summary: "State of each origin, its latency and its last failures", fields: {}, answer: { json: originsAnswer } },
+    (context) => listAnswer(context, "origins", registry.originReport(), (each) => originView(each, now())),
+  );
+  // A request that is held is a place that is held, so a killed migration leaves none behind.
+  calls.post(
+    "/origins/place",
+    {
+      summary: "Take a place at an origin, until the client closes the request",
+      fields: PLACE,
+      answer: { mediaType: "text/plain" },
+    },
+    async (context, { origin, domain, waitMs }) => {
+      const budget = registry.originBudget(origin, domain);
+      if (budget === undefined) throw new HuiyuanError("not_found", "Cannot take a place: there is no such origin");
+      const over = AbortSignal.any([context.req.raw.signal, stopping]);
+      return new Response(heldUntil(over, await budget.enter(over, waitMs)));
+    },
+  );
+}
+
+/** A body whose only byte sends the head. It ends when `over` aborts. */
+function heldUntil(over: AbortSignal, release: () => void): ReadableStream<Uint8Array> {
+  let end = release;
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      controller.enqueue(new Uint8Array([0x0a]));
+      end = () => {
+        release();
+        controller.close();
+      };
+      if (over.aborted) end();
+      else over.addEventListener("abort", end);
+    },
+    cancel() {
+      over.removeEventListener("abort", end);
+      release();
+    },
+  });
+}
+
+function originView({ stateMs, failures, ...report }: OriginReport, now: number): object {
+  const iso = (at: number) => new Date(at).toISOString();
+  return {
+    ...report,
+    since: iso(now - stateMs),
+    failures: failures.map(({ at, ...failure }) => ({ time: iso(at), ...failure })),
+  };
+}

@@ -1,0 +1,103 @@
+// The console's overview: the version, the stored images, the last backup, and all that needs an operator.
+import { asHuiyuanError } from "../../core/errors.ts";
+import type { MigrationJob } from "../../migrate/jobs/jobs.ts";
+import type { Attention, OverviewAnswer } from "./api/openapi/console-answers.ts";
+import { judge, type Series, worstFirst } from "./attention.ts";
+import type { Readiness } from "./readiness.ts";
+
+/** Texts about the settings and the store that are shown as they are. */
+export interface OperatorNotes {
+  /** Why the changed settings file was refused. */
+  readonly fault: string | undefined;
+  /** The changed settings that wait for a restart. */
+  readonly restart: string | undefined;
+  /** Settings that are valid and probably wrong. */
+  readonly warnings: readonly string[];
+  /** Remote stores that do not answer. */
+  readonly outages: readonly string[];
+}
+
+export interface OverviewSources {
+  readonly version: string;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  readonly buckets: () => number;
+  /** The size of all buckets; undefined: not counted yet. Must not list a bucket. */
+  readonly stored: () => Promise<{ readonly objects: number; readonly bytes: number } | undefined>;
+  /** Unix milliseconds of the last event of each kind. */
+  readonly backups: () => Promise<Readonly<Record<string, number>>>;
+  readonly readiness: () => Promise<Readiness>;
+  readonly notes: () => OperatorNotes;
+  readonly series: () => Promise<Series>;
+  /** Throws if a journal cannot be read. */
+  readonly migrations: () => readonly MigrationJob[];
+}
+
+const MAX_ATTENTION = 100;
+
+export async function readOverview(sources: OverviewSources): Promise<OverviewAnswer> {
+  const { version, startedAt, buckets, notes } = sources;
+  const [stored, backups, readiness, series] = await Promise.all([
+    sources.stored(),
+    sources.backups(),
+    sources.readiness(),
+    sources.series(),
+  ]);
+  const attention = [...notesOf(readiness, notes()), ...judge(series), ...migrationsOf(sources.migrations)];
+  return {
+    version,
+    startedAt: new Date(startedAt).toISOString(),
+    buckets: buckets(),
+    stored,
+    backup: lastBackup(backups),
+    attention: worstFirst(attention).slice(0, MAX_ATTENTION),
+  };
+}
+
+function lastBackup(backups: Readonly<Record<string, number>>): OverviewAnswer["backup"] {
+  const ended = (["succeeded", "damaged", "failed"] as const).map((outcome) => ({
+    outcome,
+    at: backups[outcome] ?? 0,
+  }));
+  const began = { outcome: "unfinished" as const, at: backups.started ?? 0 };
+  const [last = began] = [...ended, began].toSorted((one, other) => other.at - one.at);
+  return last.at === 0 ? undefined : { outcome: last.outcome, at: new Date(last.at).toISOString() };
+}
+
+function notesOf(readiness: Readiness, { fault, restart, warnings, outages }: OperatorNotes): Attention[] {
+  const entries = (
+    severity: Attention["severity"],
+    code: string,
+    mend: Attention["mend"],
+    messages: readonly (string | undefined)[],
+  ) => messages.flatMap((message) => (message === undefined ? [] : [{ severity, code, message, mend }]));
+  const [reason = "the server is not ready"] = readiness.notes;
+  const store = { page: "/readyz", command: "journalctl -u huiyuan -n 50" };
+  const settings = { page: "/buckets", command: "huiyuan check" };
+  return [
+    ...entries("critical", "HuiyuanNotReady", store, readiness.isReady ? [] : [reason]),
+    ...entries("critical", "store_away", store, outages),
+    ...entries("warning", "HuiyuanReloadFailed", settings, [fault]),
+    ...entries("warning", "settings_warning", settings, warnings),
+    ...entries("info", "restart_needed", { command: "systemctl restart huiyuan" }, [restart]),
+  ];
+}
+
+/** Running migrations, and those whose last run did not end well. */
+function migrationsOf(list: OverviewSources["migrations"]): Attention[] {
+  const mend = { page: "/migrations" };
+  try {
+    return list().flatMap(({ id, isRunning, ended = "0", counters }): Attention[] => {
+      const { failed: count = 0, successful: done = 0, submitted: all = 0 } = counters ?? {};
+      const common = { values: { id, count, done, all }, mend };
+      const running = `the migration ${id} is running: ${done} of ${all} images are copied`;
+      if (isRunning) return [{ severity: "info", code: "migration_running", message: running, ...common }];
+      const failed = `the migration ${id} could not copy ${count} images`;
+      if (count > 0) return [{ severity: "warning", code: "migration_failed", message: failed, ...common }];
+      const message = `the last run of the migration ${id} ended early, or found differences`;
+      return ended === "0" ? [] : [{ severity: "warning", code: "migration_ended", message, ...common }];
+    });
+  } catch (error) {
+    return [{ severity: "warning", code: "migration_unread", message: asHuiyuanError(error).message, mend }];
+  }
+}

@@ -1,0 +1,114 @@
+// Part of the composition root: the parts of the admin port that only a server has, most of them for the console.
+import { join, resolve } from "node:path";
+import type { Log } from "../../core/log.ts";
+import { readVersion } from "../../core/version.ts";
+import { createAccess } from "./access.ts";
+import { createLive } from "./live.ts";
+import type { MetricSources } from "./metric-values.ts";
+import { type OperatorNotes, readOverview } from "./overview.ts";
+import type { Readiness } from "./readiness.ts";
+import { createSeriesHistory } from "./series-history.ts";
+import type { ServerParts } from "./api/api.ts";
+import { createMigrationJobs } from "../../migrate/jobs/jobs.ts";
+import { createSettingsFile } from "../../settings/edit/settings-file.ts";
+import type { SettingsReader } from "../../settings/edit/settings-reader.ts";
+import { isLoopbackHost } from "../../settings/hosts.ts";
+import { settingsWarnings } from "../../settings/load.ts";
+import type { ServerSettings, Settings } from "../../settings/schema/schema.ts";
+import { redactTarget } from "../../serve/sign/redact.ts";
+import { examineSite } from "../../wiring/doctor.ts";
+import { checkOrigins } from "../../wiring/migration-sources.ts";
+import type { Service } from "../../serve/wiring/service.ts";
+import { createSigner } from "../../serve/wiring/signing.ts";
+
+export interface ConsoleParts extends ServerParts {
+  /** Takes the admin token of new settings; another one ends all sessions. */
+  apply(server: ServerSettings): void;
+  /** Migrations end by their own close(). */
+  stop(): void;
+}
+
+export interface ConsoleOptions {
+  readonly service: Service;
+  readonly sources: MetricSources;
+  /** The settings in force. */
+  readonly settings: () => Settings;
+  /** Undefined: the server runs no migrations, because they read the settings file, and no call edits it. */
+  readonly reader: SettingsReader | undefined;
+  /** The version of the settings file that is in force. */
+  readonly version: () => string;
+  /** The port that downloads listen on. */
+  readonly downloadPort: number;
+  readonly readiness: () => Promise<Readiness>;
+  readonly notes: () => Pick<OperatorNotes, "fault" | "restart">;
+  readonly stopping: AbortSignal;
+  readonly log: Log;
+}
+
+/** At the call, `settings()` are those that the server listens with. */
+export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
+  const { service, sources, settings, reader, readiness, notes, stopping, log } = options;
+  const { registry, metrics, accounts } = service;
+  const startedAt = Date.now();
+  const started = settings();
+  const { adminHost } = started.server;
+  let { adminToken } = started.server;
+  const file = reader && resolve(reader.place.file);
+  const access = createAccess({
+    token: () => adminToken,
+    trustedProxies: () => settings().server.trustedProxies,
+    operations: accounts.operations,
+    now: Date.now,
+    clock: () => performance.now(),
+    log,
+  });
+  const series = createSeriesHistory({
+    valuesOf: (name) => metrics.valuesOf(name, sources),
+    origins: registry.originReport,
+    now: Date.now,
+  });
+  const migrations =
+    file === undefined
+      ? undefined
+      : createMigrationJobs({
+          dir: join(started.data, "migrations"),
+          settingsFile: file,
+          program: [...process.execArgv, ...process.argv.slice(1, 2)],
+          folders: () => settings().server.migrationFolders,
+          redactUrl: redactTarget,
+          checkOrigins: (source) => checkOrigins(settings(), source),
+        });
+  return {
+    access,
+    examine: examineSite,
+    sign: createSigner(settings, options.downloadPort),
+    migrations,
+    settingsFile:
+      reader === undefined
+        ? undefined
+        : createSettingsFile({
+            ...{ reader, started },
+            inForce: () => ({ version: options.version(), refusal: notes().fault }),
+          }),
+    live: createLive({ totals: metrics.totals, sources, stopping }),
+    overview: () =>
+      readOverview({
+        version: readVersion(),
+        startedAt,
+        buckets: () => registry.buckets().size,
+        stored: service.stored,
+        backups: sources.backups,
+        readiness,
+        notes: () => ({ ...notes(), warnings: settingsWarnings(settings()), outages: service.outages() }),
+        series: series.read,
+        migrations: () => migrations?.list() ?? [],
+      }),
+    apply(server) {
+      // The port listens beyond loopback until a restart, so a token that was removed stays in force until then.
+      const next = server.adminToken ?? (isLoopbackHost(adminHost) ? undefined : adminToken);
+      if (next !== adminToken) access.endAll();
+      adminToken = next;
+    },
+    stop: series.stop,
+  };
+}

@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import { inParallel, untilAborted } from "../../../../../src/operate/admin/api/in-parallel.ts";
+
+/** Work that the test finishes itself. */
+function byHand() {
+  const begun = new Map<string, (result: string) => void>();
+  const work = (item: string) => new Promise<string>((resolve) => begun.set(item, resolve));
+  return { begun, work, end: (item: string) => begun.get(item)?.(`${item} done`) };
+}
+
+async function* items(...names: string[]) {
+  yield* names;
+}
+
+const turns = async (count = 20) => {
+  for (let turn = 0; turn < count; turn += 1) await Promise.resolve();
+};
+
+test("inParallel() yields results in order of completion, and starts the next item when the result is taken", async () => {
+  const { begun, work, end } = byHand();
+  const results = inParallel(items("a", "b", "c"), { places: 2, work });
+  const first = results.next();
+  await turns();
+  expect([...begun.keys()]).toEqual(["a", "b"]);
+  end("b");
+  expect(await first).toEqual({ done: false, value: "b done" });
+  await turns();
+  expect([...begun.keys()]).toEqual(["a", "b"]);
+  const second = results.next();
+  await turns();
+  expect([...begun.keys()]).toEqual(["a", "b", "c"]);
+  end("c");
+  end("a");
+  const rest = [await second, await results.next(), await results.next()];
+  expect(rest.map(({ value }) => value)).toEqual(["c done", "a done", undefined]);
+});
+
+test("inParallel() yields a result while the pace delays the next item", async () => {
+  const { work, end } = byHand();
+  const paces = [Promise.resolve(), new Promise<void>(() => {})];
+  const results = inParallel(items("a", "b"), { places: 2, work, pace: () => paces.shift() ?? Promise.resolve() });
+  const first = results.next();
+  await turns();
+  end("a");
+  expect(await first).toEqual({ done: false, value: "a done" });
+});
+
+test("inParallel() throws the error of the items after all started work has ended", async () => {
+  const { work, end, begun } = byHand();
+  const failing = async function* () {
+    yield "a";
+    throw new Error("no more");
+  };
+  let isOver = false;
+  const thrown = inParallel(failing(), { places: 2, work })
+    .next()
+    .catch((error: Error) => error.message)
+    .finally(() => {
+      isOver = true;
+    });
+  await turns();
+  expect([[...begun.keys()], isOver]).toEqual([["a"], false]);
+  end("a");
+  expect(await thrown).toBe("no more");
+});
+
+test("untilAborted() yields nothing after the abort", async () => {
+  const leaving = new AbortController();
+  const seen: string[] = [];
+  for await (const item of untilAborted(["a", "b", "c"], leaving.signal)) {
+    seen.push(item);
+    if (item === "b") leaving.abort();
+  }
+  expect(seen).toEqual(["a", "b"]);
+});
