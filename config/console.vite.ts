@@ -1,11 +1,11 @@
-// How Vite builds the console: src/console → dist/console, files with a hash in their names and the list of them.
+// How Vite builds the console: src/operate/console → dist/console, files with a hash in their names and the list of them.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 
 const pathOf = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 export default defineConfig({
-  root: pathOf("src/console"),
+  root: pathOf("src/operate/console"),
   base: "/console/",
   publicDir: false,
   logLevel: "warn",
@@ -19,7 +19,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     rollupOptions: {
-      input: [pathOf("src/console/main.tsx"), pathOf("src/console/trial/trial.ts")],
+      input: [pathOf("src/operate/console/main.tsx"), pathOf("src/operate/console/trial/trial.ts")],
       output: {
         assetFileNames: "[name]-[hash][extname]",
         chunkFileNames: "[name]-[hash].js",

@@ -3,10 +3,10 @@
 import { signal } from "@preact/signals";
 import { type ComponentChildren, render } from "preact";
 import "uplot/dist/uPlot.min.css";
-import { Problem } from "../../src/console/api.ts";
-import type { Loaded } from "../../src/console/load.ts";
-import { ConfirmButton } from "../../src/console/parts/dialog.tsx";
-import { Icon, type IconName, Mark } from "../../src/console/parts/icons.tsx";
+import { Problem } from "../../src/operate/console/api.ts";
+import type { Loaded } from "../../src/operate/console/load.ts";
+import { ConfirmButton } from "../../src/operate/console/parts/dialog.tsx";
+import { Icon, type IconName, Mark } from "../../src/operate/console/parts/icons.tsx";
 import {
   Badge,
   Card,
@@ -22,14 +22,14 @@ import {
   Show,
   TextInput,
   type Tone,
-} from "../../src/console/parts/parts.tsx";
-import { Plot, type Series } from "../../src/console/parts/plot.tsx";
-import { Table } from "../../src/console/parts/table.tsx";
-import { UploadDrop } from "../../src/console/parts/upload.tsx";
-import { Link } from "../../src/console/router.tsx";
-import "../../src/console/style.css";
-import { bytes, count } from "../../src/console/text/format.ts";
-import { language } from "../../src/console/text/text.ts";
+} from "../../src/operate/console/parts/parts.tsx";
+import { Plot, type Series } from "../../src/operate/console/parts/plot.tsx";
+import { Table } from "../../src/operate/console/parts/table.tsx";
+import { UploadDrop } from "../../src/operate/console/parts/upload.tsx";
+import { Link } from "../../src/operate/console/router.tsx";
+import "../../src/operate/console/style.css";
+import { bytes, count } from "../../src/operate/console/text/format.ts";
+import { language } from "../../src/operate/console/text/text.ts";
 
 /** English and Chinese, short and without any place to break the line. */
 const NAME = language.value === "zh" ? "图片空间" : "Photographs";

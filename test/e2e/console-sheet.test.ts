@@ -19,8 +19,8 @@ const WIDE = { width: 1_280, height: 900 };
 const PHONE = { width: 390, height: 844 };
 
 test("the sheet has every part", async () => {
-  const parts = await readdir(pathOf("src/console/parts"));
-  const sources = await Promise.all(parts.map((name) => readFile(pathOf(`src/console/parts/${name}`), "utf8")));
+  const parts = await readdir(pathOf("src/operate/console/parts"));
+  const sources = await Promise.all(parts.map((name) => readFile(pathOf(`src/operate/console/parts/${name}`), "utf8")));
   const names = sources.flatMap((text) => [...text.matchAll(/^export function (\w+)/gm)].map(([, name]) => name ?? ""));
   expect(names).toContain("Plot");
   const sheet = await readFile(pathOf("test/console-sheet/sheet.tsx"), "utf8");

@@ -1,5 +1,5 @@
 // The console's files and the document around it. The files are read once, at the start, so no request reaches the
-// disk, and a path that is not in the list is absent. Vite builds them from src/console.
+// disk, and a path that is not in the list is absent. Vite builds them from src/operate/console.
 import { readdirSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { promisify } from "node:util";

@@ -9,8 +9,8 @@ import {
   NO_DRAFT,
   withRemoved,
   withSet,
-} from "../../../src/console/buckets/draft.ts";
-import { editText } from "../../../src/settings/edit/edit-text.ts";
+} from "../../../../src/operate/console/buckets/draft.ts";
+import { editText } from "../../../../src/settings/edit/edit-text.ts";
 
 const TEXT = `# by hand
 name: photos

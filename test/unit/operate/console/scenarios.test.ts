@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { trialUrl } from "../../../src/console/buckets/tree.ts";
-import { bareHost, slipsOf, withScheme } from "../../../src/console/wizard/checks.ts";
-import { type Answers, editsOfAnswers, NO_ANSWERS, SCENARIOS } from "../../../src/console/wizard/scenarios.ts";
-import { editText } from "../../../src/settings/edit/edit-text.ts";
-import { parseSettings } from "../../../src/settings/load.ts";
+import { trialUrl } from "../../../../src/operate/console/buckets/tree.ts";
+import { bareHost, slipsOf, withScheme } from "../../../../src/operate/console/wizard/checks.ts";
+import { type Answers, editsOfAnswers, NO_ANSWERS, SCENARIOS } from "../../../../src/operate/console/wizard/scenarios.ts";
+import { editText } from "../../../../src/settings/edit/edit-text.ts";
+import { parseSettings } from "../../../../src/settings/load.ts";
 
 const EMPTY = `server: { publicScheme: https, baseDomain: image.example.com }
 projects:
