@@ -3,7 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
-import { HeldUp, newCommand, processTerminal, type Terminal } from "./cli/terminal.ts";
+import { HeldUp, newCommand, processTerminal, type Terminal } from "./operate/cli/terminal.ts";
 import { HuiyuanError } from "./core/errors.ts";
 import { readVersion } from "./core/version.ts";
 import { SettingsFaults } from "./settings/faults.ts";
@@ -11,36 +11,36 @@ import { SettingsFaults } from "./settings/faults.ts";
 /** By group of the help. Loaded on demand, so that a server does not hold the libraries of other commands in memory. */
 const COMMANDS = {
   "Try it:": {
-    try: async () => (await import("./cli/try.ts")).tryCommand,
-    doctor: async () => (await import("./cli/doctor.ts")).doctorCommand,
+    try: async () => (await import("./operate/cli/try.ts")).tryCommand,
+    doctor: async () => (await import("./operate/cli/doctor.ts")).doctorCommand,
   },
   "Set it up and run it:": {
-    keys: async () => (await import("./cli/keys.ts")).keysCommand,
-    check: async () => (await import("./cli/check.ts")).checkCommand,
-    serve: async () => (await import("./cli/serve.ts")).serveCommand,
-    sign: async () => (await import("./cli/sign.ts")).signCommand,
+    keys: async () => (await import("./operate/cli/keys.ts")).keysCommand,
+    check: async () => (await import("./operate/cli/check.ts")).checkCommand,
+    serve: async () => (await import("./operate/cli/serve.ts")).serveCommand,
+    sign: async () => (await import("./operate/cli/sign.ts")).signCommand,
   },
   "See what it does:": {
-    explain: async () => (await import("./cli/explain.ts")).explainCommand,
-    ls: async () => (await import("./cli/ls.ts")).lsCommand,
-    stat: async () => (await import("./cli/stat.ts")).statCommand,
-    log: async () => (await import("./cli/log.ts")).logCommand,
-    usage: async () => (await import("./cli/usage.ts")).usageCommand,
+    explain: async () => (await import("./operate/cli/explain.ts")).explainCommand,
+    ls: async () => (await import("./operate/cli/ls.ts")).lsCommand,
+    stat: async () => (await import("./operate/cli/stat.ts")).statCommand,
+    log: async () => (await import("./operate/cli/log.ts")).logCommand,
+    usage: async () => (await import("./operate/cli/usage.ts")).usageCommand,
   },
   "Change what it stores and sends:": {
-    migrate: async () => (await import("./cli/migrate.ts")).migrateCommand,
-    warm: async () => (await import("./cli/warm.ts")).warmCommand,
-    purge: async () => (await import("./cli/change-objects.ts")).purgeCommand,
-    delete: async () => (await import("./cli/change-objects.ts")).deleteCommand,
-    undelete: async () => (await import("./cli/change-objects.ts")).undeleteCommand,
-    callbacks: async () => (await import("./cli/callbacks.ts")).callbacksCommand,
+    migrate: async () => (await import("./operate/cli/migrate.ts")).migrateCommand,
+    warm: async () => (await import("./operate/cli/warm.ts")).warmCommand,
+    purge: async () => (await import("./operate/cli/change-objects.ts")).purgeCommand,
+    delete: async () => (await import("./operate/cli/change-objects.ts")).deleteCommand,
+    undelete: async () => (await import("./operate/cli/change-objects.ts")).undeleteCommand,
+    callbacks: async () => (await import("./operate/cli/callbacks.ts")).callbacksCommand,
   },
   "Back it up:": {
-    backup: async () => (await import("./cli/backup.ts")).backupCommand,
-    restore: async () => (await import("./cli/restore.ts")).restoreCommand,
+    backup: async () => (await import("./operate/cli/backup.ts")).backupCommand,
+    restore: async () => (await import("./operate/cli/restore.ts")).restoreCommand,
   },
   "Get help:": {
-    completion: async () => (await import("./cli/completion.ts")).completionCommand,
+    completion: async () => (await import("./operate/cli/completion.ts")).completionCommand,
   },
 };
 

@@ -1,7 +1,7 @@
 // Runs one command in this process and captures its output. Only for commands that end by themselves.
 import { Writable } from "node:stream";
 import type { Command } from "commander";
-import type { Terminal } from "../../src/cli/terminal.ts";
+import type { Terminal } from "../../src/operate/cli/terminal.ts";
 
 /** A command's output and result. `error`: the thrown error, a CommanderError for wrong usage. */
 export interface CommandRun {

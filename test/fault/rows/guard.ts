@@ -2,7 +2,7 @@
 // settings. A listener on loopback counts connections.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { checkCommand } from "../../../src/cli/check.ts";
+import { checkCommand } from "../../../src/operate/cli/check.ts";
 import { INSIDE_ANSWERS, INSIDE_HOSTS } from "../../helpers/inside-hosts.ts";
 import type { NameTable } from "../../helpers/name-server.ts";
 import { run } from "../../helpers/run-command.ts";

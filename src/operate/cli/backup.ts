@@ -1,0 +1,101 @@
+// `huiyuan backup`: makes a generation of a backup, whether the server runs or not. Also the progress and the report of
+// damage that `huiyuan restore` shares.
+import { statSync } from "node:fs";
+import type { Command } from "commander";
+import { type BackupReport, makeBackup } from "../../backup/backup.ts";
+import type { OnProgress } from "../../backup/progress.ts";
+import { formatBytes } from "../../doctor/finding.ts";
+import { loadSettings } from "../../settings/load.ts";
+import {
+  createStatusLine,
+  type ExitCode,
+  newCommand,
+  shown,
+  stopSignal,
+  type Terminal,
+  wholeNumber,
+} from "./terminal.ts";
+
+interface BackupFlags {
+  readonly config: string;
+  readonly keep: number;
+  readonly copy: boolean;
+  readonly json: boolean;
+}
+
+const KEEP = 7;
+const MOST_KEPT = 1_000;
+const STATUS_EVERY_MS = 200;
+const HELP = `Each backup is a folder below DIR, with images, databases and the settings file.
+Only the owner can read it. Run the command as the server's user. Later backups
+to the same DIR store only new images.
+
+On another disk the images are copied. On the disk of the data folder they are
+hard links, which do not survive the loss of the disk; --copy copies them.
+The exit code is 1 if an image is damaged. All others are in the backup then.
+
+Examples:
+  huiyuan backup /mnt/backup/huiyuan --config /etc/huiyuan/huiyuan.yaml
+  huiyuan backup /var/backups/huiyuan --copy --keep 30`;
+
+export function backupCommand(terminal: Terminal): Command {
+  return newCommand(terminal, "backup", "back up the data folder, while the server runs or not", HELP)
+    .argument("<dir>", "folder of the backups, outside of the data folder")
+    .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
+    .option("--keep <count>", "keep this many backups in DIR", (text) => wholeNumber(text, MOST_KEPT), KEEP)
+    .option("--copy", "copy all images, even on the same disk", false)
+    .option("--json", "print one JSON object", false)
+    .action(async (dir: string, { config, keep, copy, json }: BackupFlags) => {
+      const { data } = await loadSettings(config, { env: process.env, needs: "address" });
+      const report = await withProgress({ json, terminal }, (signal, onProgress) =>
+        makeBackup({ data, dir, settingsFile: config, keep, copies: copy, signal, onProgress }),
+      );
+      if (report === undefined) return;
+      terminal.out.write(json ? `${JSON.stringify(report)}\n` : `${describe(report)}\n`);
+      if (!copy && !json && statSync(report.path).dev === statSync(data).dev)
+        terminal.err.write("same file system: this does not survive the loss of the disk\n");
+      process.exitCode = reportDamage(report, terminal);
+    });
+}
+
+function describe({ path, objects, bytes, writtenBytes, databaseBytes, generations }: BackupReport): string {
+  const written = `${formatBytes(writtenBytes)} written now, ${formatBytes(databaseBytes)} of databases`;
+  return `${path}: ${imagesOf(objects)}, ${formatBytes(bytes)}, ${written}; backups in the folder: ${generations}`;
+}
+
+export const imagesOf = (objects: number) => (objects === 1 ? "1 image" : `${objects} images and processed images`);
+
+/** Names damaged images and returns the exit code. */
+export function reportDamage(
+  { damaged, damagedObjects }: Pick<BackupReport, "damaged" | "damagedObjects">,
+  { err }: Terminal,
+): ExitCode {
+  if (damaged === 0) return 0;
+  const next = "request them, so that the mirror fetches them again, or upload them again";
+  err.write(`damaged images, whose bytes are missing or differ: ${damaged}; ${next}\n`);
+  for (const object of damagedObjects) err.write(`  ${shown(object)}\n`);
+  return 1;
+}
+
+/** Shows the progress on a terminal. After Ctrl-C: undefined, and the exit code is 1. */
+export async function withProgress<Report>(
+  { json, terminal }: { readonly json: boolean; readonly terminal: Terminal },
+  work: (signal: AbortSignal, onProgress: OnProgress) => Promise<Report>,
+): Promise<Report | undefined> {
+  const signal = stopSignal(terminal);
+  const status = createStatusLine(terminal, json);
+  let shownAt = Number.NEGATIVE_INFINITY;
+  try {
+    return await work(signal, (step, bytes, total) => {
+      if (bytes < total && performance.now() < shownAt + STATUS_EVERY_MS) return;
+      shownAt = performance.now();
+      status.show(`${step} images: ${formatBytes(bytes)} of ${formatBytes(total)}`);
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    process.exitCode = 1;
+    return undefined;
+  } finally {
+    status.clear();
+  }
+}

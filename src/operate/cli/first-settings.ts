@@ -1,0 +1,66 @@
+// Writes the settings file of a first start: one project with a new key pair. The console or a person adds buckets.
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { resolve } from "node:path";
+import { writeSyncedFile } from "../../serve/bucket/fs/files.ts";
+import { errorCodeOf } from "../../core/disk-failure.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { makeKeyPair } from "../../serve/sign/key-pair.ts";
+
+const PORTS = [8080, 8081] as const;
+/** Ports that are tried after the usual one. */
+const MORE_PORTS = 20;
+
+/**
+ * Yields a line for the operator if the file has other ports, because programs use the usual ones. An existing file
+ * stays as it is. Throws settings_invalid if the file cannot be written.
+ */
+export async function writeFirstSettings(
+  file: string,
+  [wantedPort, wantedAdminPort]: readonly [number, number] = PORTS,
+): Promise<string | undefined> {
+  const { secretId, secretKey } = makeKeyPair();
+  const port = await nextFreePort(wantedPort, wantedAdminPort);
+  const adminPort = await nextFreePort(wantedAdminPort, port);
+  const text = `# Settings of Huiyuan. The console edits this file, and so may you; \`huiyuan check\` finds faults.
+server: { port: ${port}, adminPort: ${adminPort} } # downloads and uploads; the console
+projects:
+  - appid: "10001234" # Any number. It is part of URLs and tokens: if you had one before, keep it.
+    keys:
+      - secretId: "${secretId}"
+        secretKey: "${secretKey}"
+    buckets: []
+`;
+  try {
+    await writeSyncedFile(file, Buffer.from(text));
+  } catch (error) {
+    const code = errorCodeOf(error);
+    if (code === "EEXIST") return undefined;
+    throw new HuiyuanError("settings_invalid", `Cannot write "${file}": ${code}`, { cause: error });
+  }
+  const pairs = [[wantedPort, port] as const, [wantedAdminPort, adminPort] as const];
+  const moved = pairs.filter(([wanted, used]) => wanted !== used);
+  if (moved.length === 0) return undefined;
+  const listed = (index: 0 | 1) => moved.map((pair) => pair[index]).join(" and ");
+  return `in use: port ${listed(0)}; ${resolve(file)} has ${listed(1)} instead`;
+}
+
+/** Any but the other port; the wanted one if none is free, and the start then names the program that uses it. */
+async function nextFreePort(wanted: number, other: number): Promise<number> {
+  for (let port = wanted; port <= wanted + MORE_PORTS; port += 1)
+    if (port !== other && (await isPortFree(port))) return port;
+  return wanted;
+}
+
+/** Any failure but a port in use is reported by the start, such as that of a port below 1024. */
+export async function isPortFree(port: number, host = "0.0.0.0"): Promise<boolean> {
+  const server = createServer().listen(port, host);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    return errorCodeOf(error) !== "EADDRINUSE";
+  } finally {
+    server.close();
+  }
+  return true;
+}

@@ -1,0 +1,61 @@
+// The parts that all subcommands of `huiyuan migrate` share: flags, the job folder, commands that they name, output.
+import { existsSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import { type JobFolder, jobFolder } from "../../../migrate/journal/job-folder.ts";
+import { newCommand, type Terminal } from "../terminal.ts";
+
+export interface JobFlags {
+  readonly config: string;
+  readonly job?: string;
+  readonly json: boolean;
+}
+
+const DEFAULT_CONFIG = "conf/config.ini";
+
+/** False: the default, which a command with `--from-origin` does not need. */
+export function hasConfig(config: string): boolean {
+  return config !== DEFAULT_CONFIG || existsSync(config);
+}
+
+export function jobCommand(terminal: Terminal, name: string, description: string, help: string): Command {
+  return newCommand(terminal, name, description, help)
+    .option("-c, --config <file>", "config of the migration: config.ini or YAML", DEFAULT_CONFIG)
+    .option("--job <dir>", "folder of the journal; default: log/ beside conf/, else ./huiyuan-migrate")
+    .option("--json", "print JSON, one object a line", false);
+}
+
+/** The old tool's layout has `conf/` and `log/` side by side. */
+export function folderOf({ config, job }: JobFlags): JobFolder {
+  const conf = dirname(resolve(config));
+  const isOldLayout = basename(conf) === "conf" && existsSync(conf);
+  return jobFolder(job ?? (isOldLayout ? join(dirname(conf), "log") : "huiyuan-migrate"));
+}
+
+/** Prints the lines, or with --json the event. */
+export function print({ json }: Pick<JobFlags, "json">, { out }: Terminal, event: object, lines: readonly string[]) {
+  out.write(json ? `${JSON.stringify(event)}\n` : lines.map((line) => `${line}\n`).join(""));
+}
+
+const NAMED = {
+  ...{ config: "--config", job: "--job", settings: "--settings", admin: "--admin" },
+  ...{ fromOrigin: "--from-origin", list: "--list", sitemap: "--sitemap", allowPrivate: "--allow-private" },
+  ...{ overwrite: "--overwrite", acceptSuspect: "--accept-suspect" },
+} as const;
+
+/** A command on the same job with the same source and target, as a shell takes it. */
+export function commandLine(
+  name: string,
+  flags: Partial<Readonly<Record<keyof typeof NAMED, string | boolean>>>,
+): string {
+  const given = Object.entries(NAMED).flatMap(([key, option]) => {
+    const value = flags[key as keyof typeof NAMED];
+    if (key === "config" && !hasConfig(String(value))) return [];
+    return typeof value === "string" ? [option, quoted(value)] : value === true ? [option] : [];
+  });
+  return `huiyuan migrate ${name} ${given.join(" ")}`;
+}
+
+function quoted(text: string): string {
+  return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,205 @@
+// Shared by `start`, its dry run and `verify`: checks the flags that name source and target, and opens both with the
+// journal.
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { HuiyuanError } from "../../../core/errors.ts";
+import type { BucketsAnswer } from "../../admin/api/openapi/answers.ts";
+import { ConfigFaults, loadConfig, type MigrationConfig } from "../../../migrate/config/config.ts";
+import type { JobFolder } from "../../../migrate/journal/job-folder.ts";
+import { type Journal, openJournal } from "../../../migrate/journal/journal.ts";
+import type { Source } from "../../../migrate/source.ts";
+import { SettingsFaults } from "../../../settings/faults.ts";
+import { loadSettings } from "../../../settings/load.ts";
+import { type MigrationTarget, openTarget, type TargetOptions, targetBucket } from "../../../wiring/migration.ts";
+import { openSource } from "../../../wiring/migration-sources.ts";
+import { parseUrl } from "../admin-command.ts";
+import { createLogger } from "../logger.ts";
+import { runningServer, serverAt } from "../reach-server.ts";
+import { createStatusLine, type ExitCode, shown, type Terminal } from "../terminal.ts";
+import { folderOf, hasConfig, type JobFlags, jobCommand } from "./job.ts";
+import { createProgress, type Done } from "./stat.ts";
+
+/** Flags that name source and target. */
+export interface EndFlags extends JobFlags {
+  readonly settings?: string;
+  readonly admin?: string;
+  readonly fromOrigin?: string;
+  readonly list?: string;
+  readonly sitemap?: string;
+  readonly allowPrivate: boolean;
+  readonly confined?: boolean;
+  readonly detach?: boolean;
+}
+
+/** A checked command. */
+export interface Prepared extends Omit<TargetOptions, "spoolDir"> {
+  /** Opened; it has sent no request yet. */
+  readonly source: Source;
+  readonly folder: JobFolder;
+  /** Options that decide which objects are copied where, for the comparison with those of earlier runs. */
+  readonly identity: Readonly<Record<string, string>>;
+}
+
+/** `verb`: what the command does with the store of the settings. */
+export function endsCommand(
+  terminal: Terminal,
+  name: string,
+  description: string,
+  verb: string,
+  help: string,
+): Command {
+  return (
+    jobCommand(terminal, name, description, help)
+      .option("--settings <file>", `${verb} the store of these settings; default: the REST API of the config`)
+      .option("--admin <url>", `${verb} the running server that has this admin port`, parseUrl)
+      .option("--from-origin <host>", "the source is the origins of this domain of the settings; needs --settings")
+      .option("--list <file>", "with --from-origin: a file with keys or URLs, - for standard input")
+      .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
+      .option("--allow-private", "the source may have a private address", false)
+      // For the jobs of a server, whose callers may be on another machine.
+      .addOption(new Option("--confined", "read only the folders that the settings name for migrations").hideHelp())
+  );
+}
+
+/** Runs the work if flags, config and settings have no fault; else prints every fault. */
+export async function withPrepared(
+  flags: EndFlags,
+  terminal: Terminal,
+  work: (prepared: Prepared) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  let prepared: Prepared;
+  try {
+    prepared = await prepare(flags, terminal);
+  } catch (error) {
+    if (error instanceof ConfigFaults) {
+      for (const fault of error.faults) terminal.err.write(`Error: ${shown(fault)} \n`);
+    } else if (error instanceof SettingsFaults) {
+      // The other commands name the file by --config.
+      terminal.err.write(`Error: ${error.message.replace("--config FILE", "--settings FILE")}\n`);
+    } else throw error;
+    return 2;
+  }
+  for (const name of prepared.config.unknown)
+    terminal.err.write(`Warning: Option ${name} is not known and has no effect. \n`);
+  return work(prepared).finally(prepared.source.close);
+}
+
+/** A bound for connections. The target decides how many objects are copied at once. */
+const MAX_CONNECTIONS = 200;
+
+/** Throws ConfigFaults and SettingsFaults, and the errors of runningServer(). */
+async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
+  const given = sourceOf(flags);
+  // Without a source the config has no required option left.
+  const file = given !== undefined && !hasConfig(flags.config) ? undefined : flags.config;
+  const config = loadConfig(file, { isStore: (flags.settings ?? flags.admin) !== undefined, source: given });
+  const settings = flags.settings === undefined ? undefined : await loadSettings(flags.settings, { env: process.env });
+  const remote = flags.admin === undefined ? undefined : await serverAt(flags.admin);
+  const listed = await remote?.client.get<BucketsAnswer>("/buckets", {});
+  const known = settings ?? listed?.buckets.map(({ bucket }) => bucket);
+  const bucketId = known && targetBucket(config, known);
+  const { isInteractive, err } = terminal;
+  const log = createLogger({ isInteractive, level: "warn", destination: err as never });
+  const { concurrency = MAX_CONNECTIONS } = config.tool;
+  const server = settings && (await runningServer(settings.server));
+  const admin = remote?.send ?? server;
+  const { allowPrivate, confined } = flags;
+  const folder = folderOf(flags);
+  // The list of a job's request lies in the job's own folder.
+  const folders = confined ? [...(settings?.server.migrationFolders ?? []), folder.dir] : undefined;
+  const parts = { ...config.tool, ...{ concurrency, allowPrivate, folders, log, server } };
+  const source = openSource(config.source, parts, settings);
+  const place = bucketId && {
+    [settings ? "--settings" : "--admin"]: `${bucketId} in ${settings?.data ?? flags.admin}`,
+  };
+  const { host = "", list = "", sitemap = "" } = given ?? {};
+  const origins = given && { "--from-origin": host, "--list": list, "--sitemap": sitemap };
+  const identity = { ...config.identity, ...place, ...origins };
+  return { config, bucketId, settings, admin, source, folder, log, identity };
+}
+
+type DomainSource = Extract<MigrationConfig["source"], { readonly type: "origins" }>;
+
+/** The source that flags name. Throws ConfigFaults. */
+function sourceOf({ fromOrigin: host, settings, admin, list, sitemap, detach }: EndFlags): DomainSource | undefined {
+  const faults: string[] = [];
+  if (host !== undefined && settings === undefined) faults.push("--from-origin needs --settings.");
+  if (settings !== undefined && admin !== undefined) faults.push("Give --settings or --admin, not both.");
+  if (host === undefined && (list ?? sitemap) !== undefined) faults.push("--list and --sitemap need --from-origin.");
+  if (list !== undefined && sitemap !== undefined) faults.push("Give --list or --sitemap, not both.");
+  if (list === "-" && detach === true) faults.push("--detach needs a list in a file: it has no standard input.");
+  if (faults.length > 0) throw new ConfigFaults(faults);
+  if (host === undefined) return undefined;
+  const file = list === undefined || list === "-" ? list : resolve(list);
+  return { type: "origins", host: host.toLowerCase(), list: file, sitemap };
+}
+
+/** Aborts once the server that runs this command as one of its migrations has ended. */
+export function orphanSignal(): AbortSignal {
+  const orphaned = new AbortController();
+  const abort = () => orphaned.abort(new Error("stopped: the server has ended"));
+  if (process.connected === false) abort();
+  else process.once("disconnect", abort);
+  return orphaned.signal;
+}
+
+export interface Ends extends Omit<MigrationTarget, "close"> {
+  readonly source: Source;
+  readonly journal: Journal;
+  /** Removes the progress bar, before other output. */
+  readonly clear: () => void;
+}
+
+interface Bar {
+  readonly terminal: Terminal;
+  readonly json: boolean;
+  /** Called once a second. */
+  readonly done: (journal: Journal) => Done;
+}
+
+/**
+ * Runs the work under the lock of the job, with its journal, the opened target and a progress bar of `done`. Prints why
+ * the job refuses it. Throws as openTarget().
+ */
+export async function withEnds(
+  prepared: Prepared,
+  { terminal, json, done }: Bar,
+  work: (ends: Ends) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const { config, folder, identity, source } = prepared;
+  const unlock = folder.lock();
+  if (unlock === undefined) {
+    terminal.err.write(`Tool is already running on ${folder.dir}. \n`);
+    return 1;
+  }
+  const { show, clear } = createStatusLine(terminal, json);
+  let journal: Journal | undefined;
+  let target: MigrationTarget | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    // First, so that a refusal leaves no journal.
+    target = await openTarget({ ...prepared, spoolDir: folder.spool });
+    const own = openJournal(folder.journal);
+    journal = own;
+    const changed = own.begin(identity, (locator) => config.filters.rename(source.nameOf(locator)));
+    if (changed.length > 0) {
+      const rule = "Filters may touch only names that have failed; sources and targets stay.";
+      const next = `${rule} Restore the options, or name another folder by --job, or run clean to begin anew.`;
+      terminal.err.write(`Error: The config has changed since this migration began: ${changed.join(", ")}. ${next} \n`);
+      return 2;
+    }
+    const progress = createProgress();
+    timer = setInterval(() => show(progress(done(own))), 1_000);
+    return await work({ ...target, source, journal: own, clear });
+  } catch (error) {
+    if (journal !== undefined || !(error instanceof HuiyuanError) || error.code !== "store_corrupt") throw error;
+    terminal.out.write(`${error.message}\n`);
+    return 1;
+  } finally {
+    clearInterval(timer);
+    clear();
+    await target?.close();
+    journal?.close();
+    unlock();
+  }
+}

@@ -1,0 +1,173 @@
+// `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration and failures by cause
+// with the command that retries them.
+import { type Command, Option } from "commander";
+import { formatBytes } from "../../../doctor/finding.ts";
+import type { Counters } from "../../../migrate/journal/database.ts";
+import type { Journal } from "../../../migrate/journal/journal.ts";
+import { type CauseCount, openJournalReader } from "../../../migrate/journal/reading.ts";
+import { type RunEnd, runMigration } from "../../../migrate/runner/runner.ts";
+import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from "../terminal.ts";
+import { startDetached } from "./detach.ts";
+import { dryRun } from "./dry-run.ts";
+import { commandLine, print } from "./job.ts";
+import { type EndFlags, endsCommand, orphanSignal, type Prepared, withEnds, withPrepared } from "./prepare.ts";
+import { durationText, statLine } from "./stat.ts";
+
+interface StartFlags extends EndFlags {
+  readonly force: boolean;
+  readonly dryRun: boolean;
+  readonly lenient: boolean;
+  readonly detach: boolean;
+  readonly acceptSuspect: boolean;
+  readonly overwrite: "never" | "newer" | "always";
+}
+
+const HELP = `It can be stopped or killed at any moment; the next start continues.
+Failed objects are retried by the next start, unless error.ignore.if matches.
+With -f a later start also copies what the source has changed since.
+
+Exit codes: 0 all done, 1 objects failed or the run ended early, 2 wrong usage,
+config or settings.
+
+Examples:
+  huiyuan migrate start --config conf/config.ini --dry-run
+  huiyuan migrate start --config conf/config.ini
+  huiyuan migrate start --config photos.yaml --settings huiyuan.yaml --job job`;
+
+const CAUSES = 20;
+/** Advice for failures of a cause. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  "code -1886": "the target has other bytes: compare both, then add --overwrite newer or always (not over REST)",
+  image_not_processable: "the image is damaged at the source: replace it there, or add --accept-suspect",
+  origin_hash_wrong: "the image is damaged at the source: replace it there, or add --accept-suspect",
+  origin_not_image: "the source sends no image: replace it, or leave it out by fileid.ignore.if",
+  origin_empty: "the source sends an empty file: replace it, or leave it out by fileid.ignore.if",
+  origin_blocked: "the source has a private address: add --allow-private if you mean it",
+  "code -2": "check appinfo.endpoint, and that the target runs",
+  "code -103": "check appinfo.endpoint: it must be the download port, not the admin port",
+  "code -1893":
+    "the target takes no such image over the REST API: replace it, or copy with --settings and --accept-suspect",
+  origin_too_large: "raise limits.objectSize of the settings, or max.object.bytes of the config",
+  url_invalid: "rename it by sub.pattern and sub.replace",
+  name_refused: "rename it by sub.pattern and sub.replace",
+  unlisted: "rename it at the source, or put a file in place of a link, then scan again: start -f",
+  gone: "the source does not have it any more; if it is back",
+};
+const REMEDY = "once the cause is gone";
+
+export function startCommand(terminal: Terminal): Command {
+  return endsCommand(terminal, "start", "copy everything that is not copied yet", "copy into", HELP)
+    .option("-f, --force", "scan the source again, for new and changed objects", false)
+    .option("--dry-run", "say what would be copied, skipped and refused; change no object", false)
+    .option("--accept-suspect", "also copy images whose structure or declared hash is wrong", false)
+    .addOption(
+      new Option("--overwrite <which>", "replace objects with other bytes; needs --settings or --admin")
+        .choices(["never", "newer", "always"])
+        .default("never"),
+    )
+    .option("--detach", "run in the background", false)
+    .option("--lenient", "exit with 0 although objects failed, as the old tool did", false)
+    .action(async (flags: StartFlags) => {
+      const code = await withPrepared(flags, terminal, (prepared) => start(prepared, flags, terminal));
+      process.exitCode = flags.lenient && code === 2 ? 1 : code;
+    });
+}
+
+async function start(prepared: Prepared, flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
+  if (flags.overwrite !== "never" && prepared.bucketId === undefined) {
+    terminal.err.write("Error: --overwrite needs --settings or --admin: an upload over REST never replaces. \n");
+    return 2;
+  }
+  if (flags.dryRun) return dryRun(prepared, flags, terminal);
+  if (flags.detach) return startDetached(prepared.folder, terminal);
+  const { config, folder } = prepared;
+  const began = performance.now();
+  const bar = { terminal, json: flags.json, done: ({ counters }: Journal) => counters };
+  return withEnds(prepared, bar, async ({ clear, backlog, ...ends }) => {
+    const { journal } = ends;
+    const before = { ...journal.counters };
+    const end = await runMigration({
+      ...{ ...config.tool, ...ends, ...signals(terminal), filters: config.filters },
+      rescans: flags.force,
+      retriesAll: flags.overwrite !== "never" || flags.acceptSuspect,
+      acceptsSuspects: flags.acceptSuspect,
+      overwrite: flags.overwrite === "never" ? "none" : flags.overwrite,
+      now: Date.now,
+      listener: linesOf((event, lines) => {
+        clear();
+        print(flags, terminal, event, lines);
+      }),
+    });
+    clear();
+    const reader = openJournalReader(folder.journal);
+    const causes = reader?.causes(CAUSES) ?? [];
+    reader?.close();
+    const [seconds, waiting] = [(performance.now() - began) / 1_000, backlog()];
+    return printReport({ flags, before, counters: journal.counters, causes, end, waiting, seconds }, terminal);
+  });
+}
+
+/** The first SIGINT lets objects in flight finish, SIGTERM gives them up. A second signal ends the process at once. */
+function signals(terminal: Terminal) {
+  const kill = new AbortController();
+  void untilStopped(["SIGTERM"]).then(() => kill.abort(new Error("stopped by SIGTERM")));
+  return { stop: stopSignal(terminal, ["SIGINT"]), kill: AbortSignal.any([kill.signal, orphanSignal()]) };
+}
+
+/** The old tool's lines. */
+function linesOf(write: (event: object, lines: readonly string[]) => void) {
+  return {
+    scanning: () => write({ event: "scanning" }, ["submit.sh is running... "]),
+    scanned({ scanNew, scanChanged, scanKnown, scanIgnored, submitted }: Counters) {
+      const changed = scanChanged > 0 ? [`Changed: ${scanChanged}`] : [];
+      const nothing = submitted === 0 ? ["Nothing to upload"] : [];
+      write({ event: "scanned", new: scanNew, changed: scanChanged, known: scanKnown, ignored: scanIgnored }, [
+        ...[`New submitted: ${scanNew}`, ...changed, `Submit failed: ${scanKnown}`, `Ignored: ${scanIgnored}`],
+        ...nothing,
+      ]);
+    },
+    copying: () => write({ event: "copying" }, ["Start uploading..."]),
+  };
+}
+
+interface Report {
+  readonly flags: StartFlags;
+  /** When the run began. */
+  readonly before: Counters;
+  readonly counters: Counters;
+  readonly causes: readonly CauseCount[];
+  readonly end: RunEnd;
+  /** Objects that are not in S3 yet. */
+  readonly waiting: number;
+  readonly seconds: number;
+}
+
+function printReport(report: Report, terminal: Terminal): ExitCode {
+  const { flags, before, counters, causes, end, waiting, seconds } = report;
+  const { submitted, successful, failed } = counters;
+  const gained = (name: "stored" | "same" | "deleted" | "bytes") => counters[name] - before[name];
+  const [stored, same, deleted, bytes] = [gained("stored"), gained("same"), gained("deleted"), gained("bytes")];
+  const left = submitted - successful - failed;
+  const scanFailure = end.scanFailure && [end.scanFailure.message];
+  const troubles = [...(scanFailure ?? []), ...(end.abortReason === undefined ? [] : [end.abortReason.message])];
+  const retry = commandLine("start", { ...flags, overwrite: flags.overwrite !== "never" && flags.overwrite });
+  const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; retry: ${retry}` }));
+  const rate = `${Math.round((stored + same + deleted) / Math.max(seconds, 0.001))} objects/s`;
+  const others = `the same at the target: ${same}, deleted at the target: ${deleted}, not tried: ${left}`;
+  const totals = { submitted, successful, failed, left, stored, same, deleted, bytes, waiting, seconds };
+  print(flags, terminal, { event: "report", ...totals, failures, troubles }, [
+    ...(scanFailure === undefined ? [] : ["submit.sh failed. "]),
+    ...troubles.map(shown),
+    statLine(counters),
+    `Copied in this run: ${stored} objects, ${formatBytes(bytes)}, in ${durationText(seconds)} (${rate}); ${others}`,
+    ...(left > 0 ? [`To continue: ${retry}`] : []),
+    ...(waiting > 0 ? [`${waiting} objects wait for S3: run huiyuan serve`] : []),
+    ...(failures.length > 0 ? ["Failures by cause:"] : []),
+    ...failures.map(
+      ({ cause, count, example, next }) =>
+        `  ${count}  ${shown(cause)}, such as: ${shown(example)}\n     ${shown(next)}`,
+    ),
+  ]);
+  const isDone = left + failed + counters.isScanning + troubles.length === 0;
+  return isDone || flags.lenient ? 0 : 1;
+}

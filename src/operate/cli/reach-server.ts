@@ -1,0 +1,236 @@
+// Finds the server of a command: the one of --admin, or the one of the settings file. If none answers, it opens the
+// data folder in this process, under its lock. Also the client of the admin API: JSON answers, and streams of JSON
+// lines.
+import { HuiyuanError } from "../../core/errors.ts";
+import { readVersion } from "../../core/version.ts";
+import type { Problem } from "../admin/api/openapi/answers.ts";
+import type { SendToAdmin } from "../../migrate/targets/admin.ts";
+import { SettingsFaults } from "../../settings/faults.ts";
+import { loadSettings } from "../../settings/load.ts";
+import type { ServerSettings } from "../../settings/schema/schema.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Environment variable of the token if no settings file has it. */
+export const ADMIN_TOKEN_VARIABLE = "HUIYUAN_ADMIN_TOKEN";
+
+export interface Reached {
+  readonly client: AdminClient;
+  /** Waits for started work, then closes. */
+  close(): Promise<void>;
+}
+
+export interface AdminFlags {
+  readonly config: string;
+  /** URL of an admin port. With it, the settings file is not read. */
+  readonly admin?: string;
+  readonly json: boolean;
+}
+
+// A busy server may take seconds.
+const PROBE_MS = 10_000;
+// Time for started fetches and pending writes to end.
+const DRAIN_MS = 60_000;
+
+/** Throws SettingsFaults, request_invalid if another program answers, and the codes of openService(). */
+export async function reachServer({ config, admin }: AdminFlags, terminal: Terminal): Promise<Reached> {
+  if (admin !== undefined) return serverAt(admin);
+  const { server, data } = await loadSettings(config, { env: process.env, needs: "address" }).catch(
+    (error: unknown) => {
+      if (error instanceof SettingsFaults)
+        terminal.err.write(
+          "a running server can be reached without this settings file: name its admin port with --admin URL\n",
+        );
+      throw error;
+    },
+  );
+  const base = baseOf(server);
+  if (base !== undefined && (await isAnswering(base))) return over(base, tokenOf(server));
+  return openData(config, { base, data }, terminal);
+}
+
+/** The server with this URL of its admin port. Throws request_invalid if none answers. */
+export async function serverAt(admin: string): Promise<Reached & { readonly send: SendToAdmin }> {
+  const base = new URL(admin).origin;
+  if (await isAnswering(base)) return over(base, process.env[ADMIN_TOKEN_VARIABLE]);
+  throw new HuiyuanError("request_invalid", `no server answers at ${base}: is it running?`);
+}
+
+/** The admin API of the server of these settings; undefined if none listens. Throws as reachServer(). */
+export async function runningServer(server: ServerSettings): Promise<SendToAdmin | undefined> {
+  const base = baseOf(server);
+  return base !== undefined && (await isAnswering(base)) ? sendTo(base, tokenOf(server)) : undefined;
+}
+
+function tokenOf({ adminToken }: ServerSettings): string | undefined {
+  return adminToken ?? process.env[ADMIN_TOKEN_VARIABLE];
+}
+
+function sendTo(base: string, token: string | undefined): SendToAdmin {
+  const own = token === undefined || token === "" ? {} : { Authorization: `Bearer ${token}` };
+  return (path, init) =>
+    fetch(`${base}${path}`, { ...init, headers: { ...own, ...(init.headers as object) }, redirect: "error" });
+}
+
+function over(base: string, token: string | undefined) {
+  const sendRaw = sendTo(base, token);
+  const send: SendRequest = async (path, init) => {
+    try {
+      return await sendRaw(path, { ...init, headers: { "Content-Type": "application/json" } });
+    } catch (cause) {
+      if (init.signal?.aborted === true) throw cause;
+      throw new HuiyuanError("request_invalid", `the server at ${base} no longer answers`, { cause });
+    }
+  };
+  return { send: sendRaw, client: createAdminClient(send), async close() {} };
+}
+
+/** Opens the data folder in this process, because no server answers at `base`; undefined if the admin port is 0. */
+async function openData(
+  config: string,
+  { base, data }: { readonly base: string | undefined; readonly data: string },
+  terminal: Terminal,
+): Promise<Reached> {
+  terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
+  // Loaded only here: commands with a server do not need the whole program.
+  const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
+    import("../../serve/wiring/service.ts"),
+    import("../admin/api/api.ts"),
+    import("../../serve/http/request/exchange.ts"),
+    import("./logger.ts"),
+  ]);
+  const settings = await loadSettings(config, { env: process.env });
+  const log = createLogger({ isInteractive: false, level: "warn", destination: terminal.err });
+  const service = await openService({ settings, log }).catch((error: unknown) => {
+    if (!(error instanceof HuiyuanError) || error.code !== "data_locked") throw error;
+    const where = base === undefined ? "adminPort is 0, so its address is not known" : `it does not answer at ${base}`;
+    const message = `a server is running on ${settings.data}, but ${where}; name its admin port with --admin URL`;
+    throw new HuiyuanError("data_locked", message, { cause: error });
+  });
+  const { registry, accounts } = service;
+  const restApi = { ...service.restApi, place: () => settings.server };
+  const api = createApi({
+    ...{ registry, accounts, restApi, log, now: Date.now, nextRequestId: createRequestIds(), version: readVersion() },
+    healthPath: () => settings.server.healthPath,
+    // Never aborted: Ctrl-C aborts the command's own requests.
+    stopping: new AbortController().signal,
+  });
+  return {
+    client: createAdminClient(async (path, init) =>
+      api.request(path, { ...init, headers: { "Content-Type": "application/json" } }, {}),
+    ),
+    async close() {
+      await service.drain({ fillMs: DRAIN_MS, storeMs: DRAIN_MS });
+      await service.close();
+    },
+  };
+}
+
+/** Undefined if the port is 0, which the system chooses. */
+function baseOf({ adminHost, adminPort }: ServerSettings): string | undefined {
+  if (adminPort === 0) return undefined;
+  const host = { "0.0.0.0": "127.0.0.1", "::": "::1" }[adminHost] ?? adminHost;
+  return `http://${host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]` : host}:${adminPort}`;
+}
+
+/** False if nothing listens there. Throws request_invalid if another program listens. */
+async function isAnswering(base: string): Promise<boolean> {
+  const fail = (found: string, cause?: unknown): never => {
+    throw new HuiyuanError("request_invalid", `Cannot reach the server at ${base}: ${found}`, { cause });
+  };
+  let response: Response;
+  try {
+    response = await fetch(`${base}/healthz`, { signal: AbortSignal.timeout(PROBE_MS), redirect: "error" });
+  } catch (error) {
+    if (isRefused(error)) return false;
+    return fail("it does not answer properly", error);
+  }
+  const health: unknown = await response.json().catch(() => undefined); // Not JSON, so another program.
+  if ((health as { status?: unknown } | undefined)?.status === "alive") return true;
+  return fail("another program listens there");
+}
+
+function isRefused(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  // All addresses of a name were refused.
+  const causes = cause instanceof AggregateError ? cause.errors : [cause];
+  return causes.every((each) => (each as { code?: unknown } | undefined)?.code === "ECONNREFUSED");
+}
+
+/** Sends one request; `path` begins with /api/v1. A body is JSON. */
+type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
+
+/**
+ * A client of the admin API. `Answer`, `Line`: a type of openapi/answers.ts; the answer is not checked against it. All
+ * methods throw request_invalid with the server's message if it refuses.
+ */
+export interface AdminClient {
+  /** Leaves out undefined parameters. */
+  get<Answer>(path: string, query: Readonly<Record<string, string | number | undefined>>): Promise<Answer>;
+  post<Answer>(path: string, body: object): Promise<Answer>;
+  /**
+   * Yields every line except the last. Throws request_invalid too if the stream ends before its last line; the yielded
+   * lines say what was done until then.
+   */
+  stream<Line>(path: string, body: object, signal: AbortSignal): AsyncGenerator<Line, void, undefined>;
+}
+
+const API = "/api/v1";
+// A line may name a key and quote a long message.
+const MAX_LINE_CHARACTERS = 65_536;
+
+function createAdminClient(send: SendRequest): AdminClient {
+  const post = (path: string, body: object, init: RequestInit = {}) =>
+    send(`${API}${path}`, { ...init, method: "POST", body: JSON.stringify(body) });
+  return {
+    async get(path, query) {
+      const parameters = new URLSearchParams();
+      for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
+      return answerOf(send(`${API}${path}?${parameters}`, { method: "GET" }));
+    },
+    post: (path, body) => answerOf(post(path, body)),
+    async *stream(path, body, signal) {
+      for await (const line of linesOf(await accepted(post(path, body, { signal })))) {
+        if (line.error !== undefined) throw refusal(line.error);
+        if (line.end !== undefined) return;
+        // Unchecked, as AdminClient says.
+        yield line as never;
+      }
+      throw new HuiyuanError("request_invalid", "the server closed the stream before it was done");
+    },
+  };
+}
+
+async function answerOf(answer: Promise<Response>): Promise<never> {
+  // Unchecked, as AdminClient says.
+  return (await (await accepted(answer)).json()) as never;
+}
+
+async function accepted(answer: Promise<Response>): Promise<Response> {
+  const response = await answer;
+  if (response.ok) return response;
+  const { status } = response;
+  // Not JSON: another program.
+  const body = (await response.json().catch(() => undefined)) as Partial<Problem> | undefined;
+  if (typeof body?.message === "string") throw refusal(body, status);
+  throw new HuiyuanError("request_invalid", `the admin port answered ${status}: is it the admin port of huiyuan?`);
+}
+
+const NO_TOKEN = `the server wants its own admin token (server.adminToken): export ${ADMIN_TOKEN_VARIABLE}=…, or name the server's settings file with --config`;
+
+function refusal({ message, requestId }: Partial<Problem>, status = 0): HuiyuanError {
+  if (status === 401) return new HuiyuanError("request_invalid", NO_TOKEN);
+  const id = status >= 500 && requestId !== undefined ? ` (see the server's log, ${requestId})` : "";
+  return new HuiyuanError("request_invalid", `${message}${id}`);
+}
+
+async function* linesOf(response: Response): AsyncGenerator<{ readonly error?: Problem; readonly end?: object }> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const part of response.body ?? []) {
+    const lines = (rest + decoder.decode(part, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > MAX_LINE_CHARACTERS)
+      throw new HuiyuanError("request_invalid", "the server sends a line that is too long");
+    for (const line of lines) if (line !== "") yield JSON.parse(line);
+  }
+}
