@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createLocalSource } from "../../src/migrate/sources/local.ts";
+import { createLocalSource } from "../../src/operate/migrations/sources/local.ts";
 import { listed, read, type SourceLab, sourceContract } from "./migration-source.ts";
 
 sourceContract({ name: "Local", open: openLocal, knowsVersions: true });

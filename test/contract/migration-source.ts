@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../src/core/errors.ts";
-import type { Source, SourceObject, SourcePage } from "../../src/migrate/source.ts";
+import type { Source, SourceObject, SourcePage } from "../../src/operate/migrations/source.ts";
 import type { OriginAnswer } from "../../src/serve/origin/origin.ts";
 
 /** A source whose objects the test decides. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { WholeBody } from "../../src/serve/body/spool/spool.ts";
 import type { ObjectInfo } from "../../src/core/object.ts";
-import type { PutOutcome, Replacement, Target } from "../../src/migrate/target.ts";
+import type { PutOutcome, Replacement, Target } from "../../src/operate/migrations/target.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { NEVER } from "../helpers/spools.ts";
 import { infoOf, wholeBody, wholeBodyInFile } from "../helpers/whole-body.ts";

@@ -1,6 +1,6 @@
 // Reads migration sources to their end, as a runner does, for tests of what they list and fetch.
 import { SILENT_LOG } from "../../src/core/log.ts";
-import type { Source, SourceObject, SourcePage } from "../../src/migrate/source.ts";
+import type { Source, SourceObject, SourcePage } from "../../src/operate/migrations/source.ts";
 import type { HttpOriginOptions } from "../../src/serve/origin/kinds/http-origin.ts";
 import { gather, type Heard } from "./site-under-test.ts";
 

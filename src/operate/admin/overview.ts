@@ -1,6 +1,6 @@
 // The console's overview: the version, the stored images, the last backup, and all that needs an operator.
 import { asHuiyuanError } from "../../core/errors.ts";
-import type { MigrationJob } from "../../migrate/jobs/jobs.ts";
+import type { MigrationJob } from "../migrations/jobs/jobs.ts";
 import type { Attention, OverviewAnswer } from "./api/openapi/console-answers.ts";
 import { judge, type Series, worstFirst } from "./attention.ts";
 import type { Readiness } from "./readiness.ts";

@@ -9,7 +9,7 @@ import { type OperatorNotes, readOverview } from "./overview.ts";
 import type { Readiness } from "./readiness.ts";
 import { createSeriesHistory } from "./series-history.ts";
 import type { ServerParts } from "./api/api.ts";
-import { createMigrationJobs } from "../../migrate/jobs/jobs.ts";
+import { createMigrationJobs } from "../migrations/jobs/jobs.ts";
 import { createSettingsFile } from "../../settings/edit/settings-file.ts";
 import type { SettingsReader } from "../../settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "../../settings/hosts.ts";
@@ -17,7 +17,7 @@ import { settingsWarnings } from "../../settings/load.ts";
 import type { ServerSettings, Settings } from "../../settings/schema/schema.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
 import { examineSite } from "../../wiring/doctor.ts";
-import { checkOrigins } from "../../wiring/migration-sources.ts";
+import { checkOrigins } from "../migrations/wiring/sources.ts";
 import type { Service } from "../../serve/wiring/service.ts";
 import { createSigner } from "../../serve/wiring/signing.ts";
 

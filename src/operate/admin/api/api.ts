@@ -6,7 +6,7 @@ import * as z from "zod";
 import { asHuiyuanError, errorRow } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { ExamineSite } from "../../../doctor/doctor.ts";
-import type { MigrationJobs } from "../../../migrate/jobs/jobs.ts";
+import type { MigrationJobs } from "../../migrations/jobs/jobs.ts";
 import type { SettingsFile } from "../../../settings/edit/settings-file.ts";
 import type { Access } from "../access.ts";
 import { problemOf } from "./audit.ts";

@@ -3,8 +3,8 @@
 import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../../core/log.ts";
-import { JOB_ID, type MigrationJobs } from "../../../migrate/jobs/jobs.ts";
-import { DEFAULT_SAMPLE, isSample } from "../../../migrate/verify/sample.ts";
+import { JOB_ID, type MigrationJobs } from "../../migrations/jobs/jobs.ts";
+import { DEFAULT_SAMPLE, isSample } from "../../migrations/verify/sample.ts";
 import { auditOf } from "./audit.ts";
 import type { ApiEnv, Calls } from "./calls.ts";
 import { flag, invalid, text, whole, word } from "./input.ts";

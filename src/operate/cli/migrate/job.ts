@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { type JobFolder, jobFolder } from "../../../migrate/journal/job-folder.ts";
+import { type JobFolder, jobFolder } from "../../migrations/journal/job-folder.ts";
 import { newCommand, type Terminal } from "../terminal.ts";
 
 export interface JobFlags {

@@ -2,10 +2,10 @@
 // with the command that retries them.
 import { type Command, Option } from "commander";
 import { formatBytes } from "../../../doctor/finding.ts";
-import type { Counters } from "../../../migrate/journal/database.ts";
-import type { Journal } from "../../../migrate/journal/journal.ts";
-import { type CauseCount, openJournalReader } from "../../../migrate/journal/reading.ts";
-import { type RunEnd, runMigration } from "../../../migrate/runner/runner.ts";
+import type { Counters } from "../../migrations/journal/database.ts";
+import type { Journal } from "../../migrations/journal/journal.ts";
+import { type CauseCount, openJournalReader } from "../../migrations/journal/reading.ts";
+import { type RunEnd, runMigration } from "../../migrations/runner/runner.ts";
 import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from "../terminal.ts";
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";

@@ -2,11 +2,11 @@
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { formatBytes } from "../../../doctor/finding.ts";
-import type { Journal } from "../../../migrate/journal/journal.ts";
-import { createTally, type FindingKind, type Tally, type Verification } from "../../../migrate/journal/verification.ts";
-import { createManifest, type ManifestEnd } from "../../../migrate/verify/manifest.ts";
-import { DEFAULT_SAMPLE, isSample } from "../../../migrate/verify/sample.ts";
-import { verify } from "../../../migrate/verify/verify.ts";
+import type { Journal } from "../../migrations/journal/journal.ts";
+import { createTally, type FindingKind, type Tally, type Verification } from "../../migrations/journal/verification.ts";
+import { createManifest, type ManifestEnd } from "../../migrations/verify/manifest.ts";
+import { DEFAULT_SAMPLE, isSample } from "../../migrations/verify/sample.ts";
+import { verify } from "../../migrations/verify/verify.ts";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
 import { commandLine, print } from "./job.ts";
 import { type EndFlags, endsCommand, orphanSignal, type Prepared, withEnds, withPrepared } from "./prepare.ts";

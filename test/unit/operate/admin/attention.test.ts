@@ -5,7 +5,7 @@ import { ALERT_LIMITS, judge, RULES, type Series, worstFirst } from "../../../..
 import type { MetricValue } from "../../../../src/operate/admin/metric-values.ts";
 import { type OverviewSources, readOverview } from "../../../../src/operate/admin/overview.ts";
 import { createSeriesHistory } from "../../../../src/operate/admin/series-history.ts";
-import type { MigrationJob } from "../../../../src/migrate/jobs/jobs.ts";
+import type { MigrationJob } from "../../../../src/operate/migrations/jobs/jobs.ts";
 import { alertRules } from "../../../helpers/monitoring.ts";
 
 /** Series by name, and increases by name and minutes. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { requestOf } from "../../../../src/operate/console/pages/migrations/migration-request.ts";
-import { checkRequest } from "../../../../src/migrate/jobs/job-files.ts";
+import { checkRequest } from "../../../../src/operate/migrations/jobs/job-files.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "huiyuan-form-"));
 

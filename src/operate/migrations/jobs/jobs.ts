@@ -1,0 +1,263 @@
+// The migrations of a running server. Each is `huiyuan migrate start` or `verify` as a child process, with its journal
+// in a folder of its own. They end with the server, and only an operator continues them.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { createThread } from "../../../async/thread.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
+import type { Counters, State } from "../journal/database.ts";
+import { jobFolder } from "../journal/job-folder.ts";
+import { type CauseCount, type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
+import { type FindingKind, KINDS, type Verification } from "../journal/verification.ts";
+import {
+  asRefusal,
+  type checkRequest,
+  commandOf,
+  isJob,
+  type JobRequest,
+  type JobWork,
+  originsOf,
+  readRequest,
+  refused,
+  removeJob,
+  sourceOf,
+  withoutSecrets,
+  writeJob,
+} from "./job-files.ts";
+
+export interface MigrationJob {
+  readonly id: string;
+  /** `migrate.type` of its config, or the domain whose origins are the source. */
+  readonly source: string;
+  readonly isRunning: boolean;
+  /** Its last run compares source and target. */
+  readonly isVerifying: boolean;
+  /** The last comparison, also of an operator's command. */
+  readonly verification: FoundInJob | undefined;
+  /** The exit code of its last run since the server started, or the name of the signal that ended it. */
+  readonly ended: string | undefined;
+  /** Undefined before its first run has begun. */
+  readonly counters: Counters | undefined;
+  /** The end of that of its last run since the server started. */
+  readonly output: string;
+}
+
+interface FoundInJob extends Omit<Verification, "findings"> {
+  readonly run: number;
+  /** Kinds with a count above 0. */
+  readonly findings: readonly (Verification["findings"][FindingKind] & { readonly kind: FindingKind })[];
+}
+
+/**
+ * All methods that take an id throw request_invalid if there is no such job, and with status 409 if it is running and
+ * must not be. Texts have no secrets.
+ */
+export interface MigrationJobs {
+  list(): readonly MigrationJob[];
+  stat(id: string): MigrationJob;
+  failures(id: string, after: number, limit: number): readonly FailedJob[];
+  /** The most frequent causes of its failures. */
+  causes(id: string): readonly CauseCount[];
+  /** Creates and starts it. Throws as checkRequest() and start(). */
+  create(id: string, request: JobRequest): Promise<MigrationJob>;
+  /** Continues it, or compares source and target. Throws as checkRequest(), overloaded, draining. */
+  start(id: string, work: JobWork): Promise<MigrationJob>;
+  /** Lets objects in flight finish, unless forced. No effect if it is not running. */
+  stop(id: string, isForced: boolean): MigrationJob;
+  /** Removes its config and its journal. The objects stay. */
+  remove(id: string): { readonly removed: string };
+  /** Ends all runs. */
+  close(): Promise<void>;
+}
+
+export interface MigrationJobsOptions {
+  /** Folders of this machine that jobs may read. */
+  readonly folders: () => readonly string[];
+  /** Throws ConfigFaults if the settings do not know origins of the domain, or if they cannot be listed. */
+  readonly checkOrigins: (source: NonNullable<ReturnType<typeof originsOf>>) => void;
+  /** Folder of the folders of all jobs. The first job makes it. */
+  readonly dir: string;
+  /** The settings file of the server, which names the target. */
+  readonly settingsFile: string;
+  /** The arguments of node that run this program. */
+  readonly program: readonly string[];
+  /** Removes the user name, the password and tokens of a URL. */
+  readonly redactUrl: (url: string) => string;
+}
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly work: JobWork;
+  output: string;
+  ended: string | undefined;
+}
+
+interface Summary extends Pick<State, "counters" | "verification"> {
+  readonly stamp: string;
+}
+
+/** An id is the name of a folder. */
+export const JOB_ID = /^[a-z0-9][a-z0-9-]{0,39}$/;
+const MAX_JOBS = 100;
+const MAX_RUNNING = 4;
+const MAX_OUTPUT_CHARACTERS = 4_096;
+const MAX_CAUSES = 20;
+
+export function createMigrationJobs(options: MigrationJobsOptions): MigrationJobs {
+  const { dir, settingsFile, program, redactUrl } = options;
+  const thread = createThread<{ checkRequest: typeof checkRequest }>({
+    file: "check-thread.js",
+    from: import.meta.url,
+  });
+  /** The last run of each job. */
+  const runs = new Map<string, Run>();
+  /** Values of the journals when they were read last. Pages list all jobs every two seconds. */
+  const summaries = new Map<string, Summary>();
+  let isClosed = false;
+
+  const isKnown = (id: string) => JOB_ID.test(id) && isJob(join(dir, id));
+  const ids = () => (existsSync(dir) ? readdirSync(dir).filter(isKnown) : []);
+  const running = () => [...runs].filter(([, { ended }]) => ended === undefined);
+  const isRunning = (id: string) => running().some(([own]) => own === id);
+  const dirOf = (id: string) => {
+    if (!isKnown(id)) throw refused(`there is no migration ${JSON.stringify(id)}`);
+    return join(dir, id);
+  };
+  const refuseRunning = (id: string) => {
+    // Also a command of an operator may work on its folder.
+    if (isRunning(id) || jobFolder(dirOf(id)).runningPid() !== undefined)
+      throw refused(`the migration "${id}" is running: wait, or stop it first`, 409);
+  };
+  const refuseStart = () => {
+    if (isClosed) throw new HuiyuanError("draining", "Cannot start a migration: the server is stopping");
+    if (running().length >= MAX_RUNNING)
+      throw new HuiyuanError("overloaded", `${MAX_RUNNING} migrations are running: stop one, or wait`);
+  };
+
+  async function check(request: JobRequest): Promise<void> {
+    await thread.run("checkRequest", request, options.folders());
+    const source = originsOf(request);
+    if (source !== undefined) asRefusal(() => options.checkOrigins(source));
+  }
+
+  function run(id: string, work: JobWork): MigrationJob {
+    const args = [...program, ...commandOf(dirOf(id), settingsFile, work)];
+    // The channel tells the child if this process ends, in whatever way.
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const own: Run = { child, work, output: "", ended: undefined };
+    runs.set(id, own);
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        own.output = (own.output + text).slice(-MAX_OUTPUT_CHARACTERS);
+      });
+    const end = (how: unknown) => {
+      own.ended ??= String(how);
+    };
+    child.once("close", (code, signal) => end(code ?? signal));
+    child.once("error", ({ message }) => end(message));
+    return stat(id);
+  }
+
+  function summaryOf(id: string): Summary | undefined {
+    const stamp = stampOf(jobFolder(join(dir, id)).journal);
+    const known = summaries.get(id);
+    if (known?.stamp === stamp) return known;
+    const read = readJournal(join(dir, id), (reader) => {
+      const [counters, verification] = [reader.counters(), reader.verification()];
+      return { stamp, counters, verification };
+    });
+    if (read !== undefined) summaries.set(id, read);
+    return read;
+  }
+
+  function stat(id: string): MigrationJob {
+    const own = dirOf(id);
+    const request = readRequest(own);
+    const { output = "", ended, work = {} } = runs.get(id) ?? {};
+    const summary = summaryOf(id);
+    const without = (text: string) => withoutSecrets(text, request, redactUrl);
+    const isCut = output.length === MAX_OUTPUT_CHARACTERS;
+    return {
+      ...{ id, source: sourceOf(request), isRunning: isRunning(id), isVerifying: "sample" in work, ended },
+      counters: summary?.counters,
+      verification: shownVerification(summary?.verification, without),
+      // The first line may have lost its beginning, and with it the mark of a secret.
+      output: without(isCut ? output.slice(output.indexOf("\n") + 1) : output),
+    };
+  }
+
+  return {
+    list: () => ids().map(stat),
+    stat,
+    failures(id, after, limit) {
+      const request = readRequest(dirOf(id));
+      const failed = readJournal(dirOf(id), (reader) => reader.failed(after, limit)) ?? [];
+      return failed.map((job) => ({ ...job, log: withoutSecrets(job.log, request, redactUrl) }));
+    },
+    causes(id) {
+      const request = readRequest(dirOf(id));
+      const causes = readJournal(dirOf(id), (reader) => reader.causes(MAX_CAUSES)) ?? [];
+      return causes.map((each) => ({ ...each, example: withoutSecrets(each.example, request, redactUrl) }));
+    },
+    async create(id, request) {
+      await check(request);
+      refuseStart();
+      if (isKnown(id)) throw refused(`there is a migration "${id}": start it, or remove it first`);
+      if (ids().length >= MAX_JOBS) throw refused(`there are ${MAX_JOBS} migrations: remove one first`);
+      writeJob(join(dir, id), request);
+      return run(id, { rescans: false });
+    },
+    async start(id, work) {
+      // The setting may have changed since.
+      await check(readRequest(dirOf(id)));
+      refuseRunning(id);
+      refuseStart();
+      return run(id, work);
+    },
+    stop(id, isForced) {
+      const job = stat(id);
+      if (job.isRunning) runs.get(id)?.child.kill(isForced ? "SIGTERM" : "SIGINT");
+      return job;
+    },
+    remove(id) {
+      refuseRunning(id);
+      removeJob(dirOf(id));
+      runs.delete(id);
+      summaries.delete(id);
+      return { removed: id };
+    },
+    async close() {
+      isClosed = true;
+      const ends = running().map(([, { child }]) => once(child, "close"));
+      // A kill loses nothing but objects in flight, which the next run copies.
+      for (const [, { child }] of running()) child.kill("SIGKILL");
+      await Promise.all(ends);
+    },
+  };
+}
+
+function shownVerification(found: State["verification"], without: (text: string) => string): FoundInJob | undefined {
+  if (found === undefined) return undefined;
+  const findings = KINDS.map((kind) => {
+    const { count, first } = found.findings[kind];
+    return { kind, count, first: first.map(({ fileid, reason }) => ({ fileid, reason: without(reason) })) };
+  });
+  return { ...found, troubles: found.troubles?.map(without), findings: findings.filter(({ count }) => count > 0) };
+}
+
+/** Changes with each commit, in the journal or in its write-ahead log. */
+function stampOf(journal: string): string {
+  const facts = [journal, `${journal}-wal`].map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }));
+  return facts.map((found) => `${found?.ino} ${found?.size} ${found?.mtimeNs}`).join();
+}
+
+/** Undefined: its first run has not begun. */
+function readJournal<Value>(dir: string, read: (reader: JournalReader) => Value): Value | undefined {
+  const reader = openJournalReader(jobFolder(dir).journal);
+  try {
+    return reader && read(reader);
+  } finally {
+    reader?.close();
+  }
+}

@@ -1,0 +1,55 @@
+// Reads a journal while a run may write it: counters, failed jobs, and failures by cause.
+import { existsSync } from "node:fs";
+import { storeFailure } from "../../../core/disk-failure.ts";
+import { firstValue, openSqlite, type Sqlite } from "../../../core/sqlite.ts";
+import { type Counters, readState, type State } from "./database.ts";
+
+export interface FailedJob {
+  readonly serial: number;
+  readonly fileid: string;
+  readonly log: string;
+}
+
+export interface CauseCount {
+  readonly cause: string;
+  readonly count: number;
+  /** The text of the first one. */
+  readonly example: string;
+}
+
+export interface JournalReader {
+  counters(): Counters;
+  verification(): State["verification"];
+  /** In the order of the scan, behind the job `after`. */
+  failed(after: number, limit: number): readonly FailedJob[];
+  /** The most frequent first. */
+  causes(limit: number): readonly CauseCount[];
+  close(): void;
+}
+
+const FAILED = "SELECT serial, fileid, log FROM jobs WHERE status = 2 AND serial > ? ORDER BY serial LIMIT ?";
+const CAUSES = `SELECT cause, count(*) AS count, min(log) AS example FROM jobs WHERE status = 2
+ GROUP BY cause ORDER BY count DESC, cause LIMIT ?`;
+
+/** Undefined: there is no journal, or its run was killed before it began. Throws store_failed. */
+export function openJournalReader(path: string): JournalReader | undefined {
+  if (!existsSync(path)) return undefined;
+  let database: Sqlite | undefined;
+  try {
+    const opened = openSqlite(path);
+    database = opened;
+    if (firstValue(opened, "PRAGMA user_version") !== 0)
+      return {
+        counters: () => readState(opened).counters,
+        verification: () => readState(opened).verification,
+        failed: (after, limit) => opened.prepare<[number, number], FailedJob>(FAILED).all(after, limit),
+        causes: (limit) => opened.prepare<[number], CauseCount>(CAUSES).all(limit),
+        close: () => opened.close(),
+      };
+    opened.close();
+    return undefined;
+  } catch (error) {
+    database?.close();
+    throw storeFailure(error, `read the journal "${path}"`);
+  }
+}

@@ -1,0 +1,190 @@
+// Works on many objects at once: at the pace that source and target allow, each within a deadline and with retries. A
+// budget bounds the retries of a run, so that a source that is down is not requested three times for each object.
+import { EventEmitter, once, setMaxListeners } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { abortable } from "../../../async/cancellation.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { describeFailure, type Failure } from "./failure.ts";
+import { createPace, type PaceOptions } from "./pace.ts";
+
+export interface EngineOptions extends PaceOptions {
+  /** Attempts after the first. */
+  readonly retries: number;
+  /** Source and target may be without progress for this time. Milliseconds. */
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+  /** Once aborted, no further object begins; those in flight are finished. */
+  readonly stop: AbortSignal;
+  /** Once aborted, objects in flight are given up too. */
+  readonly kill: AbortSignal;
+}
+
+export interface Item {
+  readonly fileid: string;
+  readonly size: number | undefined;
+  /** True: nothing is fetched, so the limits a second do not count. */
+  readonly isLookup?: boolean;
+}
+
+/** `bytes`: those that count for the limit on bytes a second. */
+interface Done {
+  readonly outcome: string;
+  readonly bytes: number;
+}
+
+export interface Work<Each extends Item, Result extends Done> {
+  step(item: Each, signal: AbortSignal): Promise<Result>;
+  /** Gets the last result of each object. */
+  settle(item: Each, found: Result | Failure): void;
+  /** Called at the end. An error of it or of settle() ends the run. */
+  flush(): void;
+}
+
+export interface Engine {
+  /** Aborted once no further object may begin. */
+  readonly ending: AbortSignal;
+  /** The reason why the run ends before all objects were tried. */
+  readonly abortReason: HuiyuanError | undefined;
+  /** Lets no further object begin. */
+  end(): void;
+  /** Wakes those who wait for changed(). */
+  notify(): void;
+  /** Resolves at the next notify(), or once an object is done. Throws if no further object may begin. */
+  changed(): Promise<void>;
+  /** Never rejects. A step that throws is described and retried. */
+  run<Each extends Item, Result extends Done>(items: AsyncIterable<Each>, work: Work<Each, Result>): Promise<void>;
+}
+
+const MAX_PAUSE_MS = 60_000;
+const BUDGET = 100;
+const EARNED = 0.1;
+/** The run ends after as many attempts in a row without an answer of source or target, and after OUTAGE_MS. */
+const MAX_FAILURES_IN_ROW = 100;
+const OUTAGE_MS = 60_000;
+/** A slower transfer is given up. */
+const MIN_BYTES_PER_SECOND = 16_384;
+/** Every further object would fail too: no room at the target, or it refuses the credentials. */
+const ENDING: ReadonlySet<ErrorCode> = new Set(["store_full", "settings_invalid"]);
+
+export function createEngine(options: EngineOptions, firstPauseMs = 500, outageMs = OUTAGE_MS): Engine {
+  const { retries, stop, kill } = options;
+  const pace = createPace(options);
+  const changes = new EventEmitter().setMaxListeners(0);
+  const ending = new AbortController();
+  setMaxListeners(0, ending.signal, kill);
+  let abortReason: HuiyuanError | undefined;
+  let [running, budget] = [0, BUDGET];
+  /** Attempts since source and target answered last, and when the first one failed. */
+  let [inRow, failingSince] = [0, 0];
+
+  const notify = () => void changes.emit("change");
+  function end(): void {
+    ending.abort();
+    notify();
+  }
+  function abort(error: unknown): void {
+    abortReason ??= asHuiyuanError(error);
+    end();
+  }
+  for (const signal of [stop, kill]) {
+    if (signal.aborted) end();
+    signal.addEventListener("abort", end);
+  }
+
+  async function tryOnce<Result extends Done>(item: Item, step: (signal: AbortSignal) => Promise<Result>) {
+    try {
+      const done = await withinTime(item, options, step);
+      pace.succeeded(done.bytes);
+      budget = Math.min(BUDGET, budget + EARNED);
+      inRow = 0;
+      return done;
+    } catch (error) {
+      if (kill.aborted || (error instanceof HuiyuanError && ENDING.has(error.code))) throw error;
+      const failure = describeFailure(error);
+      const retryAfterMs = Math.min(failure.retryAfterMs ?? 0, MAX_PAUSE_MS);
+      inRow = failure.isTransient ? inRow + 1 : 0;
+      if (inRow === 1) failingSince = performance.now();
+      // The pause grows, so that an outage does not use up all objects.
+      if (failure.isTransient) pace.congested(retryAfterMs || firstPauseMs * Math.min(inRow / 50, 4));
+      return { ...failure, retryAfterMs };
+    }
+  }
+
+  async function attempt<Result extends Done>(item: Item, step: (signal: AbortSignal) => Promise<Result>) {
+    for (let tries = 0; ; tries += 1) {
+      const found = await tryOnce(item, step);
+      if ("outcome" in found) return found;
+      if (found.isTransient && tries < retries && budget >= 1) {
+        budget -= 1;
+        await delay(Math.max(found.retryAfterMs, firstPauseMs * 2 ** tries), undefined, { signal: kill });
+        continue;
+      }
+      const message = `The run ends early: source or target do not answer. ${found.log}`;
+      if (inRow >= MAX_FAILURES_IN_ROW && performance.now() - failingSince >= outageMs)
+        abort(new HuiyuanError("overloaded", message));
+      return found;
+    }
+  }
+
+  return {
+    ending: ending.signal,
+    get abortReason() {
+      return abortReason;
+    },
+    end,
+    notify,
+    async changed() {
+      if (!ending.signal.aborted) await once(changes, "change");
+      ending.signal.throwIfAborted();
+    },
+    async run(items, { step, settle, flush }) {
+      try {
+        for await (const item of items) {
+          const release = await pace.begin(ending.signal, item.isLookup !== true);
+          running += 1;
+          const settled = attempt(item, (signal) => step(item, signal)).then((found) => settle(item, found));
+          void settled
+            .catch((error: unknown) => kill.aborted || abort(error))
+            .finally(() => {
+              running -= 1;
+              release();
+              notify();
+            });
+        }
+      } catch (error) {
+        if (!ending.signal.aborted) abort(error);
+      }
+      while (running > 0) await once(changes, "change");
+      try {
+        flush();
+      } catch (error) {
+        abort(error);
+      }
+    },
+  };
+}
+
+/** Throws origin_timeout if the work on the object takes too long for its size, and the reason of `kill`. */
+async function withinTime<Result>(
+  { fileid, size }: Item,
+  { timeoutMs, maxBytes, kill }: EngineOptions,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const limitMs = 2 * timeoutMs + (1_000 * Math.min(size ?? maxBytes, maxBytes)) / MIN_BYTES_PER_SECOND;
+  const late = `Cannot copy "${fileid}": it took more than ${Math.ceil(limitMs / 1_000)} s`;
+  const own = new AbortController();
+  const giveUp = () => own.abort(kill.reason);
+  const timer = setTimeout(() => own.abort(new HuiyuanError("origin_timeout", late)), limitMs);
+  kill.addEventListener("abort", giveUp);
+  try {
+    kill.throwIfAborted();
+    // Aborted work cleans up after itself.
+    return await abortable(work(own.signal), own.signal);
+  } catch (error) {
+    own.signal.throwIfAborted();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    kill.removeEventListener("abort", giveUp);
+  }
+}

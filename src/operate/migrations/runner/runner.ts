@@ -1,0 +1,87 @@
+// Runs a migration: scans the source and copies what the scan has found, at the same time. Each object's result goes to
+// the journal. It knows neither vendors nor targets.
+import { asHuiyuanError, type HuiyuanError } from "../../../core/errors.ts";
+import type { Filters } from "../config/filters.ts";
+import type { Counters } from "../journal/database.ts";
+import type { Job, Journal } from "../journal/journal.ts";
+import { type CopyContext, copyObject } from "./copy.ts";
+import { createEngine, type EngineOptions } from "./engine.ts";
+import { scan } from "./scan.ts";
+
+export interface RunOptions extends CopyContext, EngineOptions {
+  readonly journal: Journal;
+  readonly filters: Filters;
+  /** True: scans from the beginning, although a scan has ended or was interrupted. */
+  readonly rescans: boolean;
+  /** True: failed jobs are tried again, whatever `error.ignore.if` says. */
+  readonly retriesAll: boolean;
+  readonly listener: RunListener;
+}
+
+export interface RunListener {
+  scanning(): void;
+  scanned(counters: Counters): void;
+  /** The first object is about to be copied. */
+  copying(): void;
+}
+
+export interface RunEnd {
+  readonly scanFailure: HuiyuanError | undefined;
+  /** The reason why the run ended before all objects were tried. */
+  readonly abortReason: HuiyuanError | undefined;
+}
+
+/** Never rejects for a failed object or scan. Then results are in the journal, unless `abortReason` is its error. */
+export async function runMigration(options: RunOptions): Promise<RunEnd> {
+  const { journal, target, filters, listener } = options;
+  const engine = createEngine(options);
+  let scanFailure: HuiyuanError | undefined;
+  let isScanning = options.rescans || journal.counters.isScanning === 1 || journal.counters.submitted === 0;
+
+  async function runScan(): Promise<void> {
+    listener.scanning();
+    try {
+      await scan({ ...options, rechecks: target.isNear, onPage: engine.notify, signal: engine.ending });
+      listener.scanned(journal.counters);
+    } catch (error) {
+      if (!engine.ending.aborted) scanFailure = asHuiyuanError(error);
+      // A source that refuses the credentials would refuse each object.
+      if ([401, 403].includes(scanFailure?.originStatus ?? 0)) engine.end();
+    }
+    isScanning = false;
+    engine.notify();
+  }
+
+  /** Also those that the scan adds meanwhile. */
+  async function* newJobs(): AsyncGenerator<Job, void, undefined> {
+    for (let last: Job | undefined; ; ) {
+      const mayGrow = isScanning;
+      for await (const job of journal.rows("new", last)) {
+        last = job;
+        yield job;
+      }
+      if (!mayGrow) return;
+      if (isScanning) await engine.changed();
+    }
+  }
+
+  async function* jobs(): AsyncGenerator<Job, void, undefined> {
+    yield* newJobs();
+    for await (const job of journal.rows("failed")) if (options.retriesAll || !filters.isFinal(job.log)) yield job;
+  }
+
+  const scanning = isScanning ? runScan() : undefined;
+  let hasBegun = false;
+  await engine.run(jobs(), {
+    step(job, signal) {
+      if (!hasBegun) listener.copying();
+      hasBegun = true;
+      return copyObject(job, options, signal);
+    },
+    settle: (job, found) =>
+      journal.settle("outcome" in found ? { job, ...found } : { job, outcome: "failed", ...found }),
+    flush: journal.flush,
+  });
+  await scanning;
+  return { scanFailure, abortReason: engine.abortReason };
+}
