@@ -5,7 +5,7 @@
 // share that listener.
 import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { findPictures } from "../../src/doctor/find-pictures.ts";
+import { findPictures } from "../../src/operate/doctor/find-pictures.ts";
 import { SettingsFaults } from "../../src/settings/faults.ts";
 import { parseSettings } from "../../src/settings/load.ts";
 import { get } from "../helpers/get.ts";

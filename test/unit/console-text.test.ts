@@ -35,7 +35,7 @@ test("every text is shown somewhere", () => {
 
 test("every check of the doctor has Chinese words", () => {
   const words = readFileSync(new URL("text/findings.ts", ROOM), "utf8");
-  const doctor = new URL("../../src/doctor/", import.meta.url);
+  const doctor = new URL("../../src/operate/doctor/", import.meta.url);
   const sources = readdirSync(doctor).map((name) => readFileSync(new URL(name, doctor), "utf8"));
   const ids = [...sources.join("\n").matchAll(/(?:say\(|\bid: |^ {2}\[)"([a-z-]+)"/gm)].map(([, id]) => id);
   expect(ids.length).toBeGreaterThan(20);

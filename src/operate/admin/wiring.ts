@@ -16,7 +16,7 @@ import { isLoopbackHost } from "../../settings/hosts.ts";
 import { settingsWarnings } from "../../settings/load.ts";
 import type { ServerSettings, Settings } from "../../settings/schema/schema.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
-import { examineSite } from "../../wiring/doctor.ts";
+import { examineSite } from "../doctor/service.ts";
 import { checkOrigins } from "../migrations/wiring/sources.ts";
 import type { Service } from "../../serve/wiring/service.ts";
 import { createSigner } from "../../serve/wiring/signing.ts";

@@ -4,7 +4,7 @@ import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { type BackupReport, makeBackup } from "../../backup/backup.ts";
 import type { OnProgress } from "../../backup/progress.ts";
-import { formatBytes } from "../../doctor/finding.ts";
+import { formatBytes } from "../doctor/finding.ts";
 import { loadSettings } from "../../settings/load.ts";
 import {
   createStatusLine,

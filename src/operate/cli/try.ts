@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../../app.ts";
 import { abortable } from "../../async/cancellation.ts";
 import { toKey } from "../../core/object.ts";
-import { findPictures, isPrivateOrigin } from "../../doctor/find-pictures.ts";
+import { findPictures, isPrivateOrigin } from "../doctor/find-pictures.ts";
 import type { Trial } from "../trial/trial-view.ts";
 import { encodeKeyForPath } from "../../serve/http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../../serve/http/response/public-url.ts";

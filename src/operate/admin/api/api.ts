@@ -5,7 +5,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
 import { asHuiyuanError, errorRow } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
-import type { ExamineSite } from "../../../doctor/doctor.ts";
+import type { ExamineSite } from "../../doctor/doctor.ts";
 import type { MigrationJobs } from "../../migrations/jobs/jobs.ts";
 import type { SettingsFile } from "../../../settings/edit/settings-file.ts";
 import type { Access } from "../access.ts";

@@ -1,6 +1,6 @@
 // Prints the doctor's report: each finding and the summary.
 
-import type { Finding, Severity } from "../../../doctor/finding.ts";
+import type { Finding, Severity } from "../../doctor/finding.ts";
 import { shown } from "../terminal.ts";
 
 const LABELS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isKey } from "../../../core/object.ts";
-import { formatBytes } from "../../../doctor/finding.ts";
+import { formatBytes } from "../../doctor/finding.ts";
 import { describeFailure } from "../../migrations/runner/failure.ts";
 import { filtered } from "../../migrations/runner/scan.ts";
 import type { SourceObject } from "../../migrations/source.ts";

@@ -1,7 +1,7 @@
 // `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration and failures by cause
 // with the command that retries them.
 import { type Command, Option } from "commander";
-import { formatBytes } from "../../../doctor/finding.ts";
+import { formatBytes } from "../../doctor/finding.ts";
 import type { Counters } from "../../migrations/journal/database.ts";
 import type { Journal } from "../../migrations/journal/journal.ts";
 import { type CauseCount, openJournalReader } from "../../migrations/journal/reading.ts";

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
-import { formatBytes } from "../../../doctor/finding.ts";
+import { formatBytes } from "../../doctor/finding.ts";
 import type { Counters } from "../../migrations/journal/database.ts";
 import { openJournalReader } from "../../migrations/journal/reading.ts";
 import { createStatusLine, shown, stopSignal, type Terminal } from "../terminal.ts";

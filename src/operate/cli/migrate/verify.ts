@@ -1,7 +1,7 @@
 // `huiyuan migrate verify`: compares the source with the target, and writes a manifest of what is equal.
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { formatBytes } from "../../../doctor/finding.ts";
+import { formatBytes } from "../../doctor/finding.ts";
 import type { Journal } from "../../migrations/journal/journal.ts";
 import { createTally, type FindingKind, type Tally, type Verification } from "../../migrations/journal/verification.ts";
 import { createManifest, type ManifestEnd } from "../../migrations/verify/manifest.ts";

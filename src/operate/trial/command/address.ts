@@ -1,7 +1,7 @@
 // Reads the field of the trial's page: the address of a site, or of one of its pictures.
 import type { Key } from "../../../core/object.ts";
-import { IMAGE_PATH } from "../../../doctor/find-pictures.ts";
-import { readSample } from "../../../doctor/samples.ts";
+import { IMAGE_PATH } from "../../doctor/find-pictures.ts";
+import { readSample } from "../../doctor/samples.ts";
 import type { Fault } from "../trial-view.ts";
 
 export type Address = { readonly url: string; readonly picture: Key | undefined } | { readonly fault: Fault };

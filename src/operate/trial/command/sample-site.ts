@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { DIRECT_HEADERS } from "../../../doctor/find-pictures.ts";
+import { DIRECT_HEADERS } from "../../doctor/find-pictures.ts";
 import type { SamplePicture } from "./sample-pictures.ts";
 
 /** Delay of the trial's sample site, like that of a distant origin. Milliseconds. */

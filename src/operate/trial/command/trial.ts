@@ -3,7 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../../core/errors.ts";
 import { type Key, MEDIA_TYPES } from "../../../core/object.ts";
-import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../../doctor/find-pictures.ts";
+import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../doctor/find-pictures.ts";
 import type { Form } from "../texts.ts";
 import type { Fault, Measured, Trial, TrialPicture } from "../trial-view.ts";
 import { isImage, medianMsOf } from "../trial-view.ts";

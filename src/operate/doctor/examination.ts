@@ -1,8 +1,8 @@
 // Runs all checks of one origin, within limits of time and bytes. It prints nothing.
 
 import { randomBytes } from "node:crypto";
-import { toKey } from "../core/object.ts";
-import type { Probe, ProbedConnection, ProbeReply } from "../serve/origin/kinds/probe.ts";
+import { toKey } from "../../core/object.ts";
+import type { Probe, ProbedConnection, ProbeReply } from "../../serve/origin/kinds/probe.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
 import { failed, finding, formatBytes, formatMs, type Notes, noReply, originFailure, type Verdict } from "./finding.ts";
 import { checkSamples, type Fetched, findSample, type Sample, targetOf } from "./samples.ts";

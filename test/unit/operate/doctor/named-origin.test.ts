@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isPrivateOrigin } from "../../../src/doctor/find-pictures.ts";
+import { isPrivateOrigin } from "../../../../src/operate/doctor/find-pictures.ts";
 
 test.each([
   ["http://127.0.0.1:9000", true],

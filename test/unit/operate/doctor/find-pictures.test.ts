@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
-import { isKey } from "../../../src/core/object.ts";
-import { findPictures, picturesOn } from "../../../src/doctor/find-pictures.ts";
-import { anyText } from "../../helpers/texts.ts";
+import { isKey } from "../../../../src/core/object.ts";
+import { findPictures, picturesOn } from "../../../../src/operate/doctor/find-pictures.ts";
+import { anyText } from "../../../helpers/texts.ts";
 
 const SITE = "https://site.example";
 

@@ -1,6 +1,6 @@
 // Checks how the origin answers other requests for one whole image: a repeated GET, HEAD, a range, conditions,
 // compression, a query, and another Accept.
-import type { Probe, ProbeReply, ProbeRequest } from "../serve/origin/kinds/probe.ts";
+import type { Probe, ProbeReply, ProbeRequest } from "../../serve/origin/kinds/probe.ts";
 import { finding, type Hints, type Notes, noReply, type Verdict } from "./finding.ts";
 import type { Fetched } from "./samples.ts";
 

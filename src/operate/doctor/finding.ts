@@ -1,7 +1,7 @@
 // The doctor's findings about an origin, hints for the proposed settings, and what a failure means to the operator.
-import { errorCodeOf } from "../core/disk-failure.ts";
-import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../core/errors.ts";
-import type { ProbeVerdict } from "../serve/origin/kinds/probe.ts";
+import { errorCodeOf } from "../../core/disk-failure.ts";
+import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../../core/errors.ts";
+import type { ProbeVerdict } from "../../serve/origin/kinds/probe.ts";
 
 /** `problem`: images will fail or be wrong. `warning`: it works, with a drawback. */
 export type Severity = "good" | "note" | "warning" | "problem";

@@ -1,8 +1,8 @@
 // Reads the sample images of the command line, or finds one on the home page. Fetches each as the mirror does, checks
 // if it is a whole image, and reports peculiarities of the answers.
-import { HuiyuanError } from "../core/errors.ts";
-import { isKey, type Key, MEDIA_TYPES, toKey } from "../core/object.ts";
-import type { Probe, ProbeReply } from "../serve/origin/kinds/probe.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { isKey, type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
+import type { Probe, ProbeReply } from "../../serve/origin/kinds/probe.ts";
 import { PAGE_HEADERS, picturesOn } from "./find-pictures.ts";
 import {
   failed,

@@ -1,13 +1,13 @@
 // Examines the site of `huiyuan try` before it is mirrored: has it a private address? Then finds images on its home
 // page, as for `huiyuan doctor`. It blocks nothing: the dialer does.
 import { lookup } from "node:dns/promises";
-import { abortable } from "../async/cancellation.ts";
-import { classifyAddress } from "../core/addresses.ts";
-import { asHuiyuanError } from "../core/errors.ts";
-import { type Key, toKey } from "../core/object.ts";
-import { readVersion } from "../core/version.ts";
-import { createProbe, type Probe, type ProbeReply } from "../serve/origin/kinds/probe.ts";
-import { siteRules } from "../serve/origin/kinds/site.ts";
+import { abortable } from "../../async/cancellation.ts";
+import { classifyAddress } from "../../core/addresses.ts";
+import { asHuiyuanError } from "../../core/errors.ts";
+import { type Key, toKey } from "../../core/object.ts";
+import { readVersion } from "../../core/version.ts";
+import { createProbe, type Probe, type ProbeReply } from "../../serve/origin/kinds/probe.ts";
+import { siteRules } from "../../serve/origin/kinds/site.ts";
 import { failed } from "./finding.ts";
 
 export interface HomePage {
