@@ -2,8 +2,8 @@
 // damage that `huiyuan restore` shares.
 import { statSync } from "node:fs";
 import type { Command } from "commander";
-import { type BackupReport, makeBackup } from "../../backup/backup.ts";
-import type { OnProgress } from "../../backup/progress.ts";
+import { type BackupReport, makeBackup } from "../backups/backup.ts";
+import type { OnProgress } from "../backups/progress.ts";
 import { formatBytes } from "../doctor/finding.ts";
 import { loadSettings } from "../../settings/load.ts";
 import {

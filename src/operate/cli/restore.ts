@@ -1,6 +1,6 @@
 // `huiyuan restore`: fills an empty data folder from a backup.
 import type { Command } from "commander";
-import { restoreBackup } from "../../backup/restore.ts";
+import { restoreBackup } from "../backups/restore.ts";
 import { formatBytes } from "../doctor/finding.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";

@@ -9,7 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import { createPauses } from "../../async/pauses.ts";
 import { createSemaphore } from "../../async/semaphore.ts";
-import { readLastBackups } from "../../backup/last-backups.ts";
+import { readLastBackups } from "../../operate/backups/last-backups.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { MetricSources } from "../../operate/admin/metric-values.ts";

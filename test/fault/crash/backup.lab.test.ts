@@ -7,7 +7,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as elapse } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { BackupReport } from "../../../src/backup/backup.ts";
+import type { BackupReport } from "../../../src/operate/backups/backup.ts";
 import { get, pathOf } from "../../helpers/get.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
 import { eventually, huiyuan, type Installation, PROGRAM, type Program } from "../../helpers/program.ts";
