@@ -8,7 +8,7 @@ import {
   type LoggedOperation,
   OPERATION_NAMES,
   type OperationName,
-} from "../../insight/operation.ts";
+} from "../operations/operation.ts";
 import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "./admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "./terminal.ts";
 

@@ -3,9 +3,9 @@
 import { performance } from "node:perf_hooks";
 import { type ErrorCode, restError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { Operation, OperationName } from "../../insight/operation.ts";
-import type { OperationLog } from "../../insight/operation-log.ts";
-import type { Usage } from "../../insight/usage.ts";
+import type { Operation, OperationName } from "../../operate/operations/operation.ts";
+import type { OperationLog } from "../../operate/operations/operation-log.ts";
+import type { Usage } from "../../operate/usage/usage.ts";
 import { asciiQuery } from "../mirror/object-keys.ts";
 import { redactTarget } from "../sign/redact.ts";
 import { addressOf } from "./request/client-address.ts";

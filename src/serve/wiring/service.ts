@@ -16,7 +16,7 @@ import type { MetricSources } from "../../operate/admin/metric-values.ts";
 import { createMetrics, type Metrics } from "../../operate/admin/metrics.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
-import { dayOf, type Usage } from "../../insight/usage.ts";
+import { dayOf, type Usage } from "../../operate/usage/usage.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
@@ -26,7 +26,7 @@ import { createKnownMd5 } from "../upload/known-md5.ts";
 import { createSliceFolder } from "../upload/slices/slice-folder.ts";
 import { openSlices, type Slices } from "../upload/slices/slices.ts";
 import { createVerifyDecodable } from "../upload/store.ts";
-import { type Accounts, createAccounts } from "../../wiring/accounts.ts";
+import { type Accounts, createAccounts } from "../../operate/operations/accounts.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
 

@@ -6,9 +6,9 @@ import type { BucketDriver } from "../../../src/serve/bucket/contract/driver.ts"
 import { createFsStore } from "../../../src/serve/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { toKey } from "../../../src/core/object.ts";
-import { OPERATION_NAMES } from "../../../src/insight/operation.ts";
-import { createOperationLog, OPERATIONS_PLAN } from "../../../src/insight/operation-log.ts";
-import { USAGE_PLAN } from "../../../src/insight/usage.ts";
+import { OPERATION_NAMES } from "../../../src/operate/operations/operation.ts";
+import { createOperationLog, OPERATIONS_PLAN } from "../../../src/operate/operations/operation-log.ts";
+import { USAGE_PLAN } from "../../../src/operate/usage/usage.ts";
 import { createLedgers, type Ledgers } from "../../../src/ledger/ledger.ts";
 import { createOutbox, MAX_ENTRIES, OUTBOX_PLAN } from "../../../src/serve/upload/callback/outbox.ts";
 import { APPID } from "../../helpers/settings.ts";

@@ -4,7 +4,7 @@
 import type { Context } from "hono";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
-import { OPERATION_NUMBERS } from "../../../insight/operation.ts";
+import { OPERATION_NUMBERS } from "../../operations/operation.ts";
 import { redactTarget } from "../../../serve/sign/redact.ts";
 import type { ApiEnv } from "./calls.ts";
 

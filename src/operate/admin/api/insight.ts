@@ -1,7 +1,7 @@
 // Admin API calls for the operation log (JSON pages or one CSV file) and for usage by day. insight/ stores them.
-import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../../../insight/operation.ts";
-import type { OperationFilter, OperationLog } from "../../../insight/operation-log.ts";
-import { dayOf, type Usage } from "../../../insight/usage.ts";
+import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../../operations/operation.ts";
+import type { OperationFilter, OperationLog } from "../../operations/operation-log.ts";
+import { dayOf, type Usage } from "../../usage/usage.ts";
 import type { Calls, InputOf } from "./calls.ts";
 import { bucket as bucketField, day, invalid, text, time, whole, word } from "./input.ts";
 import { bucketIdNamed, type Domains } from "./naming.ts";

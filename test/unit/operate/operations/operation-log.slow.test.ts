@@ -2,18 +2,18 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/core/errors.ts";
-import { openSqlite } from "../../../src/core/sqlite.ts";
-import type { Operation } from "../../../src/insight/operation.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { openSqlite } from "../../../../src/core/sqlite.ts";
+import type { Operation } from "../../../../src/operate/operations/operation.ts";
 import {
   createOperationLog,
   OPERATIONS_PLAN,
   type OperationLog,
   type OperationLogOptions,
-} from "../../../src/insight/operation-log.ts";
-import { createLedgers } from "../../../src/ledger/ledger.ts";
-import { linesOf } from "../../helpers/log-lines.ts";
-import { eventually } from "../../helpers/program.ts";
+} from "../../../../src/operate/operations/operation-log.ts";
+import { createLedgers } from "../../../../src/ledger/ledger.ts";
+import { linesOf } from "../../../helpers/log-lines.ts";
+import { eventually } from "../../../helpers/program.ts";
 
 const DAY_MS = 86_400_000;
 const ANY = { bucketId: undefined, operation: undefined, fileid: undefined, from: undefined, to: undefined };

@@ -2,8 +2,8 @@
 // path, and are kept for 30 days on which the server runs. A crash loses the entries since the last write. Only ids say
 // which entry is earlier, because the clock may be wrong for a while: no entry is removed for its time.
 
-import type { Log } from "../core/log.ts";
-import type { Ledger, LedgerPlan, LedgerRow } from "../ledger/ledger.ts";
+import type { Log } from "../../core/log.ts";
+import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
 import { type LoggedOperation, type Operation, type OperationName, withoutSign } from "./operation.ts";
 
 /** An undefined field does not filter. Times are Unix milliseconds, both inclusive. */

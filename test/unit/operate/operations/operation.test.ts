@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CSV_HEADER, csvLine, type LoggedOperation, withoutSign } from "../../../src/insight/operation.ts";
+import { CSV_HEADER, csvLine, type LoggedOperation, withoutSign } from "../../../../src/operate/operations/operation.ts";
 
 const ENTRY: LoggedOperation = {
   id: 1,

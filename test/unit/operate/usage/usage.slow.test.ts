@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { HuiyuanError } from "../../../src/core/errors.ts";
+import { HuiyuanError } from "../../../../src/core/errors.ts";
 import {
   type BucketSize,
   createUsage,
@@ -10,10 +10,10 @@ import {
   USAGE_PLAN,
   type Usage,
   type UsageOptions,
-} from "../../../src/insight/usage.ts";
-import { createLedgers } from "../../../src/ledger/ledger.ts";
-import { linesOf } from "../../helpers/log-lines.ts";
-import { eventually } from "../../helpers/program.ts";
+} from "../../../../src/operate/usage/usage.ts";
+import { createLedgers } from "../../../../src/ledger/ledger.ts";
+import { linesOf } from "../../../helpers/log-lines.ts";
+import { eventually } from "../../../helpers/program.ts";
 
 const BUCKET = "10001234/photos";
 const DAY_MS = 86_400_000;
