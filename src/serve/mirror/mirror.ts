@@ -4,7 +4,7 @@
 import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
 import { appendViaHeaders } from "../origin/exchange/request-head.ts";
 import type { OriginPreview, PreviewRequest } from "../origin/origin.ts";
-import { createFills } from "./fill/fills.ts";
+import { createFills } from "./fills.ts";
 import { createHeads } from "./fill/heads.ts";
 import { type JoinRules, joinFill, type MissAnswer, type MissRequest } from "./fill/reader.ts";
 import {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isKey } from "../../../core/object.ts";
 import { formatBytes } from "../../doctor/finding.ts";
-import { describeFailure } from "../../migrations/runner/failure.ts";
+import { describeFailure } from "../../migrations/sources/failure.ts";
 import { filtered } from "../../migrations/runner/scan.ts";
 import type { SourceObject } from "../../migrations/source.ts";
 import { openTarget } from "../../migrations/wiring/target.ts";

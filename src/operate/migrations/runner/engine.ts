@@ -4,7 +4,7 @@ import { EventEmitter, once, setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { abortable } from "../../../async/cancellation.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
-import { describeFailure, type Failure } from "./failure.ts";
+import { describeFailure, type Failure } from "../sources/failure.ts";
 import { createPace, type PaceOptions } from "./pace.ts";
 
 export interface EngineOptions extends PaceOptions {

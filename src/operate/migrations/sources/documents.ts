@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
 import type { Origin } from "../../../serve/origin/origin.ts";
-import { describeFailure } from "../runner/failure.ts";
+import { describeFailure } from "./failure.ts";
 import { streamOf } from "./body-stream.ts";
 import { fetchFrom, type Place } from "./origins.ts";
 

@@ -11,7 +11,7 @@ import type { CatalogueReads } from "./catalogue/reads.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";
-import type { PutRequest } from "./writer/write-operations.ts";
+import type { PutRequest } from "./catalogue/write-operations.ts";
 import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";
 
 /** The parts that all buckets of a store share. */

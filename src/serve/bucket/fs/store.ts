@@ -20,7 +20,7 @@ import { syncDirectory } from "./packs/blob-folder.ts";
 import { createBlobReaders, type Damage } from "./packs/blob-reader.ts";
 import { removeOrphans } from "./packs/orphans.ts";
 import { startPeriodicTasks } from "./periodic-tasks.ts";
-import type { SweptBlob } from "./writer/write-operations.ts";
+import type { SweptBlob } from "./catalogue/write-operations.ts";
 import { startWriter, type Writer } from "./writer/writer.ts";
 
 export interface FsStoreOptions {

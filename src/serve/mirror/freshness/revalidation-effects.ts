@@ -9,8 +9,8 @@ import { createExpiring } from "../expiring.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { AnswerHead, FillEnd } from "../fill/fill-end.ts";
 import type { MirrorContext } from "../mirror-context.ts";
-import type { TrackedFetch } from "../storing/pending-writes.ts";
-import { versionOf } from "../storing/versions.ts";
+import type { TrackedFetch } from "../stored/pending-writes.ts";
+import { versionOf } from "../stored/versions.ts";
 import { confirmedLife } from "./freshness.ts";
 
 /** The kinds are those of RevalidationKind. */

@@ -21,8 +21,8 @@ import {
   withdrawalBy,
 } from "../policy.ts";
 import type { StoredObject } from "../stored/stored.ts";
-import type { ServableWrite } from "../storing/pending-writes.ts";
-import { isLater } from "../storing/versions.ts";
+import type { ServableWrite } from "../stored/pending-writes.ts";
+import { isLater } from "../stored/versions.ts";
 import { type Ages, createAges, type Freshness } from "./freshness.ts";
 import { createRevalidationEffects, type RevalidationEnd, type StoredEntry } from "./revalidation-effects.ts";
 

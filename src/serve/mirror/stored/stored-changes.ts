@@ -6,8 +6,8 @@ import type { PutCondition, PutResult, Renewal } from "../../bucket/contract/dri
 import { HuiyuanError } from "../../../core/errors.ts";
 import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
 import type { Withdrawal } from "../policy.ts";
-import type { PendingWrites } from "../storing/pending-writes.ts";
-import { isLater, isVersion, type Version, versionOf } from "../storing/versions.ts";
+import type { PendingWrites } from "./pending-writes.ts";
+import { isLater, isVersion, type Version, versionOf } from "./versions.ts";
 import type { MemoryCache } from "./memory-cache.ts";
 
 /** An image that was fetched for this bucket. */

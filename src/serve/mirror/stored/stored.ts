@@ -8,8 +8,8 @@ import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
 import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
-import { createPendingWrites, type PendingWrites } from "../storing/pending-writes.ts";
-import type { HeldBytes, ImageBytes } from "../variants/image-bytes.ts";
+import { createPendingWrites, type PendingWrites } from "./pending-writes.ts";
+import type { HeldBytes, ImageBytes } from "./image-bytes.ts";
 import type { CachedObject, MemoryCache, Note } from "./memory-cache.ts";
 import { createStoredChanges, type StoredChanges, type StoredHooks } from "./stored-changes.ts";
 

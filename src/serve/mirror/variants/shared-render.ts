@@ -5,7 +5,7 @@ import { abortable, type Cancellation, CancellationSource } from "../../../async
 import type { SharedSignal } from "../../../async/shared-signals.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Renderer, RenderRequest } from "../../image/renderer.ts";
-import { downloadAll, isRemote, type PrefetchedImages, type RenderImages } from "./image-bytes.ts";
+import { downloadAll, isRemote, type PrefetchedImages, type RenderImages } from "../stored/image-bytes.ts";
 
 /** Equal for all clients of a render, but for `images`. */
 export interface RenderTask extends Pick<RenderRequest, "recipe" | "size" | "image"> {

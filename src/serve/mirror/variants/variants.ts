@@ -13,7 +13,7 @@ import { MAX_RESULT_BYTES } from "../../image/renderer.ts";
 import type { Join } from "../fill/reader.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found, type NoObject } from "../stored/stored.ts";
-import type { ImageBytes } from "./image-bytes.ts";
+import type { ImageBytes } from "../stored/image-bytes.ts";
 import {
   createRunningRenders,
   type RenderStart,

@@ -2,7 +2,7 @@
 // Runs inside the writer's transaction, as writes.ts does. It touches no files. Triggers count the bytes of packs
 // (schema.ts).
 import type { Sqlite } from "../../../../core/sqlite.ts";
-import type { PackPlace, PutRequest, RequestOf, SweptBlob } from "../writer/write-operations.ts";
+import type { PackPlace, PutRequest, RequestOf, SweptBlob } from "./write-operations.ts";
 
 export type BlobRows = ReturnType<typeof prepareBlobRows>;
 

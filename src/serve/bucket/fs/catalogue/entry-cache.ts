@@ -3,7 +3,7 @@
 import { LRUCache } from "lru-cache";
 import type { Key } from "../../../../core/object.ts";
 import type { Entry } from "../../contract/driver.ts";
-import type { Operation } from "../writer/write-operations.ts";
+import type { Operation } from "./write-operations.ts";
 
 type ObjectEntry = Extract<Entry, { readonly state: "object" }>;
 

@@ -6,7 +6,7 @@ import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "..
 import { bufferOf, type Sqlite } from "../../../../core/sqlite.ts";
 import { hasExpired } from "../../contract/conditions.ts";
 import type { Entry, ListOptions, ListPage } from "../../contract/driver.ts";
-import type { PackPlace } from "../writer/write-operations.ts";
+import type { PackPlace } from "./write-operations.ts";
 import { entrySum } from "./schema.ts";
 
 /** Every method throws store_failed if the catalogue cannot be read. */

@@ -10,7 +10,7 @@ import { HuiyuanError } from "../../../../core/errors.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
 import type { StoredBlob } from "../catalogue/reads.ts";
 import { closeFile, openFile, readInto } from "../files.ts";
-import type { QuarantineRequest } from "../writer/write-operations.ts";
+import type { QuarantineRequest } from "../catalogue/write-operations.ts";
 import { blobPath } from "./blob-folder.ts";
 import { packPath } from "./pack-folder.ts";
 import { createQuickReads } from "./quick-reads.ts";

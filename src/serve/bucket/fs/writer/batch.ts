@@ -9,7 +9,7 @@ import { prepareCatalogueWrites } from "../catalogue/writes.ts";
 import type { BlobFolder } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
 import { type OperationContext, operationHandlers } from "./operations.ts";
-import type { Operation } from "./write-operations.ts";
+import type { Operation } from "../catalogue/write-operations.ts";
 
 /** Runs a batch and returns the outcome of each operation, in order. Never throws. */
 export type RunBatch = (batch: Batch<Operation>) => OperationResult[];

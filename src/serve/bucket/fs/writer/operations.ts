@@ -6,7 +6,7 @@ import type { BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";
 import { type BlobFolder, isBlobName, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
-import type { AnswerOf, Handlers, PutRequest, RequestOf } from "./write-operations.ts";
+import type { AnswerOf, Handlers, PutRequest, RequestOf } from "../catalogue/write-operations.ts";
 
 const MAX_MOVED_BLOBS = 256;
 

@@ -5,7 +5,7 @@ import { openCatalogue, prepareOn } from "../catalogue/schema.ts";
 import { openBlobFolder } from "../packs/blob-folder.ts";
 import { openPackFolder, type PackFolder } from "../packs/pack-folder.ts";
 import { prepareBatches } from "./batch.ts";
-import type { Operation } from "./write-operations.ts";
+import type { Operation } from "../catalogue/write-operations.ts";
 import type { WriterData } from "./writer.ts";
 
 serveBatches<WriterData, Operation>(({ dataDir, packBytes }, { shared }) => {

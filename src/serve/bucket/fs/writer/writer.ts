@@ -1,6 +1,6 @@
 // The event loop's side of the writer thread, which alone writes the catalogue, the packs and the blob folder.
 import { type BatchWorker, createBatchWorker } from "../../../../sqlite/batch-worker.ts";
-import type { Operation, WriteOperations } from "./write-operations.ts";
+import type { Operation, WriteOperations } from "../catalogue/write-operations.ts";
 
 export interface WriterData {
   readonly dataDir: string;

@@ -1,6 +1,6 @@
 // When a damaged image may be stored after all.
 import { expect, test } from "vitest";
-import { createSuspects } from "../../../../../src/serve/mirror/fill/fills.ts";
+import { createSuspects } from "../../../../../src/serve/mirror/fills.ts";
 
 const HOUR = 3_600_000;
 const WEEK = 7 * 24 * HOUR;

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { shareSignal } from "../../../../../src/async/shared-signals.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { parseInstruction } from "../../../../../src/serve/image/grammar/grammar.ts";
-import type { ImageBytes, RenderImages } from "../../../../../src/serve/mirror/variants/image-bytes.ts";
+import type { ImageBytes, RenderImages } from "../../../../../src/serve/mirror/stored/image-bytes.ts";
 import { startRender } from "../../../../../src/serve/mirror/variants/shared-render.ts";
 import { fakeRenderer } from "../../../../helpers/fake-renderer.ts";
 import { codeOf } from "../../../../helpers/site-under-test.ts";

@@ -7,7 +7,7 @@ import { openCatalogue } from "../../../../../../src/serve/bucket/fs/catalogue/s
 import { blobPath, openBlobFolder } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
 import { openPackFolder, packPath } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
 import { prepareBatches, type RunBatch } from "../../../../../../src/serve/bucket/fs/writer/batch.ts";
-import type { Operation } from "../../../../../../src/serve/bucket/fs/writer/write-operations.ts";
+import type { Operation } from "../../../../../../src/serve/bucket/fs/catalogue/write-operations.ts";
 import { toKey } from "../../../../../../src/core/object.ts";
 import { firstValue, type Sqlite } from "../../../../../../src/core/sqlite.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../../helpers/whole-body.ts";

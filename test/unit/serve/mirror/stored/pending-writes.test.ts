@@ -6,7 +6,7 @@ import {
   createPendingWrites,
   type PendingWrite,
   type TrackedFetch,
-} from "../../../../../src/serve/mirror/storing/pending-writes.ts";
+} from "../../../../../src/serve/mirror/stored/pending-writes.ts";
 import { infoOf, wholeBody } from "../../../../helpers/whole-body.ts";
 
 const KEY = toKey("a.jpg");

@@ -1,15 +1,15 @@
 // The fills of one mirror: finds the one that a request may join, starts new ones, and handles their ends: the image is
 // stored, or the failure is remembered for a short time and logged. The fetch itself is in fill.ts.
-import { LiveMap } from "../../../async/live-map.ts";
-import type { HuiyuanError } from "../../../core/errors.ts";
-import type { Key } from "../../../core/object.ts";
-import { createExpiring } from "../expiring.ts";
-import type { MirrorContext } from "../mirror-context.ts";
-import { storingOf, withdrawalBy } from "../policy.ts";
-import type { ServableWrite, TrackedFetch } from "../storing/pending-writes.ts";
-import { type Fill, startFill } from "./fill.ts";
-import { describeFetched, type FillEnd } from "./fill-end.ts";
-import type { MissRequest } from "./reader.ts";
+import { LiveMap } from "../../async/live-map.ts";
+import type { HuiyuanError } from "../../core/errors.ts";
+import type { Key } from "../../core/object.ts";
+import { createExpiring } from "./expiring.ts";
+import type { MirrorContext } from "./mirror-context.ts";
+import { storingOf, withdrawalBy } from "./policy.ts";
+import type { ServableWrite, TrackedFetch } from "./stored/pending-writes.ts";
+import { type Fill, startFill } from "./fill/fill.ts";
+import { describeFetched, type FillEnd } from "./fill/fill-end.ts";
+import type { MissRequest } from "./fill/reader.ts";
 
 type FillOf = Omit<MissRequest, "method" | "signal">;
 
