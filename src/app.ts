@@ -5,21 +5,21 @@ import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
+import { createApi } from "./operate/admin/api/api.ts";
 import { openConsole } from "./operate/admin/console.ts";
 import { createReadiness } from "./operate/admin/readiness.ts";
+import { createConsoleParts } from "./operate/admin/wiring.ts";
 import type { Trial } from "./operate/trial/trial-view.ts";
 import { logCall, logDownload, noteCall, noteDownload } from "./serve/http/answered.ts";
-import { createApi } from "./operate/admin/api/api.ts";
 import { createAdminApp, createDownloadApp } from "./serve/http/app.ts";
 import { createRequestIds, type DownloadExchange } from "./serve/http/request/exchange.ts";
 import { createFastPath } from "./serve/http/wire/fast-path/fast-path.ts";
 import { startServer } from "./serve/http/wire/server.ts";
+import { openService, UPLOAD_PATIENCE } from "./serve/wiring/service.ts";
 import type { SettingsReader } from "./settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";
-import { createConsoleParts } from "./operate/admin/wiring.ts";
-import { openService, UPLOAD_PATIENCE } from "./serve/wiring/service.ts";
 
 export interface AppOptions {
   readonly settings: Settings;

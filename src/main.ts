@@ -3,9 +3,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
-import { HeldUp, newCommand, processTerminal, type Terminal } from "./operate/cli/terminal.ts";
 import { HuiyuanError } from "./core/errors.ts";
 import { readVersion } from "./core/version.ts";
+import { HeldUp, newCommand, processTerminal, type Terminal } from "./operate/cli/terminal.ts";
 import { SettingsFaults } from "./settings/faults.ts";
 
 /** By group of the help. Loaded on demand, so that a server does not hold the libraries of other commands in memory. */

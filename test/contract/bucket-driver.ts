@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { etagOf, type Key, toKey } from "../../src/core/object.ts";
 import type { WholeBody } from "../../src/serve/body/spool/spool.ts";
 import type { BucketDriver, Entry, PutCondition, PutResult, Store } from "../../src/serve/bucket/contract/driver.ts";
-import { etagOf, type Key, toKey } from "../../src/core/object.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../helpers/whole-body.ts";
 
 export type OpenStore = (dir: string, now: () => number) => Promise<Store>;

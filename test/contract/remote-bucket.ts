@@ -1,8 +1,8 @@
 // The contract of a bucket in a remote store. remote-bucket.test.ts runs it on stores in this process,
 // s3-bucket.test.ts on a real Ceph RGW. A new backend is one line there.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { ByteSource, RemoteBucket, RemoteCondition, RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
+import type { ByteSource, RemoteBucket, RemoteCondition, RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import { infoOf, randomBytes, wholeBody } from "../helpers/whole-body.ts";
 
 export interface RemoteLab {

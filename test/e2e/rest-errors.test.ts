@@ -313,7 +313,8 @@ async function lastSlice(bytes: Buffer, sha: string) {
 
 /** The tests that provoke the other codes. */
 const ELSEWHERE: Readonly<Record<number, string>> = {
-  [-5989]: "test/fault/uploads.test.ts: a full disk; test/unit/serve/http/rest/rest.slow.test.ts: a body that comes too late",
+  [-5989]:
+    "test/fault/uploads.test.ts: a full disk; test/unit/serve/http/rest/rest.slow.test.ts: a body that comes too late",
   [-2000]: "test/e2e/rest-slices.test.ts: too many uploads in slices",
   [-71]: "test/e2e/abuse.test.ts: more requests than limits.perClient allows",
   [-199]: "test/fault/uploads.test.ts: a full disk",

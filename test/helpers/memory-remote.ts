@@ -1,12 +1,12 @@
 // A remote store in memory, the second backend beside S3: the requests alone, with quirks that remote stores have.
 import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { HuiyuanError } from "../../src/core/errors.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
 import { type Availability, createAvailability } from "../../src/serve/bucket/remote/availability.ts";
 import { createRemoteStore } from "../../src/serve/bucket/remote/bucket.ts";
 import type { RemoteCondition, RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import type { Description, ObeyedConditions, RemoteRequests } from "../../src/serve/bucket/remote/requests.ts";
-import { HuiyuanError } from "../../src/core/errors.ts";
-import { SILENT_LOG } from "../../src/core/log.ts";
 
 export interface Quirks {
   /** Conditional puts that it obeys; it ignores the others. */

@@ -1,5 +1,6 @@
 // A store in memory. It makes the same promises as the embedded store except durability, and has no bounds.
 import { readFile, unlink } from "node:fs/promises";
+import type { Key, ObjectInfo } from "../../src/core/object.ts";
 import type { WholeBody } from "../../src/serve/body/spool/spool.ts";
 import {
   decidePut,
@@ -9,7 +10,6 @@ import {
   type Occupant,
 } from "../../src/serve/bucket/contract/conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "../../src/serve/bucket/contract/driver.ts";
-import type { Key, ObjectInfo } from "../../src/core/object.ts";
 
 type StoredEntry =
   | (Extract<Entry, { state: "object" }> & { readonly bytes: Buffer })

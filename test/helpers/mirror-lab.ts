@@ -1,11 +1,11 @@
 // A mirror over a memory store, a real pool of spools and origins without a network; called as downloads call it.
 
 import { createSemaphore, type Semaphore } from "../../src/async/semaphore.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
+import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import type { Disk } from "../../src/serve/body/spool/spool-file.ts";
 import { createBucket } from "../../src/serve/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../src/serve/bucket/contract/driver.ts";
-import { SILENT_LOG } from "../../src/core/log.ts";
-import { type Key, type ObjectInfo, toKey } from "../../src/core/object.ts";
 import { createFailover } from "../../src/serve/mirror/fill/failover.ts";
 import type { MissAnswer } from "../../src/serve/mirror/fill/reader.ts";
 import type { MirrorMeter } from "../../src/serve/mirror/meter.ts";

@@ -3,9 +3,9 @@
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
+import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
 import { infoOf, wholeBody, wholeBodyInFile } from "./whole-body.ts";
 
 /** The bytes of object number `n`, the same in every process: between 1 and about 190,000 bytes. */

@@ -2,8 +2,8 @@
 // Reads all of them twice, and prints how many were read whole.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
+import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
 import { infoOf, readAll, wholeBodyInFile } from "./whole-body.ts";
 
 /** Concurrent puts; far fewer than the limit of descriptors. */

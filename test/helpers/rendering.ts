@@ -1,8 +1,13 @@
 // Pictures whose pixels tell where they came from, and how to render and look at them. For tests only.
 import sharp, { type Sharp } from "sharp";
-import { createGate } from "../../src/serve/body/gate/gate.ts";
 import type { ImageFacts } from "../../src/core/object.ts";
-import { type KnownFacts, type RasterFacts, type SourceLimits, scanSource } from "../../src/serve/image/formats/loaders.ts";
+import { createGate } from "../../src/serve/body/gate/gate.ts";
+import {
+  type KnownFacts,
+  type RasterFacts,
+  type SourceLimits,
+  scanSource,
+} from "../../src/serve/image/formats/loaders.ts";
 import { runScan } from "../../src/serve/image/formats/yielding-scan.ts";
 import { parseInstruction } from "../../src/serve/image/grammar/grammar.ts";
 import { dependsOnAccept, negotiatedAs } from "../../src/serve/image/grammar/negotiate.ts";

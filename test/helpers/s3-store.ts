@@ -1,9 +1,9 @@
 // Opens the S3 store against a real RGW, or a proxy in front of it, in a bucket of its own.
 import { randomUUID } from "node:crypto";
-import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
-import { openS3Store } from "../../src/serve/bucket/s3/store.ts";
 import type { Log } from "../../src/core/log.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
+import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
+import { openS3Store } from "../../src/serve/bucket/s3/store.ts";
 import { createSystemResolve } from "../../src/serve/origin/dial/lookup.ts";
 import { createCaller } from "../../src/serve/origin/exchange/caller.ts";
 

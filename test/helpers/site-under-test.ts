@@ -1,7 +1,11 @@
 // An origin `site` with short deadlines in front of a scripted origin, and a sink that collects a body's events.
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
-import { createHttpOrigin, type HttpOriginOptions, type OriginTimeouts } from "../../src/serve/origin/kinds/http-origin.ts";
+import {
+  createHttpOrigin,
+  type HttpOriginOptions,
+  type OriginTimeouts,
+} from "../../src/serve/origin/kinds/http-origin.ts";
 import { type SiteOptions, siteRules } from "../../src/serve/origin/kinds/site.ts";
 import type {
   NotModified,

@@ -4,12 +4,12 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { SILENT_LOG } from "../../src/core/log.ts";
+import type { DigestName } from "../../src/core/object.ts";
 import { ALL_DIGESTS } from "../../src/serve/body/spool/hashing.ts";
 import type { Spool } from "../../src/serve/body/spool/spool.ts";
 import { type Disk, REAL_DISK } from "../../src/serve/body/spool/spool-file.ts";
 import { createSpoolPool, type SpoolPool } from "../../src/serve/body/spool/spool-pool.ts";
-import { SILENT_LOG } from "../../src/core/log.ts";
-import type { DigestName } from "../../src/core/object.ts";
 
 export interface TestPool extends SpoolPool {
   readonly dir: string;

@@ -1,10 +1,11 @@
 // Opens a tiered store as the program wires it: a data folder with spools, and an S3 behind it.
+
+import { SILENT_LOG } from "../../src/core/log.ts";
 import { createSpoolPool } from "../../src/serve/body/spool/spool-pool.ts";
 import { createFsStore, type FsStore } from "../../src/serve/bucket/fs/store.ts";
 import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import { createDiskCache, type DiskCache } from "../../src/serve/bucket/tier/disk/disk-cache.ts";
 import { createTieredStore, type TieredStore, type TieredStoreOptions } from "../../src/serve/bucket/tier/store.ts";
-import { SILENT_LOG } from "../../src/core/log.ts";
 
 export interface TieredLab {
   readonly store: TieredStore;

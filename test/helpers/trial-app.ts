@@ -1,11 +1,11 @@
 // Starts a trial in the test's own process: a sample site, and the mirror with the page in front of it.
 import { type App, startApp } from "../../src/app.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
+import { toKey } from "../../src/core/object.ts";
 import type { SamplePicture } from "../../src/operate/trial/command/sample-pictures.ts";
 import { type SampleSite, startSampleSite } from "../../src/operate/trial/command/sample-site.ts";
 import { createTrial } from "../../src/operate/trial/command/trial.ts";
 import { makeTrialKeys, trialSettings } from "../../src/operate/trial/command/trial-settings.ts";
-import { SILENT_LOG } from "../../src/core/log.ts";
-import { toKey } from "../../src/core/object.ts";
 
 const PORTS = { port: 0, adminPort: 0 };
 

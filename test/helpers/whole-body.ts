@@ -1,10 +1,10 @@
 // Bodies and descriptions for tests of buckets: real bytes and hashes without a spool.
 import { createHash, randomFillSync } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { type ObjectInfo, type Provenance, toKey } from "../../src/core/object.ts";
 import { BLOCK_BYTES, type WholeBody } from "../../src/serve/body/spool/spool.ts";
 import { describeObject } from "../../src/serve/bucket/contract/bucket.ts";
 import type { ObjectReader } from "../../src/serve/bucket/contract/driver.ts";
-import { type ObjectInfo, type Provenance, toKey } from "../../src/core/object.ts";
 
 /** The body that a spool would return for these bytes. */
 export function wholeBody(bytes: Buffer): WholeBody {

@@ -1,11 +1,11 @@
 // The console's words: both languages have the same values in each text, and no text is left over.
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { ERROR_CODES, errorRow } from "../../src/core/errors.ts";
+import { judge, RULES, type Series } from "../../src/operate/admin/attention.ts";
 import { en } from "../../src/operate/console/text/en.ts";
 import { failuresZh } from "../../src/operate/console/text/failures.ts";
 import { attentionZh, zh } from "../../src/operate/console/text/zh.ts";
-import { ERROR_CODES, errorRow } from "../../src/core/errors.ts";
-import { judge, RULES, type Series } from "../../src/operate/admin/attention.ts";
 
 /** Commands and calls of the REST API fail so, downloads and origins never. */
 const OTHERS = new Set(["settings_invalid", "data_locked", "sign_not_one_time"]);

@@ -4,12 +4,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
+import { addressOf, isTrusted } from "../../serve/http/request/client-address.ts";
 import type { OperationName } from "../operations/operation.ts";
 import type { OperationLog } from "../operations/operation-log.ts";
+import { isRead, refusalOf } from "./admin.ts";
 import { auditOf, callerOf } from "./api/audit.ts";
 import type { ApiEnv } from "./api/calls.ts";
-import { addressOf, isTrusted } from "../../serve/http/request/client-address.ts";
-import { isRead, refusalOf } from "./admin.ts";
 import { type ConnectionLimit, createConnectionLimit } from "./connection-limit.ts";
 import { createSessions, isSameSecret, type Session } from "./sessions.ts";
 

@@ -3,16 +3,16 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { collect, createPauses } from "../../async/pauses.ts";
-import type { DiskSpace } from "../../serve/bucket/fs/free-space.ts";
 import type { ErrorCode } from "../../core/errors.ts";
+import type { DiskSpace } from "../../serve/bucket/fs/free-space.ts";
+import type { ClientLimit } from "../../serve/http/request/client-limits.ts";
+import type { DownloadExchange } from "../../serve/http/request/exchange.ts";
+import type { AnsweredCall } from "../../serve/http/rest/rest.ts";
 import type { MirrorMeter } from "../../serve/mirror/meter.ts";
 import type { VariantMeter } from "../../serve/mirror/variants/running-renders.ts";
 import type { OriginHealth } from "../../serve/origin/guard/guarded.ts";
 import type { CallbackMeter } from "../../serve/upload/callback/notices.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../serve/upload/callback/outbox.ts";
-import type { ClientLimit } from "../../serve/http/request/client-limits.ts";
-import type { DownloadExchange } from "../../serve/http/request/exchange.ts";
-import type { AnsweredCall } from "../../serve/http/rest/rest.ts";
 import type { MetricSources, MetricValue, Totals } from "./metric-values.ts";
 
 export interface Metrics {

@@ -2,24 +2,24 @@
 import { join, resolve } from "node:path";
 import type { Log } from "../../core/log.ts";
 import { readVersion } from "../../core/version.ts";
-import { createAccess } from "./access.ts";
-import { createLive } from "./live.ts";
-import type { MetricSources } from "./metric-values.ts";
-import { type OperatorNotes, readOverview } from "./overview.ts";
-import type { Readiness } from "./readiness.ts";
-import { createSeriesHistory } from "./series-history.ts";
-import type { ServerParts } from "./api/api.ts";
-import { createMigrationJobs } from "../migrations/jobs/jobs.ts";
+import { redactTarget } from "../../serve/sign/redact.ts";
+import type { Service } from "../../serve/wiring/service.ts";
+import { createSigner } from "../../serve/wiring/signing.ts";
 import { createSettingsFile } from "../../settings/edit/settings-file.ts";
 import type { SettingsReader } from "../../settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "../../settings/hosts.ts";
 import { settingsWarnings } from "../../settings/load.ts";
 import type { ServerSettings, Settings } from "../../settings/schema/schema.ts";
-import { redactTarget } from "../../serve/sign/redact.ts";
 import { examineSite } from "../doctor/service.ts";
+import { createMigrationJobs } from "../migrations/jobs/jobs.ts";
 import { checkOrigins } from "../migrations/wiring/sources.ts";
-import type { Service } from "../../serve/wiring/service.ts";
-import { createSigner } from "../../serve/wiring/signing.ts";
+import { createAccess } from "./access.ts";
+import type { ServerParts } from "./api/api.ts";
+import { createLive } from "./live.ts";
+import type { MetricSources } from "./metric-values.ts";
+import { type OperatorNotes, readOverview } from "./overview.ts";
+import type { Readiness } from "./readiness.ts";
+import { createSeriesHistory } from "./series-history.ts";
 
 export interface ConsoleParts extends ServerParts {
   /** Takes the admin token of new settings; another one ends all sessions. */

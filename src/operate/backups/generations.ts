@@ -2,9 +2,9 @@
 // by hard links. This file names, finds, publishes and removes generations; it does not fill them.
 import { chmod, mkdir, opendir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
-import { syncDirectory } from "../../serve/bucket/fs/packs/blob-folder.ts";
 import { errorCodeOf } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
+import { syncDirectory } from "../../serve/bucket/fs/packs/blob-folder.ts";
 
 /** The note of a generation, which is written last. */
 export interface Manifest {

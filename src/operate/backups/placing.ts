@@ -2,10 +2,10 @@
 // copied catalogue; the caller keeps the server from removing files meanwhile.
 import { copyFile, link, mkdir, open, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import { errorCodeOf } from "../../core/disk-failure.ts";
 import type { Inventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { blobPath } from "../../serve/bucket/fs/packs/blob-folder.ts";
 import { packPath } from "../../serve/bucket/fs/packs/pack-folder.ts";
-import { errorCodeOf } from "../../core/disk-failure.ts";
 import type { Generation } from "./generations.ts";
 
 export interface PlacingOptions {

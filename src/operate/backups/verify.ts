@@ -1,10 +1,10 @@
 // Compares the bytes of blobs with their SHA-256, and syncs the files that it reads.
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
+import { errorCodeOf } from "../../core/disk-failure.ts";
 import type { Inventory, ListedBlob } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { blobPath } from "../../serve/bucket/fs/packs/blob-folder.ts";
 import { packPath } from "../../serve/bucket/fs/packs/pack-folder.ts";
-import { errorCodeOf } from "../../core/disk-failure.ts";
 
 export interface Damage {
   /** Blobs whose bytes are missing or differ. */

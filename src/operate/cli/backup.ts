@@ -2,10 +2,10 @@
 // damage that `huiyuan restore` shares.
 import { statSync } from "node:fs";
 import type { Command } from "commander";
+import { loadSettings } from "../../settings/load.ts";
 import { type BackupReport, makeBackup } from "../backups/backup.ts";
 import type { OnProgress } from "../backups/progress.ts";
 import { formatBytes } from "../doctor/finding.ts";
-import { loadSettings } from "../../settings/load.ts";
 import {
   createStatusLine,
   type ExitCode,

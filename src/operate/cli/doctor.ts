@@ -2,12 +2,12 @@
 // It stores nothing and changes nothing.
 import type { Command } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Examination, Examined } from "../doctor/doctor.ts";
-import type { Finding } from "../doctor/finding.ts";
+import { nameOf } from "../../serve/wiring/origins.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { OriginSettings } from "../../settings/schema/schema.ts";
+import type { Examination, Examined } from "../doctor/doctor.ts";
+import type { Finding } from "../doctor/finding.ts";
 import { examineOrigin, examineSite, originsOf } from "../doctor/service.ts";
-import { nameOf } from "../../serve/wiring/origins.ts";
 import { describeFinding, describeSummary } from "./doctor/report.ts";
 import { addHeader, createStatusLine, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
 

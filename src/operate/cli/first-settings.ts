@@ -2,9 +2,9 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
-import { writeSyncedFile } from "../../serve/bucket/fs/files.ts";
 import { errorCodeOf } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
+import { writeSyncedFile } from "../../serve/bucket/fs/files.ts";
 import { makeKeyPair } from "../../serve/sign/key-pair.ts";
 
 const PORTS = [8080, 8081] as const;

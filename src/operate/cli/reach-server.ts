@@ -3,11 +3,11 @@
 // lines.
 import { HuiyuanError } from "../../core/errors.ts";
 import { readVersion } from "../../core/version.ts";
-import type { Problem } from "../admin/api/openapi/answers.ts";
-import type { SendToAdmin } from "../migrations/targets/admin.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { ServerSettings } from "../../settings/schema/schema.ts";
+import type { Problem } from "../admin/api/openapi/answers.ts";
+import type { SendToAdmin } from "../migrations/targets/admin.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Environment variable of the token if no settings file has it. */

@@ -1,9 +1,9 @@
 // `huiyuan restore`: fills an empty data folder from a backup.
 import type { Command } from "commander";
-import { restoreBackup } from "../backups/restore.ts";
-import { formatBytes } from "../doctor/finding.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
+import { restoreBackup } from "../backups/restore.ts";
+import { formatBytes } from "../doctor/finding.ts";
 import { imagesOf, reportDamage, withProgress } from "./backup.ts";
 import { newCommand, type Terminal } from "./terminal.ts";
 

@@ -7,13 +7,9 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type App, startApp } from "../../app.ts";
 import { abortable } from "../../async/cancellation.ts";
 import { toKey } from "../../core/object.ts";
-import { findPictures, isPrivateOrigin } from "../doctor/find-pictures.ts";
-import type { Trial } from "../trial/trial-view.ts";
 import { encodeKeyForPath } from "../../serve/http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../../serve/http/response/public-url.ts";
-import { isPortFree } from "./first-settings.ts";
-import { createLogger } from "./logger.ts";
-import { newCommand, stopSignal, type Terminal } from "./terminal.ts";
+import { findPictures, isPrivateOrigin } from "../doctor/find-pictures.ts";
 import { readSamplePictures } from "../trial/command/sample-pictures.ts";
 import { SAMPLE_DELAY_MS, startSampleSite } from "../trial/command/sample-site.ts";
 import { createTrial, isOnThisMachine, type TrialOptions, type TrialSite } from "../trial/command/trial.ts";
@@ -28,6 +24,10 @@ import {
   trialToken,
 } from "../trial/command/trial-settings.ts";
 import { describeTrial, PATH_OF_AN_IMAGE, type ReplacedPort } from "../trial/command/try-report.ts";
+import type { Trial } from "../trial/trial-view.ts";
+import { isPortFree } from "./first-settings.ts";
+import { createLogger } from "./logger.ts";
+import { newCommand, stopSignal, type Terminal } from "./terminal.ts";
 
 interface TryFlags {
   readonly port: number;

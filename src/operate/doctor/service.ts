@@ -3,14 +3,14 @@
 import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import { readVersion } from "../../core/version.ts";
+import { nameOf, probeOrigin } from "../../serve/wiring/origins.ts";
+import { makeSettings } from "../../settings/made-settings.ts";
+import type { OriginSettings, Settings } from "../../settings/schema/schema.ts";
 import type { EntryToExamine, Examination, ExaminationLimits, ExamineSite } from "../doctor/doctor.ts";
 import { type ExaminationOptions, examine } from "../doctor/examination.ts";
 import { finding, type Hints, type Notes } from "../doctor/finding.ts";
 import { mirrorLines, proposeSettings } from "../doctor/proposal.ts";
 import { readSample } from "../doctor/samples.ts";
-import { makeSettings } from "../../settings/made-settings.ts";
-import type { OriginSettings, Settings } from "../../settings/schema/schema.ts";
-import { nameOf, probeOrigin } from "../../serve/wiring/origins.ts";
 
 const MAX_BODY_BYTES = 20_971_520;
 const MAX_TOTAL_BYTES = 100_000_000;

@@ -4,17 +4,17 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { isKey } from "../../core/object.ts";
 import { readVersion } from "../../core/version.ts";
-import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "./operation-log.ts";
-import { type BucketSize, createUsage, USAGE_PLAN, type Usage } from "../usage/usage.ts";
 import { createLedgers } from "../../ledger/ledger.ts";
 import { createFailureLog } from "../../serve/mirror/failure-log.ts";
 import { createSystemResolve } from "../../serve/origin/dial/lookup.ts";
-import type { Settings } from "../../settings/schema/schema.ts";
 import type { Uploaded } from "../../serve/upload/callback/callback.ts";
 import type { CallbackTarget } from "../../serve/upload/callback/delivery.ts";
 import { type CallbackMeter, createNotices, type Notices } from "../../serve/upload/callback/notices.ts";
 import { createOutbox, OUTBOX_PLAN, type Outbox } from "../../serve/upload/callback/outbox.ts";
 import type { SiteRegistry } from "../../serve/wiring/sites.ts";
+import type { Settings } from "../../settings/schema/schema.ts";
+import { type BucketSize, createUsage, USAGE_PLAN, type Usage } from "../usage/usage.ts";
+import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "./operation-log.ts";
 
 export interface Accounts {
   /** Sends callbacks to business servers, also the pending ones of earlier runs once `apply` was called. */

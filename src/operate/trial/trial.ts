@@ -3,9 +3,9 @@
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
+import { refusalOf } from "../admin/admin.ts";
 import { auditOf } from "../admin/api/audit.ts";
 import type { ApiEnv } from "../admin/api/calls.ts";
-import { refusalOf } from "../admin/admin.ts";
 import { beginDocument, type Console, languageOf } from "../admin/console.ts";
 import { renderTrial } from "./page.ts";
 import { trialTexts } from "./texts.ts";

@@ -4,12 +4,12 @@ import { LiveMap } from "../../async/live-map.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { createExpiring } from "./expiring.ts";
-import type { MirrorContext } from "./mirror-context.ts";
-import { storingOf, withdrawalBy } from "./policy.ts";
-import type { ServableWrite, TrackedFetch } from "./stored/pending-writes.ts";
 import { type Fill, startFill } from "./fill/fill.ts";
 import { describeFetched, type FillEnd } from "./fill/fill-end.ts";
 import type { MissRequest } from "./fill/reader.ts";
+import type { MirrorContext } from "./mirror-context.ts";
+import { storingOf, withdrawalBy } from "./policy.ts";
+import type { ServableWrite, TrackedFetch } from "./stored/pending-writes.ts";
 
 type FillOf = Omit<MissRequest, "method" | "signal">;
 

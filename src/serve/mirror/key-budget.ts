@@ -1,8 +1,9 @@
 // Bounds the objects that URLs with a query may create: anyone can invent queries, and each would be an object of its
 // own. Beyond the bound such images are served and not stored.
-import type { Bucket } from "../bucket/contract/bucket.ts";
+
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
+import type { Bucket } from "../bucket/contract/bucket.ts";
 import type { Fill } from "./fill/fill.ts";
 import type { MirrorMeter } from "./meter.ts";
 

@@ -1,7 +1,8 @@
 // The context of one mirror: its bucket, origin and settings, the services of the program, and the state that its parts
 // share. Made once for each mirror; it fetches nothing.
-import type { SpoolPool } from "../body/spool/spool-pool.ts";
+
 import type { Log } from "../../core/log.ts";
+import type { SpoolPool } from "../body/spool/spool-pool.ts";
 import { viaValueOf } from "../origin/exchange/request-head.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createFailureLog, type FailureLog } from "./failure-log.ts";

@@ -4,9 +4,9 @@
 import { asHuiyuanError, type HuiyuanError } from "../../core/errors.ts";
 import { appendViaHeaders } from "../origin/exchange/request-head.ts";
 import type { OriginPreview, PreviewRequest } from "../origin/origin.ts";
-import { createFills } from "./fills.ts";
 import { createHeads } from "./fill/heads.ts";
 import { type JoinRules, joinFill, type MissAnswer, type MissRequest } from "./fill/reader.ts";
+import { createFills } from "./fills.ts";
 import {
   createRevalidation,
   type RevalidateRequest,

@@ -1,9 +1,9 @@
 // The interface of an origin: it gets a request for one key and responds with a body that is still arriving. Sites,
 // clouds and mirrors implement it. Nothing here depends on a protocol.
 import type { Cancellation } from "../../async/cancellation.ts";
-import type { DeclaredDigests, Framing } from "../body/gate/gate.ts";
 import type { HuiyuanError } from "../../core/errors.ts";
 import type { DeclaredLife, Key } from "../../core/object.ts";
+import type { DeclaredDigests, Framing } from "../body/gate/gate.ts";
 
 /** The request target at an origin. The rules of the mirror source decide it, never the client alone. */
 export interface OriginTarget {

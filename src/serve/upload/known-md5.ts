@@ -2,10 +2,10 @@
 // bytes on request, a few images at a time, and cached.
 import { LRUCache } from "lru-cache";
 import { createSemaphore } from "../../async/semaphore.ts";
-import type { Bucket } from "../bucket/contract/bucket.ts";
-import { withReadDeadline } from "../bucket/remote/read-deadline.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { ObjectInfo } from "../../core/object.ts";
+import type { Bucket } from "../bucket/contract/bucket.ts";
+import { withReadDeadline } from "../bucket/remote/read-deadline.ts";
 
 export interface KnownMd5 {
   /** Lower-case hex; undefined if the object is gone. Throws store_failed, store_corrupt, overloaded. */

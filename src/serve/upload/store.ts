@@ -3,12 +3,12 @@
 
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import type { ImageFacts, Key, ObjectInfo } from "../../core/object.ts";
 import { type BodyEnd, createGate, type Verdict } from "../body/gate/gate.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
 import { type Bucket, describeObject, readWhole, uploadedAt } from "../bucket/contract/bucket.ts";
 import type { ObjectReader } from "../bucket/contract/driver.ts";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
-import type { ImageFacts, Key, ObjectInfo } from "../../core/object.ts";
 import { isProcessable } from "../image/formats/loaders.ts";
 import type { Renderer, VerifyRequest } from "../image/renderer.ts";
 import type { MakeOutboxDraft, OutboxDraft, Uploaded } from "./callback/callback.ts";

@@ -5,6 +5,8 @@ import { createReloadCache } from "../../async/reload-cache.ts";
 import type { Semaphore } from "../../async/semaphore.ts";
 import type { Log } from "../../core/log.ts";
 import { readVersion } from "../../core/version.ts";
+import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../../settings/schema/schema.ts";
+import { fingerprintOf } from "../../settings/secrets.ts";
 import { createFailover } from "../mirror/fill/failover.ts";
 import type { MirrorMeter } from "../mirror/meter.ts";
 import type { BrotliWindows } from "../origin/exchange/decoded-body.ts";
@@ -19,8 +21,6 @@ import { qiniuRules } from "../origin/kinds/qiniu.ts";
 import { s3Rules } from "../origin/kinds/s3.ts";
 import { siteRules } from "../origin/kinds/site.ts";
 import type { Origin } from "../origin/origin.ts";
-import type { MirrorSettings, OriginSettings, SiteOriginSettings } from "../../settings/schema/schema.ts";
-import { fingerprintOf } from "../../settings/secrets.ts";
 
 export interface OriginParts {
   readonly log: Log;

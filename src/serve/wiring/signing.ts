@@ -5,10 +5,10 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { few } from "../../core/few.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import type { Signed, SignRequest } from "../../operate/admin/api/sign.ts";
-import { type PublicPlace, publicUrl } from "../http/response/public-url.ts";
 import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
 import { normalizeHost } from "../../settings/hosts.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
+import { type PublicPlace, publicUrl } from "../http/response/public-url.ts";
 import { makeToken, tokenFromQuery } from "../sign/token.ts";
 
 /** A bucket, and the key pair that signs for it. */

@@ -4,6 +4,11 @@ import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
 import { toKey } from "../../core/object.ts";
+import { passedHeaderFault } from "../../settings/checks/origin-rules.ts";
+import { type Binding, mergeRule } from "../../settings/domains.ts";
+import { MAX_FILE_BYTES } from "../../settings/load.ts";
+import { ruleSchema } from "../../settings/schema/rule-schema.ts";
+import type { MirrorSettings, OriginSettings, RuleSettings } from "../../settings/schema/schema.ts";
 import { type AuthorizerOptions, createAuthorizer } from "../http/request/authorizer.ts";
 import type { MirrorSource, Route, Site } from "../http/request/site.ts";
 import { createCacheControl } from "../http/response/cache-control.ts";
@@ -13,11 +18,6 @@ import type { Mirror } from "../mirror/mirror.ts";
 import { createOriginalsFinder, createRuleFinder, keepsQuery, type RuleOptions } from "../mirror/rules.ts";
 import type { Stored } from "../mirror/stored/stored.ts";
 import type { Variants } from "../mirror/variants/variants.ts";
-import { passedHeaderFault } from "../../settings/checks/origin-rules.ts";
-import { type Binding, mergeRule } from "../../settings/domains.ts";
-import { MAX_FILE_BYTES } from "../../settings/load.ts";
-import { ruleSchema } from "../../settings/schema/rule-schema.ts";
-import type { MirrorSettings, OriginSettings, RuleSettings } from "../../settings/schema/schema.ts";
 
 /** An open bucket: its objects, and the variants that are made from them. */
 export interface OpenBucket {

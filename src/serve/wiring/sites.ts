@@ -3,10 +3,19 @@
 import { createPauses } from "../../async/pauses.ts";
 import { createReloadCache } from "../../async/reload-cache.ts";
 import type { Semaphore } from "../../async/semaphore.ts";
+import type { ImageFormat, Key } from "../../core/object.ts";
+import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
+import type {
+  MirrorSettings,
+  OriginSettings,
+  ProjectSettings,
+  ServerSettings,
+  Settings,
+} from "../../settings/schema/schema.ts";
+import { fingerprintOf } from "../../settings/secrets.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
 import type { Store } from "../bucket/contract/driver.ts";
 import type { VariantBucket } from "../bucket/tier/disk/variants.ts";
-import type { ImageFormat, Key } from "../../core/object.ts";
 import { findWatermarks } from "../http/download/watermarks.ts";
 import { type ClientLimitOptions, type ClientLimits, createClientLimits } from "../http/request/client-limits.ts";
 import type { BucketSites, MirrorSource, Site, Sites } from "../http/request/site.ts";
@@ -22,15 +31,6 @@ import type { VariantParts } from "../mirror/variants/running-renders.ts";
 import { createVariants } from "../mirror/variants/variants.ts";
 import type { Budget } from "../origin/guard/budget.ts";
 import type { OriginReport } from "../origin/guard/guarded.ts";
-import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
-import type {
-  MirrorSettings,
-  OriginSettings,
-  ProjectSettings,
-  ServerSettings,
-  Settings,
-} from "../../settings/schema/schema.ts";
-import { fingerprintOf } from "../../settings/secrets.ts";
 import type { OnceLedger } from "../sign/once.ts";
 import type { KeyLookup, SigningKey } from "../sign/token.ts";
 import { createVerifiedTokens, type VerifiedTokens } from "../sign/verified.ts";

@@ -1,5 +1,10 @@
 // Part of the composition root: opens the stores of a data folder. The embedded store is always open, for one-time
 // tokens, spool files and this machine's own data. If the settings name an S3 store, it holds the objects.
+
+import type { Log } from "../../core/log.ts";
+import type { DigestName, Key } from "../../core/object.ts";
+import { s3Place } from "../../core/s3-place.ts";
+import type { Settings } from "../../settings/schema/schema.ts";
 import { ALL_DIGESTS } from "../body/spool/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "../body/spool/spool-pool.ts";
 import type { Store } from "../bucket/contract/driver.ts";
@@ -9,12 +14,8 @@ import { openS3Store } from "../bucket/s3/store.ts";
 import { createDiskCache, EDGE_FOLDER, VARIANT_FOLDER } from "../bucket/tier/disk/disk-cache.ts";
 import { createVariantTier, type VariantBucket } from "../bucket/tier/disk/variants.ts";
 import { createTieredStore, type TieredStore } from "../bucket/tier/store.ts";
-import type { Log } from "../../core/log.ts";
-import type { DigestName, Key } from "../../core/object.ts";
-import { s3Place } from "../../core/s3-place.ts";
 import { createSystemResolve } from "../origin/dial/lookup.ts";
 import { createCaller } from "../origin/exchange/caller.ts";
-import type { Settings } from "../../settings/schema/schema.ts";
 import type { OnceLedger } from "../sign/once.ts";
 
 /** Everything of a data folder. */

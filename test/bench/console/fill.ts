@@ -1,15 +1,15 @@
 // Fills a data folder through the program's own store, operation log, usage counters and outbox: a bucket of many
 // images and tombstones, as after years of use.
 import { createHash } from "node:crypto";
-import { describeObject } from "../../../src/serve/bucket/contract/bucket.ts";
-import type { BucketDriver } from "../../../src/serve/bucket/contract/driver.ts";
-import { createFsStore } from "../../../src/serve/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { toKey } from "../../../src/core/object.ts";
+import { createLedgers, type Ledgers } from "../../../src/ledger/ledger.ts";
 import { OPERATION_NAMES } from "../../../src/operate/operations/operation.ts";
 import { createOperationLog, OPERATIONS_PLAN } from "../../../src/operate/operations/operation-log.ts";
 import { USAGE_PLAN } from "../../../src/operate/usage/usage.ts";
-import { createLedgers, type Ledgers } from "../../../src/ledger/ledger.ts";
+import { describeObject } from "../../../src/serve/bucket/contract/bucket.ts";
+import type { BucketDriver } from "../../../src/serve/bucket/contract/driver.ts";
+import { createFsStore } from "../../../src/serve/bucket/fs/store.ts";
 import { createOutbox, MAX_ENTRIES, OUTBOX_PLAN } from "../../../src/serve/upload/callback/outbox.ts";
 import { APPID } from "../../helpers/settings.ts";
 import { UPLOADED } from "../../helpers/uploaded.ts";

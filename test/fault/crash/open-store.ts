@@ -2,13 +2,13 @@
 // lab's operations, in this process or in a child.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { HuiyuanError } from "../../../src/core/errors.ts";
+import { type Log, SILENT_LOG } from "../../../src/core/log.ts";
+import { etagOf, toKey } from "../../../src/core/object.ts";
 import { createSpoolPool } from "../../../src/serve/body/spool/spool-pool.ts";
 import { createBucket } from "../../../src/serve/bucket/contract/bucket.ts";
 import type { PutCondition } from "../../../src/serve/bucket/contract/driver.ts";
 import { createFsStore, type FsStore } from "../../../src/serve/bucket/fs/store.ts";
-import type { HuiyuanError } from "../../../src/core/errors.ts";
-import { type Log, SILENT_LOG } from "../../../src/core/log.ts";
-import { etagOf, toKey } from "../../../src/core/object.ts";
 import { createMemoryCache } from "../../../src/serve/mirror/stored/memory-cache.ts";
 import { createStored, type Stored } from "../../../src/serve/mirror/stored/stored.ts";
 import { adoptSpoolFiles } from "../../../src/serve/mirror/storing/adopt.ts";

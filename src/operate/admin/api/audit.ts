@@ -4,8 +4,8 @@
 import type { Context } from "hono";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
-import { OPERATION_NUMBERS } from "../../operations/operation.ts";
 import { redactTarget } from "../../../serve/sign/redact.ts";
+import { OPERATION_NUMBERS } from "../../operations/operation.ts";
 import type { ApiEnv } from "./calls.ts";
 
 /** Writes the line; called once a call. `left`: the caller disconnected. */

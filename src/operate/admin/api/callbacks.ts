@@ -2,10 +2,10 @@
 // upload/callback/ stores and delivers them.
 import type { Log } from "../../../core/log.ts";
 import { toKey } from "../../../core/object.ts";
-import type { Notices } from "../../../serve/upload/callback/notices.ts";
-import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../../serve/upload/callback/outbox.ts";
 import { publicUrl } from "../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../serve/http/rest/call.ts";
+import type { Notices } from "../../../serve/upload/callback/notices.ts";
+import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../../serve/upload/callback/outbox.ts";
 import { auditOf } from "./audit.ts";
 import type { Calls } from "./calls.ts";
 import { bucket, flag, ids, invalid, whole, word } from "./input.ts";

@@ -3,8 +3,8 @@
 import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../../core/log.ts";
-import type { AppliedSettings, SettingsFile } from "../../../settings/edit/settings-file.ts";
 import { type KeyPair, makeKeyPair } from "../../../serve/sign/key-pair.ts";
+import type { AppliedSettings, SettingsFile } from "../../../settings/edit/settings-file.ts";
 import { auditOf, loggedName, problemOf } from "./audit.ts";
 import { type ApiEnv, type Calls, jsonAnswer } from "./calls.ts";
 import { invalid, text, whole } from "./input.ts";

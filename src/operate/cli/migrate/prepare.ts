@@ -3,15 +3,15 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { HuiyuanError } from "../../../core/errors.ts";
+import { SettingsFaults } from "../../../settings/faults.ts";
+import { loadSettings } from "../../../settings/load.ts";
 import type { BucketsAnswer } from "../../admin/api/openapi/answers.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrations/config/config.ts";
 import type { JobFolder } from "../../migrations/journal/job-folder.ts";
 import { type Journal, openJournal } from "../../migrations/journal/journal.ts";
 import type { Source } from "../../migrations/source.ts";
-import { SettingsFaults } from "../../../settings/faults.ts";
-import { loadSettings } from "../../../settings/load.ts";
-import { type MigrationTarget, openTarget, type TargetOptions, targetBucket } from "../../migrations/wiring/target.ts";
 import { openSource } from "../../migrations/wiring/sources.ts";
+import { type MigrationTarget, openTarget, type TargetOptions, targetBucket } from "../../migrations/wiring/target.ts";
 import { parseUrl } from "../admin-command.ts";
 import { createLogger } from "../logger.ts";
 import { runningServer, serverAt } from "../reach-server.ts";

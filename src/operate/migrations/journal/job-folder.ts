@@ -1,8 +1,8 @@
 // The folder of one migration: its journal, the lock of the one run that may work, and the process id for `stop`.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { tryLock } from "../../../serve/bucket/fs/lock.ts";
 import { storeFailure } from "../../../core/disk-failure.ts";
+import { tryLock } from "../../../serve/bucket/fs/lock.ts";
 
 export interface JobFolder {
   readonly dir: string;

@@ -1,9 +1,9 @@
 // Copies one object: fetches it into a spool, proves that it is a whole image, and puts it into the target.
 import { abortable } from "../../../async/cancellation.ts";
-import type { SpoolPool } from "../../../serve/body/spool/spool-pool.ts";
 import { refusedError } from "../../../client/api/client-error.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
+import type { SpoolPool } from "../../../serve/body/spool/spool-pool.ts";
 import { Arrival } from "../../../serve/mirror/fill/arrival.ts";
 import { describeFetched, type FillEnd } from "../../../serve/mirror/fill/fill-end.ts";
 import type { OriginAnswer, Validators } from "../../../serve/origin/origin.ts";

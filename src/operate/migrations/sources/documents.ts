@@ -3,8 +3,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
 import type { Origin } from "../../../serve/origin/origin.ts";
-import { describeFailure } from "./failure.ts";
 import { streamOf } from "./body-stream.ts";
+import { describeFailure } from "./failure.ts";
 import { fetchFrom, type Place } from "./origins.ts";
 
 /** A page of 1,000 names of 1,024 bytes, percent-encoded, is shorter. */

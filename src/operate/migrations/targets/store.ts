@@ -1,8 +1,9 @@
 // A store of this process as the target of a migration. Every put is a conditional create, so that a copy never
 // replaces an upload, a mirrored image or a tombstone by accident.
-import { type Bucket, digestOf } from "../../../serve/bucket/contract/bucket.ts";
+
 import { HuiyuanError } from "../../../core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../../core/object.ts";
+import { type Bucket, digestOf } from "../../../serve/bucket/contract/bucket.ts";
 import { type PutOutcome, type Replacement, stateOf, type Target } from "../target.ts";
 
 /** As UploadTarget: `put` also notifies the caches above the bucket. */

@@ -6,6 +6,15 @@ import { few } from "../../../core/few.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 import { readVersion } from "../../../core/version.ts";
+import { createRuleFinder, originRequestForKey } from "../../../serve/mirror/rules.ts";
+import type { Budget } from "../../../serve/origin/guard/budget.ts";
+import type { HttpOriginOptions } from "../../../serve/origin/kinds/http-origin.ts";
+import { createOriginRegistry, type OriginRegistry } from "../../../serve/wiring/origins.ts";
+import { keepsQueries, ruleOptions } from "../../../serve/wiring/site.ts";
+import { type Binding, bindDomains, mergeRule } from "../../../settings/domains.ts";
+import { normalizeHost } from "../../../settings/hosts.ts";
+import { ruleSchema } from "../../../settings/schema/rule-schema.ts";
+import type { MirrorSettings, OriginSettings, Settings } from "../../../settings/schema/schema.ts";
 import { ConfigFaults } from "../config/config.ts";
 import type { SourceOptions } from "../config/source-options.ts";
 import type { Source } from "../source.ts";
@@ -19,15 +28,6 @@ import { shareBudget } from "../sources/shared-budget.ts";
 import { createSitemapListing } from "../sources/sitemap.ts";
 import { createKeyListing, createUrlListSource } from "../sources/url-list.ts";
 import type { SendToAdmin } from "../targets/admin.ts";
-import { createRuleFinder, originRequestForKey } from "../../../serve/mirror/rules.ts";
-import type { Budget } from "../../../serve/origin/guard/budget.ts";
-import type { HttpOriginOptions } from "../../../serve/origin/kinds/http-origin.ts";
-import { type Binding, bindDomains, mergeRule } from "../../../settings/domains.ts";
-import { normalizeHost } from "../../../settings/hosts.ts";
-import { ruleSchema } from "../../../settings/schema/rule-schema.ts";
-import type { MirrorSettings, OriginSettings, Settings } from "../../../settings/schema/schema.ts";
-import { createOriginRegistry, type OriginRegistry } from "../../../serve/wiring/origins.ts";
-import { keepsQueries, ruleOptions } from "../../../serve/wiring/site.ts";
 
 export interface SourceParts {
   /** Private addresses may be dialled for the hosts that the source names. */

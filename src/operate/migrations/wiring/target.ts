@@ -1,19 +1,19 @@
 // Part of the composition root: makes the target and the spools of a migration from its config.
 import { mkdirSync, rmSync } from "node:fs";
-import { ALL_DIGESTS } from "../../../serve/body/spool/hashing.ts";
-import { createSpoolPool, type SpoolPool } from "../../../serve/body/spool/spool-pool.ts";
-import { createBucket } from "../../../serve/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { DigestName } from "../../../core/object.ts";
+import { ALL_DIGESTS } from "../../../serve/body/spool/hashing.ts";
+import { createSpoolPool, type SpoolPool } from "../../../serve/body/spool/spool-pool.ts";
+import { createBucket } from "../../../serve/bucket/contract/bucket.ts";
+import { openStores } from "../../../serve/wiring/stores.ts";
+import type { Settings } from "../../../settings/schema/schema.ts";
 import { ConfigFaults, type MigrationConfig } from "../config/config.ts";
 import type { Target } from "../target.ts";
 import { createAdminTarget, type SendToAdmin } from "../targets/admin.ts";
 import { createRestTarget } from "../targets/rest.ts";
 import { createStoreTarget } from "../targets/store.ts";
-import type { Settings } from "../../../settings/schema/schema.ts";
 import { bucketOfDomain } from "./sources.ts";
-import { openStores } from "../../../serve/wiring/stores.ts";
 
 export interface MigrationTarget {
   readonly target: Target;

@@ -3,12 +3,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../../core/errors.ts";
 import { type Key, MEDIA_TYPES } from "../../../core/object.ts";
+import type { ProbeReply } from "../../../serve/origin/kinds/probe.ts";
+import { isLoopbackHost } from "../../../settings/hosts.ts";
 import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../doctor/find-pictures.ts";
 import type { Form } from "../texts.ts";
 import type { Fault, Measured, Trial, TrialPicture } from "../trial-view.ts";
 import { isImage, medianMsOf } from "../trial-view.ts";
-import type { ProbeReply } from "../../../serve/origin/kinds/probe.ts";
-import { isLoopbackHost } from "../../../settings/hosts.ts";
 import { readAddress } from "./address.ts";
 import { SAMPLE_ALIAS, type SamplePicture } from "./sample-pictures.ts";
 import type { SampleSite } from "./sample-site.ts";

@@ -1,7 +1,6 @@
 // The portable bucket: the interface that all callers use, over the driver of one store. It validates input, bounds
 // sizes and describes bodies. It makes no decision about replacing an object: the driver does that in one atomic step.
 import { createHash } from "node:crypto";
-import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { parseHttpDate } from "../../../core/http-date.ts";
 import {
@@ -15,6 +14,7 @@ import {
   toKey,
   type Validation,
 } from "../../../core/object.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import type { BucketDriver, ListOptions, ListPage, ObjectReader, PutCondition, PutResult, Renewal } from "./driver.ts";
 
 /**

@@ -3,9 +3,9 @@
 // durable.
 
 import type { Cancellation } from "../../../async/cancellation.ts";
-import type { WholeBody } from "../../body/spool/spool.ts";
 import type { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo, Validation } from "../../../core/object.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 
 /**
  * The certainty that the object, or its absence, is the state of the store. `pending`: the object still waits for its

@@ -1,17 +1,18 @@
 // One bucket of the embedded store. Reads use the catalogue on the event loop; every change and every small body passes
 // through the writer thread. Large bodies are first written to files, which the writer only renames.
-import type { WholeBody } from "../../body/spool/spool.ts";
+
 import { storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import { readWhole } from "../contract/bucket.ts";
 import type { BucketDriver, ObjectReader, PutCondition, PutResult } from "../contract/driver.ts";
 import type { EntryCache } from "./catalogue/entry-cache.ts";
 import type { CatalogueReads } from "./catalogue/reads.ts";
+import type { PutRequest } from "./catalogue/write-operations.ts";
 import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";
-import type { PutRequest } from "./catalogue/write-operations.ts";
 import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";
 
 /** The parts that all buckets of a store share. */

@@ -13,6 +13,7 @@ import { createFsBucket } from "./bucket.ts";
 import { createEntryCache, type EntryCache } from "./catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "./catalogue/reads.ts";
 import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
+import type { SweptBlob } from "./catalogue/write-operations.ts";
 import { removeFile, writeSyncedFile } from "./files.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { lockData, refuseUnfinished, SWEEP_LOCK, tryLock } from "./lock.ts";
@@ -20,7 +21,6 @@ import { syncDirectory } from "./packs/blob-folder.ts";
 import { createBlobReaders, type Damage } from "./packs/blob-reader.ts";
 import { removeOrphans } from "./packs/orphans.ts";
 import { startPeriodicTasks } from "./periodic-tasks.ts";
-import type { SweptBlob } from "./catalogue/write-operations.ts";
 import { startWriter, type Writer } from "./writer/writer.ts";
 
 export interface FsStoreOptions {

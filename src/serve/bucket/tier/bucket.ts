@@ -2,9 +2,9 @@
 // copies of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote store is the
 // authority except for queued objects. This file has lookups and reads; changes.ts has the writes.
 
-import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../contract/driver.ts";
 import { createChangedKeys } from "./changed-keys.ts";
 import { createChanges } from "./changes.ts";

@@ -1,8 +1,9 @@
 // Writes to one bucket of a remote store. Each change looks up the remote entry and the queue, decides, and changes
 // exactly the version it saw. The caller holds the lock of the key.
-import type { WholeBody } from "../../body/spool/spool.ts";
+
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import { decidePut, hasExpired, holdsVersion, raisesEpoch } from "../contract/conditions.ts";
 import type { Entry, PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../contract/driver.ts";
 import type { RemoteCondition, RemoteEntry } from "../remote/remote.ts";

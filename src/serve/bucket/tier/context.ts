@@ -1,8 +1,8 @@
 // The parts of one bucket of a tiered store, which its files share.
 import type { KeyLocks } from "../../../async/key-locks.ts";
-import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { BucketDriver } from "../contract/driver.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
 import type { Edge } from "./disk/edge.ts";

@@ -1,8 +1,8 @@
 // Looks up entries in the remote store for the rest of the program. An object of another tool is described first.
 import { LiveMap } from "../../../async/live-map.ts";
-import type { WholeBody } from "../../body/spool/spool.ts";
 import { asHuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import { hasExpired } from "../contract/conditions.ts";
 import type { Entry } from "../contract/driver.ts";
 import { withReadDeadline } from "../remote/read-deadline.ts";

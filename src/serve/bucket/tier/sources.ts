@@ -1,6 +1,7 @@
 // The byte source of a remote put of a finished body.
-import type { WholeBody } from "../../body/spool/spool.ts";
+
 import { HuiyuanError } from "../../../core/errors.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import { closeFile, openFile, readInto } from "../fs/files.ts";
 import type { ByteSource } from "../remote/remote.ts";
 

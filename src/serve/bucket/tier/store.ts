@@ -1,10 +1,10 @@
 // A store that keeps its objects in a remote store and uses a bounded part of this disk in front of it: for copies that
 // are served without a request, and for the upload queue. This file opens, wires and closes the parts.
 import { createKeyLocks } from "../../../async/key-locks.ts";
-import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { Store } from "../contract/driver.ts";
 import type { FsStore } from "../fs/store.ts";
 import type { RemoteStore } from "../remote/remote.ts";

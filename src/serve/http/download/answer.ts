@@ -1,7 +1,8 @@
 // Answers a download with the image that was located: its headers, its conditions and ranges, its bytes. It looks
 // nothing up.
-import type { Chunks } from "../../body/chunks.ts";
+
 import { HuiyuanError } from "../../../core/errors.ts";
+import type { Chunks } from "../../body/chunks.ts";
 import { isLate, type MissAnswer } from "../../mirror/fill/reader.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import type { Found, Stored } from "../../mirror/stored/stored.ts";

@@ -1,8 +1,9 @@
 // The context of one download that passed the checks, the image that it found, and the headers that its answer carries
 // beside the object's own. Types and small functions; it looks nothing up.
-import type { Certainty } from "../../bucket/contract/driver.ts";
+
 import type { HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
+import type { Certainty } from "../../bucket/contract/driver.ts";
 import type { MissAnswer } from "../../mirror/fill/reader.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation.ts";

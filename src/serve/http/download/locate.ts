@@ -1,9 +1,9 @@
 // Locates an image: in memory, in the bucket, or at the origin. Downloads, originals of variants, watermark images and
 // fallback images are all found here. The answer is a value; only failures are thrown.
 
-import type { Certainty } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { toKey } from "../../../core/object.ts";
+import type { Certainty } from "../../bucket/contract/driver.ts";
 import type { MissAnswer, MissRequest } from "../../mirror/fill/reader.ts";
 import { type OriginRequest, originRequestFor, originRequestForProcessed, publicTarget } from "../../mirror/rules.ts";
 import { clientOf } from "../request/exchange.ts";

@@ -1,8 +1,9 @@
 // Waits for a fetched image until it is proven whole, because only a whole image is processed. It renders nothing.
-import { bodyRoom } from "../../body/body-room.ts";
-import type { Spool } from "../../body/spool/spool.ts";
+
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
+import { bodyRoom } from "../../body/body-room.ts";
+import type { Spool } from "../../body/spool/spool.ts";
 import { damageOf } from "../../mirror/fill/fill-end.ts";
 import { bytesOfFetch, missStatus } from "./answer.ts";
 import type { LocatedFetch, LocatedWhole } from "./download-context.ts";

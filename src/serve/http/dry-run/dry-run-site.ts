@@ -2,9 +2,9 @@
 // dry-run.ts passes it to the download port's own functions.
 
 import { CancellationSource } from "../../../async/cancellation.ts";
-import type { ObjectReader } from "../../bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
+import type { ObjectReader } from "../../bucket/contract/driver.ts";
 import type { Recipe } from "../../image/grammar/recipe.ts";
 import type { Mirror, MirrorPreview } from "../../mirror/mirror.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";

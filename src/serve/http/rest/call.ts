@@ -1,9 +1,9 @@
 // The state of one REST API call, the parts that all calls share, and the answer to an upload. It authorizes nothing.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Semaphore } from "../../../async/semaphore.ts";
-import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
+import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
 import { joinCallback, type MakeOutboxDraft } from "../../upload/callback/callback.ts";

@@ -2,9 +2,9 @@
 // the body shows which one it is. The signature is checked before the body is read, and most refusals precede the file.
 import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
-import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
+import type { Spool } from "../../body/spool/spool.ts";
 import type { Authentic } from "../../sign/token.ts";
 import { type Form, isForm, readForm } from "../../upload/form.ts";
 import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts";

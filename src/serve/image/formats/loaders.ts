@@ -1,6 +1,8 @@
 // Checks whether an image may be processed and reads the claims of its head, before any decoder sees it: format by
 // magic bytes, completeness of the structure, sides and frames. It refuses SVG, PDF and all other formats. It decodes
 // nothing.
+
+import { HuiyuanError } from "../../../core/errors.ts";
 import { scanBmp } from "../../body/formats/bmp.ts";
 import { scanGif } from "../../body/formats/gif.ts";
 import { scanAvif } from "../../body/formats/iso-media.ts";
@@ -9,7 +11,6 @@ import { scanPng } from "../../body/formats/png.ts";
 import { type Findings, feed, nothingFound, type Scanner } from "../../body/formats/scan.ts";
 import { sniff } from "../../body/formats/sniff.ts";
 import { scanWebp } from "../../body/formats/webp.ts";
-import { HuiyuanError } from "../../../core/errors.ts";
 import type { OutputFormat } from "../grammar/recipe.ts";
 import { MOST_COEFFICIENT_BYTES, readJpegHead } from "./jpeg-head.ts";
 import { runScan, type ScanSteps, scanBytes } from "./yielding-scan.ts";

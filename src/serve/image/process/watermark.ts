@@ -1,8 +1,8 @@
 // Makes watermarks and lays them on a canvas, once or as tiles: a text set by pango, or an image of the bucket, scaled,
 // turned, faded and with a shadow. The caller loads the bytes of an image.
 import sharp, { type Sharp } from "sharp";
-import { sniff } from "../../body/formats/sniff.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
+import { sniff } from "../../body/formats/sniff.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { readableFile } from "../formats/readable-file.ts";
 import { type Size, watermarkPosition, watermarkSize } from "../geometry/geometry.ts";

@@ -1,7 +1,8 @@
 // The messages between the server and a render process, and their form on the socket: a head in JSON, followed by the
 // raw bytes, so that only the kernel copies an image. It opens no socket and starts no process.
-import { bodyRoom } from "../../body/body-room.ts";
+
 import type { ErrorCode } from "../../../core/errors.ts";
+import { bodyRoom } from "../../body/body-room.ts";
 import type { RasterFacts } from "../formats/loaders.ts";
 import type { Recipe } from "../grammar/recipe.ts";
 import type { PipelineLimits, PipelineRequest, Rendered } from "../process/pipeline.ts";

@@ -274,7 +274,10 @@ function spawnRenderProcess(maxResidentBytes: number): ChildProcess {
 function processPath(): string {
   const isSource = import.meta.url.endsWith(".ts");
   return fileURLToPath(
-    new URL(isSource ? "../../../../dist/serve/image/workers/render-process.js" : "./render-process.js", import.meta.url),
+    new URL(
+      isSource ? "../../../../dist/serve/image/workers/render-process.js" : "./render-process.js",
+      import.meta.url,
+    ),
   );
 }
 

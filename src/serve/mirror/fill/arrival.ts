@@ -1,10 +1,11 @@
 // One answer of an origin while its body arrives: passes the bytes to the gate and to the spool, and tells the fill as
 // soon as they show an image. At the end it judges them. It requests nothing and stores nothing.
+
+import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat } from "../../../core/object.ts";
 import { createGate, type DeclaredDigests, type Verdict } from "../../body/gate/gate.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
-import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
-import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat } from "../../../core/object.ts";
 import type { OriginAnswer, OriginSink } from "../../origin/origin.ts";
 import { describeFetched, type FillEnd, type FillHead } from "./fill-end.ts";
 

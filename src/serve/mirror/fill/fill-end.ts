@@ -1,9 +1,10 @@
 // The head and the end of a fill: what is known of an origin's image when its head arrives, and when its body is
 // complete. Types and one small reading of them; it fetches nothing.
-import type { Spool, WholeBody } from "../../body/spool/spool.ts";
-import { describeObject } from "../../bucket/contract/bucket.ts";
+
 import type { HuiyuanError } from "../../../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../../../core/object.ts";
+import type { Spool, WholeBody } from "../../body/spool/spool.ts";
+import { describeObject } from "../../bucket/contract/bucket.ts";
 import type { NotModified, OriginAnswer } from "../../origin/origin.ts";
 
 /** An answer without its body. A pending write must not keep the exchange behind a body, which is large. */

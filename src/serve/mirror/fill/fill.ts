@@ -1,8 +1,9 @@
 // One fetch of one key, shared by all requests that wait for it. It outlives those requests; only the deadlines of the
 // origin end it. It stores nothing: fills.ts hands the finished spool to write-back.ts.
-import type { Spool } from "../../body/spool/spool.ts";
+
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
+import type { Spool } from "../../body/spool/spool.ts";
 import type { Origin, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
 import { Arrival, type ArrivalContext } from "./arrival.ts";

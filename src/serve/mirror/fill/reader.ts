@@ -2,9 +2,9 @@
 // is known, and its reads of the body with its own deadlines. When they pass the request fails; the fill continues.
 
 import type { Cancellation } from "../../../async/cancellation.ts";
-import type { Spool } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
+import type { Spool } from "../../body/spool/spool.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import { absent } from "../negative-cache.ts";
 import type { OriginRequest } from "../rules.ts";

@@ -1,9 +1,9 @@
 // Applies the result of a revalidation to the stored object: confirms, replaces or removes it, or leaves it as it is.
 // It sends no request; revalidation.ts does.
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Entry } from "../../bucket/contract/driver.ts";
 import type { HuiyuanError } from "../../../core/errors.ts";
 import { etagOf, type ObjectInfo, type Validation } from "../../../core/object.ts";
+import type { Entry } from "../../bucket/contract/driver.ts";
 import type { NotModified } from "../../origin/origin.ts";
 import { createExpiring } from "../expiring.ts";
 import type { Fill } from "../fill/fill.ts";

@@ -20,8 +20,8 @@ import {
   servedAfter,
   withdrawalBy,
 } from "../policy.ts";
-import type { StoredObject } from "../stored/stored.ts";
 import type { ServableWrite } from "../stored/pending-writes.ts";
+import type { StoredObject } from "../stored/stored.ts";
 import { isLater } from "../stored/versions.ts";
 import { type Ages, createAges, type Freshness } from "./freshness.ts";
 import { createRevalidationEffects, type RevalidationEnd, type StoredEntry } from "./revalidation-effects.ts";

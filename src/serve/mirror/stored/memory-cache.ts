@@ -1,10 +1,10 @@
 // The memory cache of all buckets: whole small objects, bounded by bytes with LRU eviction, and the results of recent
 // look-ups. It holds copies only: the bucket decides, and every change of an object there must be followed by drop().
 import { LRUCache } from "lru-cache";
+import type { Key, ObjectInfo } from "../../../core/object.ts";
 import { type Chunks, createChunks } from "../../body/chunks.ts";
 import { HEAD_ROOM_BYTES, withHeadRoom } from "../../body/head-room.ts";
 import { createScratch, type Scratch } from "../../body/scratch.ts";
-import type { Key, ObjectInfo } from "../../../core/object.ts";
 import { createExpiring } from "../expiring.ts";
 
 /** An object in memory. Never mutated; a new version is a new CachedObject. */

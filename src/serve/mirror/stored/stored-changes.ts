@@ -1,14 +1,15 @@
 // The changes of one bucket's objects: each passes the bucket, then the memory cache, which must never hold an object
 // that the bucket has lost. Reports versions that are gone. It reads no bodies; stored.ts does.
+
+import { HuiyuanError } from "../../../core/errors.ts";
+import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { PutCondition, PutResult, Renewal } from "../../bucket/contract/driver.ts";
-import { HuiyuanError } from "../../../core/errors.ts";
-import { etagOf, type Key, type ObjectInfo } from "../../../core/object.ts";
 import type { Withdrawal } from "../policy.ts";
+import type { MemoryCache } from "./memory-cache.ts";
 import type { PendingWrites } from "./pending-writes.ts";
 import { isLater, isVersion, type Version, versionOf } from "./versions.ts";
-import type { MemoryCache } from "./memory-cache.ts";
 
 /** An image that was fetched for this bucket. */
 export interface Fetched {

@@ -1,16 +1,17 @@
 // A bucket behind the memory cache: every request looks a key up here first, and all changes of objects pass through it
 // as well (stored-changes.ts). It knows no origins.
+
+import { HuiyuanError } from "../../../core/errors.ts";
+import type { Key, ObjectInfo } from "../../../core/object.ts";
 import { bodyRoom } from "../../body/body-room.ts";
 import type { Chunks } from "../../body/chunks.ts";
 import type { Lease } from "../../body/scratch.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
 import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
-import { HuiyuanError } from "../../../core/errors.ts";
-import type { Key, ObjectInfo } from "../../../core/object.ts";
-import { createPendingWrites, type PendingWrites } from "./pending-writes.ts";
 import type { HeldBytes, ImageBytes } from "./image-bytes.ts";
 import type { CachedObject, MemoryCache, Note } from "./memory-cache.ts";
+import { createPendingWrites, type PendingWrites } from "./pending-writes.ts";
 import { createStoredChanges, type StoredChanges, type StoredHooks } from "./stored-changes.ts";
 
 /** A stored object, without its bytes. */

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { hashFile } from "../../body/spool/hashing.ts";
 import { SPOOL_SUFFIX, type WholeBody } from "../../body/spool/spool.ts";
 import type { Stored } from "../stored/stored.ts";
-import { NOTE_SUFFIX, type Note, readNote } from "./note.ts";
 import { validatedAt } from "../stored/versions.ts";
+import { NOTE_SUFFIX, type Note, readNote } from "./note.ts";
 import type { WriteBack, WriteBackTask } from "./write-back.ts";
 
 interface Found {

@@ -1,9 +1,9 @@
 // The note beside a spool file: the description of a whole body that is not stored yet. After a crash adopt.ts stores
 // the body by its note. A body in memory has none, since it dies with the process.
 import { access, readFile, rm, stat, writeFile } from "node:fs/promises";
-import type { WholeBody } from "../../body/spool/spool.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import type { Stored } from "../stored/stored.ts";
 import type { Fetched } from "../stored/stored-changes.ts";
 

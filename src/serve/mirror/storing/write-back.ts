@@ -5,19 +5,19 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Cancellation } from "../../../async/cancellation.ts";
 import { LiveMap, LiveSet } from "../../../async/live-map.ts";
-import type { Spool, WholeBody } from "../../body/spool/spool.ts";
-import type { PutResult } from "../../bucket/contract/driver.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
+import type { Spool, WholeBody } from "../../body/spool/spool.ts";
+import type { PutResult } from "../../bucket/contract/driver.ts";
 import { createFailureLog } from "../failure-log.ts";
 import type { Fill } from "../fill/fill.ts";
 import type { MirrorMeter } from "../meter.ts";
+import type { PendingWrite, TrackedFetch } from "../stored/pending-writes.ts";
 import type { Stored } from "../stored/stored.ts";
 import type { Fetched } from "../stored/stored-changes.ts";
 import { createBatching } from "./batching.ts";
 import { createDesyncedImages } from "./desync.ts";
 import { isStillThere, leaveNote, removeNote } from "./note.ts";
-import type { PendingWrite, TrackedFetch } from "../stored/pending-writes.ts";
 
 /** One finished body that is to be written to a bucket. */
 export interface WriteBackTask extends Fetched {

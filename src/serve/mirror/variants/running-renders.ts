@@ -3,12 +3,12 @@
 import { LiveMap } from "../../../async/live-map.ts";
 import type { Semaphore } from "../../../async/semaphore.ts";
 import { shareSignal } from "../../../async/shared-signals.ts";
+import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { type ImageFacts, type Key, MADE_HERE, type ObjectInfo } from "../../../core/object.ts";
 import { createGate } from "../../body/gate/gate.ts";
 import { digestBytes } from "../../body/spool/hashing.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { describeObject } from "../../bucket/contract/bucket.ts";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
-import { type ImageFacts, type Key, MADE_HERE, type ObjectInfo } from "../../../core/object.ts";
 import type { Renderer } from "../../image/renderer.ts";
 import { createExpiring } from "../expiring.ts";
 import type { MirrorMeter } from "../meter.ts";

@@ -1,9 +1,10 @@
 // Versions of originals that were removed while a variant of them was being made. Such a variant is never stored, so a
 // deleted image leaves none behind.
+
+import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { BucketDriver, PutCondition, PutResult } from "../../bucket/contract/driver.ts";
 import type { VariantBucket } from "../../bucket/tier/disk/variants.ts";
-import type { Key, ObjectInfo } from "../../../core/object.ts";
 
 /** Once a version is forgotten, variants in progress are refused and later ones are accepted. */
 const MAX_VERSIONS = 10_000;

@@ -3,17 +3,17 @@
 // originals are fetched.
 
 import { abortable, type Cancellation } from "../../../async/cancellation.ts";
-import { createBucket } from "../../bucket/contract/bucket.ts";
-import type { VariantBucket } from "../../bucket/tier/disk/variants.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
+import { createBucket } from "../../bucket/contract/bucket.ts";
+import type { VariantBucket } from "../../bucket/tier/disk/variants.ts";
 import { refuseHeavy } from "../../image/formats/loaders.ts";
 import { type NamedRecipe, shortHash } from "../../image/grammar/named-recipe.ts";
 import { MAX_RESULT_BYTES } from "../../image/renderer.ts";
 import type { Join } from "../fill/reader.ts";
+import type { ImageBytes } from "../stored/image-bytes.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found, type NoObject } from "../stored/stored.ts";
-import type { ImageBytes } from "../stored/image-bytes.ts";
 import {
   createRunningRenders,
   type RenderStart,

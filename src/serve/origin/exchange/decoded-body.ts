@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import type { Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, type Zlib } from "node:zlib";
-import type { DeclaredDigests } from "../../body/gate/gate.ts";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import type { DeclaredDigests } from "../../body/gate/gate.ts";
 import type { OriginBody, OriginSink } from "../origin.ts";
 
 export type ContentCoding = "gzip" | "deflate" | "br";

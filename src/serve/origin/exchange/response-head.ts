@@ -1,9 +1,10 @@
 // Classifies an origin's response head: absent, a redirect, a successful response, or an error code. Pure, except that
 // it reads the body of an error. It does not judge whether the body is whole.
-import type { DeclaredDigests, Framing } from "../../body/gate/gate.ts";
+
 import { HuiyuanError } from "../../../core/errors.ts";
 import { parseHttpDate } from "../../../core/http-date.ts";
 import { type DeclaredLife, STORED_HEADERS } from "../../../core/object.ts";
+import type { DeclaredDigests, Framing } from "../../body/gate/gate.ts";
 import type { OriginAnswer, OriginBody, Validators } from "../origin.ts";
 import type { ContentCoding } from "./decoded-body.ts";
 import { REDIRECT_STATUSES } from "./hop.ts";

@@ -3,10 +3,10 @@
 import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
 import { shareSignal } from "../../../async/shared-signals.ts";
-import { createGate, type Framing } from "../../body/gate/gate.ts";
 import { classifyAddress } from "../../../core/addresses.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import type { ImageFacts, Key } from "../../../core/object.ts";
+import { createGate, type Framing } from "../../body/gate/gate.ts";
 import { connectGuarded } from "../dial/connect.ts";
 import { createDialer } from "../dial/dialer.ts";
 import { createSystemResolve } from "../dial/lookup.ts";

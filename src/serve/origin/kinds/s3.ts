@@ -1,9 +1,10 @@
 // The origin `s3`: a bucket of any S3-compatible store, public or with keys. s3-place.ts locates the bucket and
 // sigv4.ts signs; this file interprets a store's responses.
-import type { DeclaredDigests } from "../../body/gate/gate.ts";
+
 import { HuiyuanError } from "../../../core/errors.ts";
 import { type S3PlaceOptions, s3Place } from "../../../core/s3-place.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../../core/sigv4.ts";
+import type { DeclaredDigests } from "../../body/gate/gate.ts";
 import { parseHome } from "../exchange/hop.ts";
 import type { ErrorMeaning, RawHeaders } from "../exchange/response-head.ts";
 import { type HttpOriginRules, hashedId } from "./http-rules.ts";

@@ -2,12 +2,12 @@
 // once if the bucket has the bytes (秒传). A data packet carries the next slice or repeats an earlier one.
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { createGate } from "../../body/gate/gate.ts";
-import { createBodyHasher } from "../../body/spool/hashing.ts";
-import type { Spool } from "../../body/spool/spool.ts";
 import { errorCodeOf } from "../../../core/disk-failure.ts";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
+import { createGate } from "../../body/gate/gate.ts";
+import { createBodyHasher } from "../../body/spool/hashing.ts";
+import type { Spool } from "../../body/spool/spool.ts";
 import type { FormFields } from "../form.ts";
 import {
   instantUpload,

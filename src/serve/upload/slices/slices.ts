@@ -1,9 +1,9 @@
 // Tracks uploads in slices (分片上传): a bounded number for each project, for at most 24 hours, across restarts. A stored
 // upload is remembered that long too, because a client that missed the response to its last slice repeats it.
 import { randomBytes } from "node:crypto";
-import type { FreeSpace } from "../../bucket/fs/free-space.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
+import type { FreeSpace } from "../../bucket/fs/free-space.ts";
 import type { FoundSlices, SliceFolder, SliceOrder, SlicePhase } from "./slice-folder.ts";
 
 /** One upload in slices. Changes are made inside `runExclusive` only. */

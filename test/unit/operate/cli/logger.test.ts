@@ -2,8 +2,8 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
-import { createLogger } from "../../../../src/operate/cli/logger.ts";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { createLogger } from "../../../../src/operate/cli/logger.ts";
 
 async function told(tell: (log: ReturnType<typeof createLogger>) => void): Promise<string> {
   const destination = new PassThrough();

@@ -4,7 +4,12 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { trialUrl } from "../../../../src/operate/console/buckets/tree.ts";
 import { bareHost, slipsOf, withScheme } from "../../../../src/operate/console/wizard/checks.ts";
-import { type Answers, editsOfAnswers, NO_ANSWERS, SCENARIOS } from "../../../../src/operate/console/wizard/scenarios.ts";
+import {
+  type Answers,
+  editsOfAnswers,
+  NO_ANSWERS,
+  SCENARIOS,
+} from "../../../../src/operate/console/wizard/scenarios.ts";
 import { editText } from "../../../../src/settings/edit/edit-text.ts";
 import { parseSettings } from "../../../../src/settings/load.ts";
 

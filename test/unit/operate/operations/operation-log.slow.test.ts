@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { openSqlite } from "../../../../src/core/sqlite.ts";
+import { createLedgers } from "../../../../src/ledger/ledger.ts";
 import type { Operation } from "../../../../src/operate/operations/operation.ts";
 import {
   createOperationLog,
@@ -11,7 +12,6 @@ import {
   type OperationLog,
   type OperationLogOptions,
 } from "../../../../src/operate/operations/operation-log.ts";
-import { createLedgers } from "../../../../src/ledger/ledger.ts";
 import { linesOf } from "../../../helpers/log-lines.ts";
 import { eventually } from "../../../helpers/program.ts";
 

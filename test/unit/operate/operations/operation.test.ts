@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
-import { CSV_HEADER, csvLine, type LoggedOperation, withoutSign } from "../../../../src/operate/operations/operation.ts";
+import {
+  CSV_HEADER,
+  csvLine,
+  type LoggedOperation,
+  withoutSign,
+} from "../../../../src/operate/operations/operation.ts";
 
 const ENTRY: LoggedOperation = {
   id: 1,

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { createLedgers } from "../../../../src/ledger/ledger.ts";
 import {
   type BucketSize,
   createUsage,
@@ -11,7 +12,6 @@ import {
   type Usage,
   type UsageOptions,
 } from "../../../../src/operate/usage/usage.ts";
-import { createLedgers } from "../../../../src/ledger/ledger.ts";
 import { linesOf } from "../../../helpers/log-lines.ts";
 import { eventually } from "../../../helpers/program.ts";
 

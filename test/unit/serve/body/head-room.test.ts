@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { HEAD_ROOM_BYTES, lendRoom, placeBehindRoom, returnRoom, withHeadRoom } from "../../../../src/serve/body/head-room.ts";
+import {
+  HEAD_ROOM_BYTES,
+  lendRoom,
+  placeBehindRoom,
+  returnRoom,
+  withHeadRoom,
+} from "../../../../src/serve/body/head-room.ts";
 
 const BODY = Buffer.from("the body");
 

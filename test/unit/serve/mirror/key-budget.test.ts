@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { BucketDriver } from "../../../../src/serve/bucket/contract/driver.ts";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { toKey } from "../../../../src/core/object.ts";
+import type { BucketDriver } from "../../../../src/serve/bucket/contract/driver.ts";
 import { createKeyBudget } from "../../../../src/serve/mirror/key-budget.ts";
 
 function budget(maxKeys: number, queryKeys: number, recent?: BucketDriver["recent"]) {

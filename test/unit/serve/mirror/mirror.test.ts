@@ -3,7 +3,15 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../../src/core/errors.ts";
 import { etagOf, toKey } from "../../../../src/core/object.ts";
-import { type Arriving, absent, arriving, failing, fakeOrigin, image, type Reply } from "../../../helpers/fake-origins.ts";
+import {
+  type Arriving,
+  absent,
+  arriving,
+  failing,
+  fakeOrigin,
+  image,
+  type Reply,
+} from "../../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../../helpers/images.ts";
 import { bodyOf, type MirrorLab, type MirrorLabOptions, mirrorLab } from "../../../helpers/mirror-lab.ts";
 import { eventually } from "../../../helpers/program.ts";

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
+import { openService } from "../../../../src/serve/wiring/service.ts";
 import { parseSettings } from "../../../../src/settings/load.ts";
 import type { Settings } from "../../../../src/settings/schema/schema.ts";
-import { openService } from "../../../../src/serve/wiring/service.ts";
 import { linesOf } from "../../../helpers/log-lines.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "huiyuan-sites-"));

@@ -2,13 +2,13 @@
 // the declared one, and the store's conditions decide whether it may replace anything.
 import * as z from "zod";
 import { createSemaphore } from "../../../../async/semaphore.ts";
-import { describeObject } from "../../../../serve/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../../core/errors.ts";
 import { type Key, type ObjectInfo, toKey } from "../../../../core/object.ts";
+import { describeObject } from "../../../../serve/bucket/contract/bucket.ts";
+import type { RestApiParts } from "../../../../serve/http/rest/call.ts";
+import { type ReceivedBody, receiveBody } from "../../../../serve/upload/store.ts";
 import { REPLACEMENTS } from "../../../migrations/target.ts";
 import { createStoreTarget } from "../../../migrations/targets/store.ts";
-import { type ReceivedBody, receiveBody } from "../../../../serve/upload/store.ts";
-import type { RestApiParts } from "../../../../serve/http/rest/call.ts";
 import { assertAllowed, type Calls, type InputOf } from "../calls.ts";
 import { bucket as bucketField, invalid, text, word } from "../input.ts";
 import { bucketNamed, type Domains } from "../naming.ts";

@@ -5,7 +5,6 @@ import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { createSemaphore } from "../../../../async/semaphore.ts";
 import { type ErrorCode, HuiyuanError } from "../../../../core/errors.ts";
 import { type Key, toKey } from "../../../../core/object.ts";
-import type { Stored } from "../../../../serve/mirror/stored/stored.ts";
 import { finishDownload } from "../../../../serve/http/download/download.ts";
 import type { DownloadContext } from "../../../../serve/http/download/download-context.ts";
 import {
@@ -18,6 +17,7 @@ import {
 import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../../../serve/http/request/object-name.ts";
 import type { Site } from "../../../../serve/http/request/site.ts";
 import { nodeResponse } from "../../../../serve/http/response/response.ts";
+import type { Stored } from "../../../../serve/mirror/stored/stored.ts";
 import type { Calls } from "../calls.ts";
 import { bucket as bucketField, flag, invalid, text } from "../input.ts";
 import { bucketNamed, type Domains, domainNamed } from "../naming.ts";

@@ -1,13 +1,13 @@
 // Admin API calls for stored objects: list, stat, delete, undelete, purge. A change of many objects answers with a line
 // for each of them; a key that cannot be changed does not stop the others.
 import type * as z from "zod";
-import { type Bucket, digestOf } from "../../../../serve/bucket/contract/bucket.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../../core/errors.ts";
 import type { Log } from "../../../../core/log.ts";
 import { isKey, type Key, type ObjectInfo } from "../../../../core/object.ts";
-import type { Stored } from "../../../../serve/mirror/stored/stored.ts";
+import { type Bucket, digestOf } from "../../../../serve/bucket/contract/bucket.ts";
 import { publicUrl } from "../../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../../serve/http/rest/call.ts";
+import type { Stored } from "../../../../serve/mirror/stored/stored.ts";
 import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../audit.ts";
 import type { Calls, InputOf } from "../calls.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";

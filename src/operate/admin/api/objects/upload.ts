@@ -4,10 +4,16 @@ import type { IncomingMessage } from "node:http";
 import type { Context } from "hono";
 import { asHuiyuanError, errorRow, HuiyuanError } from "../../../../core/errors.ts";
 import { type Key, toKey } from "../../../../core/object.ts";
-import { receiveBody, refuseExisting, type Stored, storeUpload, type UploadedFile } from "../../../../serve/upload/store.ts";
 import { publicUrl } from "../../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../../serve/http/rest/call.ts";
 import type { ManagedBucket } from "../../../../serve/http/rest/project.ts";
+import {
+  receiveBody,
+  refuseExisting,
+  type Stored,
+  storeUpload,
+  type UploadedFile,
+} from "../../../../serve/upload/store.ts";
 import { auditOf, callerOf, loggedName, messageOf } from "../audit.ts";
 import { type ApiEnv, assertAllowed, type Calls, type InputOf } from "../calls.ts";
 import { bucket as bucketField, flag, invalid, text } from "../input.ts";

@@ -2,9 +2,9 @@
 // recipe; only the recipes of the bucket's aliases are known by their names.
 import { HuiyuanError } from "../../../../core/errors.ts";
 import { MEDIA_TYPES, toKey } from "../../../../core/object.ts";
+import type { Site } from "../../../../serve/http/request/site.ts";
 import { canonicalText } from "../../../../serve/image/grammar/canonical-text.ts";
 import type { NamedRecipe } from "../../../../serve/image/grammar/named-recipe.ts";
-import type { Site } from "../../../../serve/http/request/site.ts";
 import type { Calls } from "../calls.ts";
 import { bucket as bucketField, text, whole } from "../input.ts";
 import { bucketNamed, type Domains } from "../naming.ts";

@@ -4,10 +4,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, HuiyuanError } from "../../../../core/errors.ts";
 import type { Log } from "../../../../core/log.ts";
+import {
+  aliasIn,
+  nameObject,
+  type ObjectUrl,
+  storableFetchOf,
+  urlTo,
+} from "../../../../serve/http/request/object-name.ts";
+import type { Site } from "../../../../serve/http/request/site.ts";
 import type { MissAnswer } from "../../../../serve/mirror/fill/reader.ts";
 import type { StaleKept } from "../../../../serve/mirror/freshness/revalidation.ts";
-import { aliasIn, nameObject, type ObjectUrl, storableFetchOf, urlTo } from "../../../../serve/http/request/object-name.ts";
-import type { Site } from "../../../../serve/http/request/site.ts";
 import { auditedStream, auditOf, loggedNames, messageOf } from "../audit.ts";
 import type { Calls } from "../calls.ts";
 import { inParallel, untilAborted } from "../in-parallel.ts";

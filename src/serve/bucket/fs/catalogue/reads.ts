@@ -6,8 +6,8 @@ import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "..
 import { bufferOf, type Sqlite } from "../../../../core/sqlite.ts";
 import { hasExpired } from "../../contract/conditions.ts";
 import type { Entry, ListOptions, ListPage } from "../../contract/driver.ts";
-import type { PackPlace } from "./write-operations.ts";
 import { entrySum } from "./schema.ts";
+import type { PackPlace } from "./write-operations.ts";
 
 /** Every method throws store_failed if the catalogue cannot be read. */
 export interface CatalogueReads {

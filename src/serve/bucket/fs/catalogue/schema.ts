@@ -5,8 +5,8 @@ import { crc32 } from "node:zlib";
 import { errorCodeOf, isDamage, storeFailure } from "../../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../../core/errors.ts";
 import { openSqlite, type Sqlite } from "../../../../core/sqlite.ts";
-import { ONCE_SCHEMA } from "../../../sign/once.ts";
 import { openDatabase } from "../../../../sqlite/open-database.ts";
+import { ONCE_SCHEMA } from "../../../sign/once.ts";
 
 /** Raised with every change of the tables, together with a new step in `STEPS`. */
 export const SCHEMA_VERSION = 7;

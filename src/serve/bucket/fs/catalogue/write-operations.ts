@@ -1,8 +1,8 @@
 // The table of the writer's operations: names, requests and answers, for both sides of the thread. Everything in it is
 // small and survives a structured clone. It carries no bodies: those are in files or in the shared memory.
 import type { Key, ObjectInfo } from "../../../../core/object.ts";
-import type { OneTimeToken } from "../../../sign/once.ts";
 import type { OperationOf, SharedSpan } from "../../../../sqlite/batch-worker.ts";
+import type { OneTimeToken } from "../../../sign/once.ts";
 import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../../contract/driver.ts";
 
 /** The place of a small blob: it begins at byte `at` of a pack. */

@@ -4,9 +4,9 @@ import type { DeclaredLife, Key, ObjectInfo } from "../../../../core/object.ts";
 import type { Sqlite } from "../../../../core/sqlite.ts";
 import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "../../contract/conditions.ts";
 import type { PutCondition, PutResult } from "../../contract/driver.ts";
-import type { Handlers, PutRequest, QuarantinedEntry, RequestOf } from "./write-operations.ts";
 import type { BlobRows, NewPlace } from "./blob-rows.ts";
 import { entrySum } from "./schema.ts";
+import type { Handlers, PutRequest, QuarantinedEntry, RequestOf } from "./write-operations.ts";
 
 /** The operations of the writer that change nothing but rows of entries, and two that the others need. */
 export interface CatalogueWrites

@@ -3,14 +3,14 @@
 // (`onDamage`).
 import { fstatSync } from "node:fs";
 import { LRUCache } from "lru-cache";
-import { firstBadBlock } from "../../../body/spool/hashing.ts";
-import { BLOCK_BYTES } from "../../../body/spool/spool.ts";
 import { errorCodeOf, storeFailure } from "../../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../../core/errors.ts";
+import { firstBadBlock } from "../../../body/spool/hashing.ts";
+import { BLOCK_BYTES } from "../../../body/spool/spool.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
 import type { StoredBlob } from "../catalogue/reads.ts";
-import { closeFile, openFile, readInto } from "../files.ts";
 import type { QuarantineRequest } from "../catalogue/write-operations.ts";
+import { closeFile, openFile, readInto } from "../files.ts";
 import { blobPath } from "./blob-folder.ts";
 import { packPath } from "./pack-folder.ts";
 import { createQuickReads } from "./quick-reads.ts";

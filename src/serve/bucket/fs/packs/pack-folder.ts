@@ -14,8 +14,8 @@ import {
   writevSync,
 } from "node:fs";
 import { HuiyuanError } from "../../../../core/errors.ts";
-import { closeSynced } from "../files.ts";
 import type { PackPlace } from "../catalogue/write-operations.ts";
+import { closeSynced } from "../files.ts";
 import { syncDirectory, unlinkIfThere } from "./blob-folder.ts";
 
 /** Path of a pack. Throws store_corrupt if `pack` is no whole number: a column of a catalogue may have anything. */

@@ -5,11 +5,11 @@ import { isDamage, storeFailure } from "../../../../core/disk-failure.ts";
 import type { Sqlite } from "../../../../core/sqlite.ts";
 import type { Batch, OperationResult, SharedSpan } from "../../../../sqlite/batch-worker.ts";
 import { prepareBlobRows } from "../catalogue/blob-rows.ts";
+import type { Operation } from "../catalogue/write-operations.ts";
 import { prepareCatalogueWrites } from "../catalogue/writes.ts";
 import type { BlobFolder } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
 import { type OperationContext, operationHandlers } from "./operations.ts";
-import type { Operation } from "../catalogue/write-operations.ts";
 
 /** Runs a batch and returns the outcome of each operation, in order. Never throws. */
 export type RunBatch = (batch: Batch<Operation>) => OperationResult[];

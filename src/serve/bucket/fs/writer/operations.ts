@@ -1,12 +1,12 @@
 // Implements each operation of the writer, inside the transaction and savepoint of batch.ts. It opens neither.
 import type { Sqlite } from "../../../../core/sqlite.ts";
-import { pruneSpent, spendOnce } from "../../../sign/once.ts";
 import type { SharedSpan } from "../../../../sqlite/batch-worker.ts";
+import { pruneSpent, spendOnce } from "../../../sign/once.ts";
 import type { BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
+import type { AnswerOf, Handlers, PutRequest, RequestOf } from "../catalogue/write-operations.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";
 import { type BlobFolder, isBlobName, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
-import type { AnswerOf, Handlers, PutRequest, RequestOf } from "../catalogue/write-operations.ts";
 
 const MAX_MOVED_BLOBS = 256;
 

@@ -2,10 +2,10 @@
 // starts it.
 import { serveBatches } from "../../../../sqlite/batch-thread.ts";
 import { openCatalogue, prepareOn } from "../catalogue/schema.ts";
+import type { Operation } from "../catalogue/write-operations.ts";
 import { openBlobFolder } from "../packs/blob-folder.ts";
 import { openPackFolder, type PackFolder } from "../packs/pack-folder.ts";
 import { prepareBatches } from "./batch.ts";
-import type { Operation } from "../catalogue/write-operations.ts";
 import type { WriterData } from "./writer.ts";
 
 serveBatches<WriterData, Operation>(({ dataDir, packBytes }, { shared }) => {

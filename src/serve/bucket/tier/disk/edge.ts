@@ -1,8 +1,9 @@
 // The copies of one bucket on this disk: rows of the embedded store in a bucket of their own, and their order of use.
 // The rows also hold the bucket's epochs and tombstones, which outlive the copies.
-import type { WholeBody } from "../../../body/spool/spool.ts";
+
 import type { Log } from "../../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../../core/object.ts";
+import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { BucketDriver } from "../../contract/driver.ts";
 import type { FsStore } from "../../fs/store.ts";
 import { copyOf, type DiskCache } from "./disk-cache.ts";

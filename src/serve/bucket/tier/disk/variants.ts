@@ -1,7 +1,8 @@
 // Stores variants of images in separate buckets of the embedded store, within the disk cache. No listing or key of
 // originals reaches them. Each variant can be rendered again, so each may be removed.
-import type { WholeBody } from "../../../body/spool/spool.ts";
+
 import type { Key, ObjectInfo } from "../../../../core/object.ts";
+import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { BucketDriver, Entry, PutCondition } from "../../contract/driver.ts";
 import { copyOf, VARIANT_FOLDER } from "./disk-cache.ts";
 import type { EdgeOptions } from "./edge.ts";

@@ -1,10 +1,10 @@
 // Reads objects that are in the remote store only. Concurrent readers share one download and read it while it arrives.
 // Its hash is compared before the last byte is returned; then a copy is stored.
 import { LiveMap } from "../../../../async/live-map.ts";
-import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
-import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../../core/errors.ts";
 import type { ObjectInfo } from "../../../../core/object.ts";
+import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
+import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
 import { withReadDeadline } from "../../remote/read-deadline.ts";
 import type { RemoteBucket } from "../../remote/remote.ts";

@@ -1,9 +1,10 @@
 // Describes objects that another tool put into the remote store. They have no metadata of ours, so each is downloaded
 // once and checked to be a whole image, as a fill is. The object itself stays unchanged.
-import { createGate } from "../../../body/gate/gate.ts";
-import type { WholeBody } from "../../../body/spool/spool.ts";
+
 import { asHuiyuanError, HuiyuanError } from "../../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../../core/object.ts";
+import { createGate } from "../../../body/gate/gate.ts";
+import type { WholeBody } from "../../../body/spool/spool.ts";
 import { describeObject, uploadedAt } from "../../contract/bucket.ts";
 import type { RemoteEntry } from "../../remote/remote.ts";
 import type { TierContext } from "../context.ts";

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { CancellationSource } from "../../../../../src/async/cancellation.ts";
-import { createBucket } from "../../../../../src/serve/bucket/contract/bucket.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { toKey } from "../../../../../src/core/object.ts";
 import { createFilters } from "../../../../../src/operate/migrations/config/filters.ts";
@@ -15,6 +14,7 @@ import { type RunEnd, type RunOptions, runMigration } from "../../../../../src/o
 import type { Source, SourceObject } from "../../../../../src/operate/migrations/source.ts";
 import type { Target } from "../../../../../src/operate/migrations/target.ts";
 import { createStoreTarget } from "../../../../../src/operate/migrations/targets/store.ts";
+import { createBucket } from "../../../../../src/serve/bucket/contract/bucket.ts";
 import type { OriginAnswer, OriginSink } from "../../../../../src/serve/origin/origin.ts";
 import { noisyJpeg } from "../../../../helpers/images.ts";
 import { createMemoryStore } from "../../../../helpers/memory-store.ts";

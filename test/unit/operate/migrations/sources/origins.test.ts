@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { ConfigFaults } from "../../../../../src/operate/migrations/config/config.ts";
 import type { Source } from "../../../../../src/operate/migrations/source.ts";
-import { parseSettings } from "../../../../../src/settings/load.ts";
 import { openOrigins, openSource } from "../../../../../src/operate/migrations/wiring/sources.ts";
+import { parseSettings } from "../../../../../src/settings/load.ts";
 import { contentOf, failuresOf, fetchObject, objectsOf } from "../../../../helpers/migration-sources.ts";
 import {
   response,

@@ -3,7 +3,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createManifest, createMerkleTree, manifestLine } from "../../../../../src/operate/migrations/verify/manifest.ts";
+import {
+  createManifest,
+  createMerkleTree,
+  manifestLine,
+} from "../../../../../src/operate/migrations/verify/manifest.ts";
 
 let dir: string;
 beforeEach(() => {

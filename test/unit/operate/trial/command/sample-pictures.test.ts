@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import sharp from "sharp";
 import { expect, test } from "vitest";
-import { createGate } from "../../../../../src/serve/body/gate/gate.ts";
-import { readSamplePictures } from "../../../../../src/operate/trial/command/sample-pictures.ts";
 import { MEDIA_TYPES } from "../../../../../src/core/object.ts";
+import { readSamplePictures } from "../../../../../src/operate/trial/command/sample-pictures.ts";
+import { createGate } from "../../../../../src/serve/body/gate/gate.ts";
 
 const ROOT = new URL("../../../../../", import.meta.url);
 const pictures = await readSamplePictures();

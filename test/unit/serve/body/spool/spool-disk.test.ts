@@ -3,9 +3,9 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import type { Spool } from "../../../../../src/serve/body/spool/spool.ts";
 import { type Disk, REAL_DISK } from "../../../../../src/serve/body/spool/spool-file.ts";
-import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { eventually } from "../../../../helpers/program.ts";
 import {
   createLatch,

@@ -3,8 +3,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createBodyHasher, digestBytes, hashFile } from "../../../../../src/serve/body/spool/hashing.ts";
 import type { DigestName } from "../../../../../src/core/object.ts";
+import { createBodyHasher, digestBytes, hashFile } from "../../../../../src/serve/body/spool/hashing.ts";
 import { testPool } from "../../../../helpers/spools.ts";
 import { randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
 

@@ -2,9 +2,9 @@
 // body that has not failed. Readers come, leave, wait and read on in any order, while the disk lags, recovers or fails.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import type { Spool } from "../../../../../src/serve/body/spool/spool.ts";
 import type { Disk } from "../../../../../src/serve/body/spool/spool-file.ts";
-import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { diskError, testPool } from "../../../../helpers/spools.ts";
 
 const KIB = 1_024;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { createBucket, describeObject, uploadedAt } from "../../../../../src/serve/bucket/contract/bucket.ts";
 import { type Key, toKey } from "../../../../../src/core/object.ts";
+import { createBucket, describeObject, uploadedAt } from "../../../../../src/serve/bucket/contract/bucket.ts";
 import { createMemoryStore } from "../../../../helpers/memory-store.ts";
 import { infoOf, wholeBody } from "../../../../helpers/whole-body.ts";
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { startPeriodicTasks } from "../../../../../src/serve/bucket/fs/periodic-tasks.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
+import { startPeriodicTasks } from "../../../../../src/serve/bucket/fs/periodic-tasks.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });

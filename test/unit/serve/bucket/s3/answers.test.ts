@@ -1,8 +1,8 @@
 // Incomplete or wrong responses, from S3 or from a proxy in front of it.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
+import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
 import { openTestS3 } from "../../../../helpers/s3-store.ts";
 import { type ScriptedS3, startScriptedS3 } from "../../../../helpers/scripted-s3.ts";
 import { infoOf, wholeBody } from "../../../../helpers/whole-body.ts";

@@ -1,9 +1,9 @@
 // The S3 bucket with a server that ignores conditions, fails, or loses a response.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
+import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
 import { openTestS3 } from "../../../../helpers/s3-store.ts";
 import { type Failure, type ScriptedS3, startScriptedS3 } from "../../../../helpers/scripted-s3.ts";
 import { createLatch } from "../../../../helpers/spools.ts";

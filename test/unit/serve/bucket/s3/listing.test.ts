@@ -1,8 +1,8 @@
 // Listings of an S3 bucket that consist mostly of tombstones, or that a server would repeat for ever.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { CancellationSource } from "../../../../../src/async/cancellation.ts";
-import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
 import { toKey } from "../../../../../src/core/object.ts";
+import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
 import { openTestS3 } from "../../../../helpers/s3-store.ts";
 import { type ScriptedS3, startScriptedS3 } from "../../../../helpers/scripted-s3.ts";
 

@@ -1,8 +1,8 @@
 // The start of the S3 store if a proxy answers in place of S3. This proves nothing about S3, which counts as down then.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
+import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
 import { openTestS3 } from "../../../../helpers/s3-store.ts";
 import { type Failure, type ScriptedS3, startScriptedS3 } from "../../../../helpers/scripted-s3.ts";
 import { infoOf, wholeBody } from "../../../../helpers/whole-body.ts";

@@ -7,7 +7,12 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { createLingeringCloses } from "../../../../../src/serve/http/wire/lingering-close.ts";
-import { type Acceptor, type AcceptorParts, type HttpServer, startServer } from "../../../../../src/serve/http/wire/server.ts";
+import {
+  type Acceptor,
+  type AcceptorParts,
+  type HttpServer,
+  startServer,
+} from "../../../../../src/serve/http/wire/server.ts";
 import { eventually, within } from "../../../../helpers/program.ts";
 
 const MEGABYTE = 1_000_000;

@@ -4,7 +4,16 @@ import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import type { KnownFacts } from "../../../../../src/serve/image/formats/loaders.ts";
 import { blackPng, claimingJpeg, claimingPng, claimingWebp, framesGif } from "../../../../helpers/hostile-images.ts";
 import { noisyJpeg, noisyPng, noisyWebp } from "../../../../helpers/images.ts";
-import { animation, BLUE, GREEN, LIMITS, quadrants, RED, readSource, renderText } from "../../../../helpers/rendering.ts";
+import {
+  animation,
+  BLUE,
+  GREEN,
+  LIMITS,
+  quadrants,
+  RED,
+  readSource,
+  renderText,
+} from "../../../../helpers/rendering.ts";
 
 /** The facts as `png 10x20x1`, or the error code. */
 function verdict(bytes: Buffer, limits = LIMITS): string {

@@ -1,6 +1,11 @@
 import { expect, test } from "vitest";
 import { bodyRoom } from "../../../../../src/serve/body/body-room.ts";
-import { runScan, type ScanSteps, scanBytes, yieldingScan } from "../../../../../src/serve/image/formats/yielding-scan.ts";
+import {
+  runScan,
+  type ScanSteps,
+  scanBytes,
+  yieldingScan,
+} from "../../../../../src/serve/image/formats/yielding-scan.ts";
 
 function* busy(steps: number, stepMs: number): ScanSteps<string> {
   for (let step = 0; step < steps; step += 1) {

@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
-import { createRenderScheduler, type RenderSchedulerOptions } from "../../../../../src/serve/image/limits/render-scheduler.ts";
+import {
+  createRenderScheduler,
+  type RenderSchedulerOptions,
+} from "../../../../../src/serve/image/limits/render-scheduler.ts";
 
 const OPTIONS: RenderSchedulerOptions = {
   slots: 2,

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createGate } from "../../../../../src/serve/body/gate/gate.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
+import { createGate } from "../../../../../src/serve/body/gate/gate.ts";
 import { writeBmp } from "../../../../../src/serve/image/formats/bmp.ts";
 import { createRenderer, type Renderer } from "../../../../../src/serve/image/renderer.ts";
 import { claimingPng } from "../../../../helpers/hostile-images.ts";

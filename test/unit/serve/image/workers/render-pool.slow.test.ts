@@ -3,7 +3,11 @@ import { setTimeout as after } from "node:timers/promises";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parseInstruction } from "../../../../../src/serve/image/grammar/grammar.ts";
 import type { PipelineRequest } from "../../../../../src/serve/image/process/pipeline.ts";
-import { createRenderPool, PROCESS_BYTES, type RenderPool } from "../../../../../src/serve/image/workers/render-pool.ts";
+import {
+  createRenderPool,
+  PROCESS_BYTES,
+  type RenderPool,
+} from "../../../../../src/serve/image/workers/render-pool.ts";
 import { eventually } from "../../../../helpers/program.ts";
 import { LIMITS, RED, readSource, solid } from "../../../../helpers/rendering.ts";
 

@@ -1,7 +1,12 @@
 // Which failures make the next origin be tried, and the order of the origins.
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError } from "../../../../../src/core/errors.ts";
-import { type Candidate, createFailover, type FailoverCause, failsOver } from "../../../../../src/serve/mirror/fill/failover.ts";
+import {
+  type Candidate,
+  createFailover,
+  type FailoverCause,
+  failsOver,
+} from "../../../../../src/serve/mirror/fill/failover.ts";
 import { absent, arriving, failing, fakeOrigin, image } from "../../../../helpers/fake-origins.ts";
 import { ask } from "../../../../helpers/site-under-test.ts";
 

@@ -1,8 +1,8 @@
 // Revalidation of stored objects: when, how often, and which version may replace which.
 import { beforeAll, describe, expect, test } from "vitest";
-import type { BucketDriver } from "../../../../../src/serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { etagOf, toKey } from "../../../../../src/core/object.ts";
+import type { BucketDriver } from "../../../../../src/serve/bucket/contract/driver.ts";
 import type { MissAnswer } from "../../../../../src/serve/mirror/fill/reader.ts";
 import {
   absent,

@@ -1,8 +1,12 @@
 // The memory cache: its bounds, the order of eviction, and what may not return after a change.
 import { describe, expect, test } from "vitest";
-import { lendRoom } from "../../../../../src/serve/body/head-room.ts";
 import { toKey } from "../../../../../src/core/object.ts";
-import { type CachedObject, createMemoryCache, type MemoryCache } from "../../../../../src/serve/mirror/stored/memory-cache.ts";
+import { lendRoom } from "../../../../../src/serve/body/head-room.ts";
+import {
+  type CachedObject,
+  createMemoryCache,
+  type MemoryCache,
+} from "../../../../../src/serve/mirror/stored/memory-cache.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
 
 // The size that is counted for an entry beside its body, with the room for a head.

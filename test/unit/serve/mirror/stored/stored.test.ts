@@ -1,9 +1,9 @@
 // A bucket behind the memory cache: where an object is found, and that memory never holds what the bucket has lost.
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createBucket } from "../../../../../src/serve/bucket/contract/bucket.ts";
-import type { BucketDriver, RecentReads } from "../../../../../src/serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../../../../src/core/object.ts";
+import { createBucket } from "../../../../../src/serve/bucket/contract/bucket.ts";
+import type { BucketDriver, RecentReads } from "../../../../../src/serve/bucket/contract/driver.ts";
 import { createStored, type Found, type NoObject, type Stored } from "../../../../../src/serve/mirror/stored/stored.ts";
 import { storedLab } from "../../../../helpers/mirror-lab.ts";
 import { createLatch } from "../../../../helpers/spools.ts";

@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
-import type { Spool, WholeBody } from "../../../../../src/serve/body/spool/spool.ts";
-import type { BucketDriver } from "../../../../../src/serve/bucket/contract/driver.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
+import type { Spool, WholeBody } from "../../../../../src/serve/body/spool/spool.ts";
+import type { BucketDriver } from "../../../../../src/serve/bucket/contract/driver.ts";
 import type { Withdrawal } from "../../../../../src/serve/mirror/policy.ts";
 import {
   createWriteBack,

@@ -3,17 +3,21 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeEach, expect, test } from "vitest";
 import { createSemaphore } from "../../../../../src/async/semaphore.ts";
-import type { BucketDriver } from "../../../../../src/serve/bucket/contract/driver.ts";
-import type { VariantBucket } from "../../../../../src/serve/bucket/tier/disk/variants.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../../../src/core/log.ts";
+import type { BucketDriver } from "../../../../../src/serve/bucket/contract/driver.ts";
+import type { VariantBucket } from "../../../../../src/serve/bucket/tier/disk/variants.ts";
 import { parseInstruction } from "../../../../../src/serve/image/grammar/grammar.ts";
 import { nameRecipe } from "../../../../../src/serve/image/grammar/named-recipe.ts";
 import { watermarkUrls } from "../../../../../src/serve/image/grammar/recipe.ts";
 import { createMemoryCache } from "../../../../../src/serve/mirror/stored/memory-cache.ts";
 import { readAll } from "../../../../../src/serve/mirror/stored/stored.ts";
 import { createWriteBack } from "../../../../../src/serve/mirror/storing/write-back.ts";
-import { createVariants, type Variant, type VariantRequest } from "../../../../../src/serve/mirror/variants/variants.ts";
+import {
+  createVariants,
+  type Variant,
+  type VariantRequest,
+} from "../../../../../src/serve/mirror/variants/variants.ts";
 import { type FakeRenderer, fakeRenderer } from "../../../../helpers/fake-renderer.ts";
 import { noisyPng } from "../../../../helpers/images.ts";
 import { createMemoryStore } from "../../../../helpers/memory-store.ts";

@@ -3,7 +3,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
-import { type ContentCoding, type DecodingOptions, decodedBody } from "../../../../../src/serve/origin/exchange/decoded-body.ts";
+import {
+  type ContentCoding,
+  type DecodingOptions,
+  decodedBody,
+} from "../../../../../src/serve/origin/exchange/decoded-body.ts";
 import type { OriginBody, OriginSink } from "../../../../../src/serve/origin/origin.ts";
 
 const MAX_BYTES = 8_388_608;

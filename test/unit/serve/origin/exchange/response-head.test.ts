@@ -1,6 +1,10 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { type AnswerFacts, assessHead, type RawHeaders } from "../../../../../src/serve/origin/exchange/response-head.ts";
+import {
+  type AnswerFacts,
+  assessHead,
+  type RawHeaders,
+} from "../../../../../src/serve/origin/exchange/response-head.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 

@@ -5,7 +5,12 @@ import { EMPTY_PAYLOAD, signS3Request } from "../../../../../src/core/sigv4.ts";
 import { createHttpOrigin, type HttpOriginOptions } from "../../../../../src/serve/origin/kinds/http-origin.ts";
 import { readS3Error, type S3Options, s3Rules } from "../../../../../src/serve/origin/kinds/s3.ts";
 import type { Origin } from "../../../../../src/serve/origin/origin.ts";
-import { response, type Script, type ScriptedOrigin, startScriptedOrigin } from "../../../../helpers/scripted-origin.ts";
+import {
+  response,
+  type Script,
+  type ScriptedOrigin,
+  startScriptedOrigin,
+} from "../../../../helpers/scripted-origin.ts";
 import { ask, codeOf, fetchWhole } from "../../../../helpers/site-under-test.ts";
 
 const CREDENTIALS = { accessKeyId: "AKID", secretAccessKey: "verysecret" };

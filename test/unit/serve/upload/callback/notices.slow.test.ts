@@ -11,7 +11,12 @@ import { createNotices, type Notices } from "../../../../../src/serve/upload/cal
 import type { Outbox } from "../../../../../src/serve/upload/callback/outbox.ts";
 import { linesOf } from "../../../../helpers/log-lines.ts";
 import { eventually } from "../../../../helpers/program.ts";
-import { response, type Script, type ScriptedOrigin, startScriptedOrigin } from "../../../../helpers/scripted-origin.ts";
+import {
+  response,
+  type Script,
+  type ScriptedOrigin,
+  startScriptedOrigin,
+} from "../../../../helpers/scripted-origin.ts";
 import { openOutbox, UPLOADED } from "../../../../helpers/uploaded.ts";
 
 const BUCKET = "10001234/photos";

@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Log } from "../../../../../../src/core/log.ts";
+import { etagOf, toKey } from "../../../../../../src/core/object.ts";
 import { createEntryCache } from "../../../../../../src/serve/bucket/fs/catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "../../../../../../src/serve/bucket/fs/catalogue/reads.ts";
 import { openCatalogueForReading } from "../../../../../../src/serve/bucket/fs/catalogue/schema.ts";
 import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
-import type { Log } from "../../../../../../src/core/log.ts";
-import { etagOf, toKey } from "../../../../../../src/core/object.ts";
 import { infoOf, wholeBody } from "../../../../../helpers/whole-body.ts";
 
 const BUCKETS = ["1/one", "1/other"];

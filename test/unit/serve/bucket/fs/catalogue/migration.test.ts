@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { WholeBody } from "../../../../../../src/serve/body/spool/spool.ts";
-import type { BucketDriver } from "../../../../../../src/serve/bucket/contract/driver.ts";
-import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
 import { SILENT_LOG } from "../../../../../../src/core/log.ts";
 import { etagOf, toKey } from "../../../../../../src/core/object.ts";
 import { openSqlite } from "../../../../../../src/core/sqlite.ts";
+import type { WholeBody } from "../../../../../../src/serve/body/spool/spool.ts";
+import type { BucketDriver } from "../../../../../../src/serve/bucket/contract/driver.ts";
+import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
 import { infoOf, readAll, wholeBody } from "../../../../../helpers/whole-body.ts";
 
 const ONE = wholeBody(Buffer.from("one"));

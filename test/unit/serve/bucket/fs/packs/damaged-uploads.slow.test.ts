@@ -3,11 +3,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Log } from "../../../../../../src/core/log.ts";
+import { toKey } from "../../../../../../src/core/object.ts";
 import { createBucket } from "../../../../../../src/serve/bucket/contract/bucket.ts";
 import type { PutCondition } from "../../../../../../src/serve/bucket/contract/driver.ts";
 import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
-import type { Log } from "../../../../../../src/core/log.ts";
-import { toKey } from "../../../../../../src/core/object.ts";
 import { blobWith, damageBlob, readSha256 } from "../../../../../helpers/stored-blobs.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../../../../helpers/whole-body.ts";
 

@@ -12,13 +12,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Log } from "../../../../../../src/core/log.ts";
+import { toKey } from "../../../../../../src/core/object.ts";
+import { openSqlite } from "../../../../../../src/core/sqlite.ts";
 import type { PutCondition } from "../../../../../../src/serve/bucket/contract/driver.ts";
 import { blobPath } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
 import { openPackFolder, packPath } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
 import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
-import type { Log } from "../../../../../../src/core/log.ts";
-import { toKey } from "../../../../../../src/core/object.ts";
-import { openSqlite } from "../../../../../../src/core/sqlite.ts";
 import { eventually } from "../../../../../helpers/program.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../../../../helpers/whole-body.ts";
 

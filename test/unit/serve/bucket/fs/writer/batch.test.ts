@@ -3,13 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { toKey } from "../../../../../../src/core/object.ts";
+import { firstValue, type Sqlite } from "../../../../../../src/core/sqlite.ts";
 import { openCatalogue } from "../../../../../../src/serve/bucket/fs/catalogue/schema.ts";
+import type { Operation } from "../../../../../../src/serve/bucket/fs/catalogue/write-operations.ts";
 import { blobPath, openBlobFolder } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
 import { openPackFolder, packPath } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
 import { prepareBatches, type RunBatch } from "../../../../../../src/serve/bucket/fs/writer/batch.ts";
-import type { Operation } from "../../../../../../src/serve/bucket/fs/catalogue/write-operations.ts";
-import { toKey } from "../../../../../../src/core/object.ts";
-import { firstValue, type Sqlite } from "../../../../../../src/core/sqlite.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../../helpers/whole-body.ts";
 
 const BUCKET = "10001234/photos";

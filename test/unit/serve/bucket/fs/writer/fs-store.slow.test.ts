@@ -3,12 +3,12 @@ import { mkdtemp, open, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { PutCondition } from "../../../../../../src/serve/bucket/contract/driver.ts";
-import { blobPath } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
-import { createFsStore, type FsStore, type FsStoreOptions } from "../../../../../../src/serve/bucket/fs/store.ts";
 import type { Log } from "../../../../../../src/core/log.ts";
 import { toKey } from "../../../../../../src/core/object.ts";
 import { firstValue, openSqlite } from "../../../../../../src/core/sqlite.ts";
+import type { PutCondition } from "../../../../../../src/serve/bucket/contract/driver.ts";
+import { blobPath } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
+import { createFsStore, type FsStore, type FsStoreOptions } from "../../../../../../src/serve/bucket/fs/store.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../../../../helpers/whole-body.ts";
 
 const BLOCK = 65_536;

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { startWriter } from "../../../../../../src/serve/bucket/fs/writer/writer.ts";
 import { toKey } from "../../../../../../src/core/object.ts";
+import { startWriter } from "../../../../../../src/serve/bucket/fs/writer/writer.ts";
 import { infoOf, wholeBody } from "../../../../../helpers/whole-body.ts";
 
 let dir: string;

@@ -1,9 +1,9 @@
 // A remote store that sends more bytes than an object has: reading stops at the first excess chunk.
 import { expect, test } from "vitest";
+import { toKey } from "../../../../../../src/core/object.ts";
 import type { RemoteBucket } from "../../../../../../src/serve/bucket/remote/remote.ts";
 import { createDownloads } from "../../../../../../src/serve/bucket/tier/reading/download.ts";
 import { describeForeign } from "../../../../../../src/serve/bucket/tier/reading/foreign.ts";
-import { toKey } from "../../../../../../src/core/object.ts";
 import { noisyJpeg } from "../../../../../helpers/images.ts";
 import { testPool } from "../../../../../helpers/spools.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../../helpers/whole-body.ts";
