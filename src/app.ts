@@ -10,7 +10,7 @@ import { openConsole } from "./operate/admin/console.ts";
 import { createReadiness } from "./operate/admin/readiness.ts";
 import { createConsoleParts } from "./operate/admin/wiring.ts";
 import type { Trial } from "./operate/trial/trial-view.ts";
-import { logCall, logDownload, noteCall, noteDownload } from "./serve/http/answered.ts";
+import { logCall, logDownload, noteCall, noteDownload } from "./serve/http/request-log.ts";
 import { createAdminApp, createDownloadApp } from "./serve/http/app.ts";
 import { createRequestIds, type DownloadExchange } from "./serve/http/request/exchange.ts";
 import { createFastPath } from "./serve/http/wire/fast-path/fast-path.ts";

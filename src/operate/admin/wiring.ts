@@ -4,7 +4,7 @@ import type { Log } from "../../core/log.ts";
 import { readVersion } from "../../core/version.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
 import type { Service } from "../../serve/wiring/service.ts";
-import { createSigner } from "../../serve/wiring/signing.ts";
+import { createSigner } from "../signing/signing.ts";
 import { createSettingsFile } from "../../settings/edit/settings-file.ts";
 import type { SettingsReader } from "../../settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "../../settings/hosts.ts";

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { picturesOn } from "../../../../../src/operate/doctor/find-pictures.ts";
-import { withoutToken } from "../../../../../src/serve/http/answered.ts";
+import { withoutToken } from "../../../../../src/serve/http/request-log.ts";
 import { refererVerdict } from "../../../../../src/serve/http/request/authorizer.ts";
 import { clientAddress } from "../../../../../src/serve/http/request/client-address.ts";
 import { evaluate } from "../../../../../src/serve/http/request/conditional.ts";

@@ -8,8 +8,8 @@ import type { Signed, SignRequest } from "../../operate/admin/api/sign.ts";
 import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
 import { normalizeHost } from "../../settings/hosts.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
-import { type PublicPlace, publicUrl } from "../http/response/public-url.ts";
-import { makeToken, tokenFromQuery } from "../sign/token.ts";
+import { type PublicPlace, publicUrl } from "../../serve/http/response/public-url.ts";
+import { makeToken, tokenFromQuery } from "../../serve/sign/token.ts";
 
 /** A bucket, and the key pair that signs for it. */
 export interface SignPlace {
