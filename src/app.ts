@@ -1,21 +1,25 @@
 // The composition root: turns Settings into a running server { reload, stop }. It opens the two ports and stops all
-// parts in order. The services behind the ports are wired in wiring/service.ts.
+// parts in order. The services behind the ports are wired in serve/wiring/service.ts.
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { HuiyuanError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
 import { readVersion } from "./core/version.ts";
 import { createApi } from "./operate/admin/api/api.ts";
+import { createAdminApp } from "./operate/admin/app.ts";
 import { openConsole } from "./operate/admin/console.ts";
+import { openOperatedService } from "./operate/admin/operated-service.ts";
 import { createReadiness } from "./operate/admin/readiness.ts";
 import { createConsoleParts } from "./operate/admin/wiring.ts";
+import { noteCall, noteDownload } from "./operate/operations/answered-requests.ts";
+import { addTrialRoutes } from "./operate/trial/trial.ts";
 import type { Trial } from "./operate/trial/trial-view.ts";
-import { logCall, logDownload, noteCall, noteDownload } from "./serve/http/request-log.ts";
-import { createAdminApp, createDownloadApp } from "./serve/http/app.ts";
+import { createDownloadApp } from "./serve/http/app.ts";
 import { createRequestIds, type DownloadExchange } from "./serve/http/request/exchange.ts";
+import { logCall, logDownload } from "./serve/http/request-log.ts";
 import { createFastPath } from "./serve/http/wire/fast-path/fast-path.ts";
 import { startServer } from "./serve/http/wire/server.ts";
-import { openService, UPLOAD_PATIENCE } from "./serve/wiring/service.ts";
+import { UPLOAD_PATIENCE } from "./serve/wiring/service.ts";
 import type { SettingsReader } from "./settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
@@ -75,13 +79,14 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
   const undo: (() => Promise<void> | void)[] = [];
 
   try {
-    const service = await openService({ settings, log });
-    undo.push(service.close);
-    const { registry, metrics } = service;
+    const operated = await openOperatedService(settings, log);
+    undo.push(operated.close);
+    const { service, metrics } = operated;
+    const { registry, callbacks } = service;
     const nextRequestId = createRequestIds();
     const answered = (exchange: DownloadExchange) => {
       metrics.answered(exchange);
-      noteDownload(exchange, service.accounts);
+      noteDownload(exchange, operated);
       logDownload(exchange, settings.server, log);
     };
     const readiness = createReadiness({
@@ -103,7 +108,7 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
       restApi: { ...service.restApi, place },
       called(call) {
         metrics.called(call);
-        noteCall(call, place(), service.accounts, Date.now());
+        noteCall(call, place(), operated, Date.now());
         logCall(call, settings.server, log);
       },
     });
@@ -129,15 +134,17 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
     downloadPort = downloads.port;
 
     const { adminHost } = initial.server;
-    const sources = service.metricSources(async () => (await readiness()).isReady);
+    const sources = operated.metricSources(async () => (await readiness()).isReady);
     const consoleParts = createConsoleParts({
-      ...{ service, sources, readiness, log },
+      ...{ operated, sources, readiness, log },
       settings: () => settings,
       ...{ reader: settingsFile?.reader, version: () => version, downloadPort },
       notes: () => ({ fault, restart: restartNote }),
       stopping: stopping.signal,
     });
     undo.push(consoleParts.stop);
+    const { access } = consoleParts;
+    const console = openConsole();
     const admin = await startServer({
       host: adminHost,
       port: settings.server.adminPort,
@@ -145,17 +152,19 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
       nextRequestId,
       // Objects that a migration brings are as large as uploads.
       requestMs: UPLOAD_PATIENCE.totalMs,
-      opened: consoleParts.access.opened,
+      opened: access.opened,
       listener: createAdminApp({
-        access: consoleParts.access,
-        ...{ console: openConsole(), trial },
+        access,
+        console,
+        addTrial: trial && ((admin) => addTrialRoutes(admin, { trial, console, access: access.guard, log })),
         allowedHosts: () => (isLoopbackHost(adminHost) ? adminNames(adminHost, settings.server.adminHosts) : undefined),
         readiness,
         metrics: () => metrics.scrape(sources),
         api: createApi({
           ...{
             registry,
-            accounts: service.accounts,
+            records: operated,
+            callbacks,
             restApi: { ...service.restApi, place },
             now: Date.now,
             nextRequestId,
@@ -175,7 +184,7 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
     const warn = () => {
       for (const text of settingsWarnings(settings)) log.warn({}, text);
     };
-    await service.accounts.notices.redeliver();
+    await callbacks.notices.redeliver();
     warn();
     return {
       downloadPort: downloads.port,

@@ -190,7 +190,8 @@ describe.each([
 test("the document of the admin API names every route and no other", () => {
   const { routes } = createApi({
     registry: {},
-    accounts: { outbox: {} },
+    callbacks: { outbox: {} },
+    records: {},
     server: {},
     nextRequestId: () => "",
   } as unknown as ApiOptions);

@@ -1,8 +1,7 @@
-// The checks and the first page of the admin port; http/app.ts lists its routes. The port answers only to its own
+// The checks and the first page of the admin port; app.ts lists its routes. The port answers only to its own
 // names, so that a web page cannot reach a loopback port by DNS rebinding.
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import type { Log } from "../../core/log.ts";
-import type { Trial } from "../../operate/trial/trial-view.ts";
 import type { ApiEnv } from "./api/calls.ts";
 import type { Console } from "./console.ts";
 import type { Readiness } from "./readiness.ts";
@@ -19,8 +18,8 @@ export interface AdminOptions {
   readonly metrics: () => Promise<{ readonly mediaType: string; readonly text: string }>;
   /** Undefined if it was not built. */
   readonly console: Console | undefined;
-  /** The page of `huiyuan try`; servers have none. */
-  readonly trial?: Trial | undefined;
+  /** Adds the page of `huiyuan try`; servers have none. */
+  readonly addTrial?: ((app: Hono<ApiEnv>) => void) | undefined;
   /** Its paths begin with /api/. */
   readonly api: Hono<ApiEnv>;
   readonly nextRequestId: () => string;

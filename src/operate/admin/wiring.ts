@@ -3,8 +3,6 @@ import { join, resolve } from "node:path";
 import type { Log } from "../../core/log.ts";
 import { readVersion } from "../../core/version.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
-import type { Service } from "../../serve/wiring/service.ts";
-import { createSigner } from "../signing/signing.ts";
 import { createSettingsFile } from "../../settings/edit/settings-file.ts";
 import type { SettingsReader } from "../../settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "../../settings/hosts.ts";
@@ -13,10 +11,12 @@ import type { ServerSettings, Settings } from "../../settings/schema/schema.ts";
 import { examineSite } from "../doctor/service.ts";
 import { createMigrationJobs } from "../migrations/jobs/jobs.ts";
 import { checkOrigins } from "../migrations/wiring/sources.ts";
+import { createSigner } from "../signing/signing.ts";
 import { createAccess } from "./access.ts";
 import type { ServerParts } from "./api/api.ts";
 import { createLive } from "./live.ts";
 import type { MetricSources } from "./metric-values.ts";
+import type { OperatedService } from "./operated-service.ts";
 import { type OperatorNotes, readOverview } from "./overview.ts";
 import type { Readiness } from "./readiness.ts";
 import { createSeriesHistory } from "./series-history.ts";
@@ -29,7 +29,7 @@ export interface ConsoleParts extends ServerParts {
 }
 
 export interface ConsoleOptions {
-  readonly service: Service;
+  readonly operated: OperatedService;
   readonly sources: MetricSources;
   /** The settings in force. */
   readonly settings: () => Settings;
@@ -47,8 +47,9 @@ export interface ConsoleOptions {
 
 /** At the call, `settings()` are those that the server listens with. */
 export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
-  const { service, sources, settings, reader, readiness, notes, stopping, log } = options;
-  const { registry, metrics, accounts } = service;
+  const { operated, sources, settings, reader, readiness, notes, stopping, log } = options;
+  const { service, metrics, operations, stored } = operated;
+  const { registry } = service;
   const startedAt = Date.now();
   const started = settings();
   const { adminHost } = started.server;
@@ -57,7 +58,7 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
   const access = createAccess({
     token: () => adminToken,
     trustedProxies: () => settings().server.trustedProxies,
-    operations: accounts.operations,
+    operations,
     now: Date.now,
     clock: () => performance.now(),
     log,
@@ -96,7 +97,7 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
         version: readVersion(),
         startedAt,
         buckets: () => registry.buckets().size,
-        stored: service.stored,
+        stored,
         backups: sources.backups,
         readiness,
         notes: () => ({ ...notes(), warnings: settingsWarnings(settings()), outages: service.outages() }),

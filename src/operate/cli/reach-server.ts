@@ -31,7 +31,7 @@ const PROBE_MS = 10_000;
 // Time for started fetches and pending writes to end.
 const DRAIN_MS = 60_000;
 
-/** Throws SettingsFaults, request_invalid if another program answers, and the codes of openService(). */
+/** Throws SettingsFaults, request_invalid if another program answers, and the codes of openOperatedService(). */
 export async function reachServer({ config, admin }: AdminFlags, terminal: Terminal): Promise<Reached> {
   if (admin !== undefined) return serverAt(admin);
   const { server, data } = await loadSettings(config, { env: process.env, needs: "address" }).catch(
@@ -92,24 +92,33 @@ async function openData(
 ): Promise<Reached> {
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
   // Loaded only here: commands with a server do not need the whole program.
-  const [{ openService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
-    import("../../serve/wiring/service.ts"),
+  const [{ openOperatedService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
+    import("../admin/operated-service.ts"),
     import("../admin/api/api.ts"),
     import("../../serve/http/request/exchange.ts"),
     import("./logger.ts"),
   ]);
   const settings = await loadSettings(config, { env: process.env });
   const log = createLogger({ isInteractive: false, level: "warn", destination: terminal.err });
-  const service = await openService({ settings, log }).catch((error: unknown) => {
+  const operated = await openOperatedService(settings, log).catch((error: unknown) => {
     if (!(error instanceof HuiyuanError) || error.code !== "data_locked") throw error;
     const where = base === undefined ? "adminPort is 0, so its address is not known" : `it does not answer at ${base}`;
     const message = `a server is running on ${settings.data}, but ${where}; name its admin port with --admin URL`;
     throw new HuiyuanError("data_locked", message, { cause: error });
   });
-  const { registry, accounts } = service;
+  const { service } = operated;
   const restApi = { ...service.restApi, place: () => settings.server };
   const api = createApi({
-    ...{ registry, accounts, restApi, log, now: Date.now, nextRequestId: createRequestIds(), version: readVersion() },
+    ...{
+      registry: service.registry,
+      callbacks: service.callbacks,
+      records: operated,
+      restApi,
+      log,
+      now: Date.now,
+      nextRequestId: createRequestIds(),
+      version: readVersion(),
+    },
     healthPath: () => settings.server.healthPath,
     // Never aborted: Ctrl-C aborts the command's own requests.
     stopping: new AbortController().signal,
@@ -120,7 +129,7 @@ async function openData(
     ),
     async close() {
       await service.drain({ fillMs: DRAIN_MS, storeMs: DRAIN_MS });
-      await service.close();
+      await operated.close();
     },
   };
 }

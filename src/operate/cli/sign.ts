@@ -3,9 +3,9 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import { MAX_LIFE_SECONDS } from "../../serve/sign/token.ts";
-import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "../signing/signing.ts";
 import { loadSettings } from "../../settings/load.ts";
 import { parseDuration } from "../../settings/schema/quantities.ts";
+import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "../signing/signing.ts";
 import { newCommand, type Terminal } from "./terminal.ts";
 
 /** Options that select the bucket and the key pair. */

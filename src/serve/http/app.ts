@@ -1,19 +1,16 @@
-// Every route of the product: the Hono application of the download port, and the one of the admin port. Each has one
-// onError, the only place where an error becomes an answer. Handlers of the download port write to node's response.
+// Every route of the download port, as a Hono application. Its onError is the only place where an error becomes an
+// answer. Handlers write to node's response.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { getRequestListener, type HttpBindings } from "@hono/node-server";
+import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "../../operate/admin/admin.ts";
-import type { ApiEnv } from "../../operate/admin/api/calls.ts";
-import { answerHealth, isHealth, isPathOf, type Readiness } from "../../operate/admin/readiness.ts";
-import { addTrialRoutes } from "../../operate/trial/trial.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { beginDownload, finishDownload } from "./download/download.ts";
 import type { DownloadContext } from "./download/download-context.ts";
+import { answerHealth, isHealth, isPathOf } from "./health.ts";
 import { awaitsContinue, beginExchange, type DownloadExchange, type DownloadRequest } from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
@@ -29,7 +26,8 @@ export interface DownloadAppOptions {
   readonly restApi: RestApiParts;
   /** The path of health checks, such as `/.well-known/huiyuan`; empty: there are none. */
   readonly healthPath: () => string;
-  readonly readiness: () => Promise<Readiness>;
+  /** Whether the server may be sent traffic. */
+  readonly readiness: () => Promise<{ readonly isReady: boolean }>;
   readonly nextRequestId: () => string;
   readonly log: Log;
   /** Called once for each download, after its answer was decided and its head written. */
@@ -196,53 +194,4 @@ export function limitUnusedBody(request: IncomingMessage, response: ServerRespon
   if (request.complete) return;
   const timer = setTimeout(() => request.complete || request.socket.destroy(), BODY_MS);
   request.once("close", () => clearTimeout(timer));
-}
-
-/** Creates the `request` listener of the admin port. */
-export function createAdminApp(options: AdminOptions): (request: IncomingMessage, response: ServerResponse) => void {
-  const { api, access, console, trial, readiness, metrics, version, nextRequestId, log } = options;
-  const { ownNames, reads } = adminGuards(options);
-  const app = new Hono<ApiEnv>();
-  app.use(ownNames);
-  app.use(access.recognize);
-  app.use("/metrics", access.guard);
-  app.use("/api/*", access.guard);
-  app.route("/", api);
-  if (trial !== undefined) addTrialRoutes(app, { trial, console, access: access.guard, log });
-  app.use(reads);
-  app.get("/healthz", (context) => context.json({ status: "alive", version }));
-  app.get("/readyz", async (context) => {
-    const { isReady, notes } = await readiness();
-    return context.json({ status: isReady ? "ready" : "not ready", notes }, isReady ? 200 : 503);
-  });
-  app.get("/metrics", async (context) => {
-    const { mediaType, text } = await metrics();
-    return context.body(text, 200, { "Content-Type": mediaType });
-  });
-  const missing = (context: Context<ApiEnv>) => context.json(refusalOf(context, -106, "no such page; see /"), 404);
-  if (console === undefined) app.get("/", (context) => context.html(page(version)));
-  else {
-    app.get(
-      "/console/:name",
-      async (context) => (await console.file(context, context.req.param("name"))) ?? missing(context),
-    );
-    // Pages of the console have paths of their own, which a browser may open first.
-    const document = (context: Context<ApiEnv>) => console.document(context, trial !== undefined);
-    app.get("/", document);
-    app.get("*", (context, next) =>
-      context.req.header("accept")?.includes("text/html") === true ? document(context) : next(),
-    );
-  }
-  app.notFound(missing);
-  app.onError((error, context) => {
-    log.error({ err: error, requestId: context.get("requestId") }, "an admin request failed");
-    return context.json(refusalOf(context, -100, "internal server error"), 500);
-  });
-  return getRequestListener(app.fetch, {
-    overrideGlobalObjects: false,
-    // HTTP/1.0 may omit Host, as health checks of load balancers do. The guards check such a request too.
-    hostname: "localhost",
-    // The only errors here are a Host or a target that is no valid URL.
-    errorHandler: () => unreadable(nextRequestId()),
-  });
 }

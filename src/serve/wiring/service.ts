@@ -1,5 +1,4 @@
-// Wires a whole server except its sockets: the stores, the memory cache, the sites, the ledgers and the REST API.
-// Commands that find no running server open the same service in their own process.
+// Wires a whole mirror except its sockets: the stores, the memory cache, the sites, the callbacks and the REST API.
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
@@ -7,46 +6,72 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
-import { createPauses } from "../../async/pauses.ts";
 import { createSemaphore } from "../../async/semaphore.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { MetricSources } from "../../operate/admin/metric-values.ts";
-import { createMetrics, type Metrics } from "../../operate/admin/metrics.ts";
-import { readLastBackups } from "../../operate/backups/last-backups.ts";
-import { type Accounts, createAccounts } from "../../operate/operations/accounts.ts";
-import { dayOf, type Usage } from "../../operate/usage/usage.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
+import type { DiskSpace } from "../bucket/fs/free-space.ts";
+import type { ClientLimit } from "../http/request/client-limits.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
+import type { KeyBudget } from "../mirror/key-budget.ts";
+import type { MirrorMeter } from "../mirror/meter.ts";
 import { createMemoryCache } from "../mirror/stored/memory-cache.ts";
 import { adoptSpoolFiles } from "../mirror/storing/adopt.ts";
 import { createWriteBack } from "../mirror/storing/write-back.ts";
+import type { VariantMeter } from "../mirror/variants/running-renders.ts";
+import type { OriginReport } from "../origin/guard/guarded.ts";
+import type { CallbackMeter } from "../upload/callback/notices.ts";
+import type { OutboxState } from "../upload/callback/outbox.ts";
 import { createKnownMd5 } from "../upload/known-md5.ts";
 import { createSliceFolder } from "../upload/slices/slice-folder.ts";
 import { openSlices, type Slices } from "../upload/slices/slices.ts";
 import { createVerifyDecodable } from "../upload/store.ts";
+import { type Callbacks, createCallbacks } from "./callbacks.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
 
+/** Are told what happens; the operator's half counts it. */
+export interface ServiceMeters {
+  readonly mirror: MirrorMeter;
+  readonly variants: VariantMeter;
+  readonly callbacks: CallbackMeter;
+  /** A request was refused because of `limits.perClient`. */
+  limited(limit: ClientLimit): void;
+}
+
+/** Values that are read only when they are needed. */
+export interface ServiceGauges {
+  readonly memory: () => { readonly objects: number; readonly bytes: number };
+  readonly spool: () => { readonly spools: number; readonly bytes: number };
+  readonly storing: () => { readonly depth: number; readonly oldestMs: number };
+  /** Undefined if it cannot be read. */
+  readonly damaged: () => number | undefined;
+  readonly fills: () => number;
+  readonly uploads: () => number;
+  readonly sliceUploads: () => number;
+  readonly origins: () => Iterable<OriginReport>;
+  readonly keyBudgets: () => readonly KeyBudget[];
+  /** Undefined if it cannot be read. */
+  readonly outboxCounts: () => Promise<readonly { readonly state: OutboxState; readonly count: number }[] | undefined>;
+  readonly renders: () => { readonly running: number; readonly waiting: number };
+  /** Space on the data folder's file system. Undefined if it cannot be read. */
+  readonly disk: () => Promise<DiskSpace | undefined>;
+}
+
 export interface Service {
   readonly registry: SiteRegistry;
-  readonly metrics: Metrics;
   /** The parts of the REST API. */
   readonly restApi: Omit<RestApiParts, "place">;
-  /** Callbacks, the operation log and usage counters. */
-  readonly accounts: Accounts;
-  /** The values that the metrics read elsewhere. `isReady`: whether the server may be sent traffic. */
-  metricSources(isReady: () => Promise<boolean>): MetricSources;
+  readonly callbacks: Callbacks;
+  readonly gauges: ServiceGauges;
   /** Writes to the store; throws store_full or store_failed. */
   probe(): Promise<void>;
   /** Warnings about the store, for the operator. */
   notes(): readonly string[];
   /** The remote store, if it does not answer. */
   outages(): readonly string[];
-  /** The size of all buckets, without listing one; undefined: not counted yet. Throws store_failed. */
-  stored(): Promise<{ readonly objects: number; readonly bytes: number } | undefined>;
   /** Applies new settings to work that begins from now on. Throws settings_invalid, and keeps the old settings then. */
   apply(settings: Settings): Promise<void>;
   /** Waits `fillMs` for running fills, then aborts them. Pending writes get until `storeMs`; both count from now. */
@@ -65,9 +90,11 @@ export const UPLOAD_PATIENCE = { idleMs: 30_000, totalMs: 600_000 };
 /** Throws data_locked, store_failed, settings_invalid, and leaves nothing open then. */
 export async function openService({
   settings,
+  meters,
   log,
 }: {
   readonly settings: Settings;
+  readonly meters: ServiceMeters;
   readonly log: Log;
 }): Promise<Service> {
   const now = Date.now;
@@ -77,12 +104,11 @@ export async function openService({
   const memoryCache = createMemoryCache(memoryCacheBounds(settings));
   const stores = await openStores(settings, { log, now, changed: memoryCache.drop, wasUsed: memoryCache.wasUsed });
   const { store, spools } = stores;
-  const metrics = createMetrics();
   const fetches = createSemaphore(settings.limits.fills);
   const writeBack = createWriteBack({
     now,
     log,
-    meter: metrics.mirror,
+    meter: meters.mirror,
     room: spools.room,
     batchMs: GATHER_MS,
     quietMs: QUIET_MS,
@@ -93,7 +119,7 @@ export async function openService({
   const variantWriteBack = createWriteBack({
     now,
     log,
-    meter: metrics.variants,
+    meter: meters.variants,
     retryMs: [],
     maxQueued: MAX_VARIANTS_QUEUED,
     batchMs: VARIANTS_GATHER_MS,
@@ -102,15 +128,14 @@ export async function openService({
   // One client must not use up the lines that would name the others.
   const loggedClients = new LRUCache<string, true>({ max: LOGGED_CLIENTS, ttl: LOGGED_CLIENT_MS });
   let registry: SiteRegistry | undefined;
-  const accounts = createAccounts(settings, { registry: () => registry, meter: metrics.callbacks, now, log });
+  const callbacks = createCallbacks(settings, { registry: () => registry, meter: meters.callbacks, now, log });
   let slices: Slices | undefined;
 
   async function close(): Promise<void> {
-    await accounts.close();
+    await callbacks.close();
     slices?.close();
     await registry?.close();
     await renderer.close();
-    metrics.stop();
     await stores.close();
   }
 
@@ -122,10 +147,10 @@ export async function openService({
       fetches,
       once: stores.once,
       memoryCache,
-      mirror: { spools, writeBack, meter: metrics.mirror, log, now, serverId, signal },
+      mirror: { spools, writeBack, meter: meters.mirror, log, now, serverId, signal },
       variants: {
         renderer,
-        meter: metrics.variants,
+        meter: meters.variants,
         writeBack: variantWriteBack,
         room: createSemaphore(VARIANT_ROOM_BYTES),
         renders,
@@ -135,7 +160,7 @@ export async function openService({
       },
       variantStore: stores.variants,
       limited(limit, client) {
-        metrics.limited(limit);
+        meters.limited(limit);
         const name = `${limit} ${client}`;
         if (loggedClients.has(name)) return;
         loggedClients.set(name, true);
@@ -143,7 +168,7 @@ export async function openService({
       },
     });
     registry = sites;
-    accounts.apply(settings);
+    callbacks.apply(settings);
     const { adopted, removed } = await adoptSpoolFiles({ dir: stores.spoolDir, storedOf: sites.storedOf, writeBack });
     const recovered = "recovered whole images that the last run had not stored, and removed unfinished files";
     if (adopted + removed > 0) log.info({ adopted, removed }, recovered);
@@ -160,7 +185,7 @@ export async function openService({
       stored: ({ stored }, key) => sites.renderAhead(stored.bucketId, key),
       slices,
       verify: createVerifyDecodable(renderer),
-      makeOutboxDraft: accounts.notices.makeOutboxDraft,
+      makeOutboxDraft: callbacks.notices.makeOutboxDraft,
       uploads: createSemaphore(UPLOADS),
       maxImageBytes: () => objectSize,
       patience: UPLOAD_PATIENCE,
@@ -168,11 +193,9 @@ export async function openService({
     };
     return {
       registry: sites,
-      metrics,
       restApi,
-      accounts,
-      metricSources: (isReady) => ({
-        isReady,
+      callbacks,
+      gauges: {
         disk: stores.freeSpace.read,
         memory: memoryCache.usage,
         spool: () => spools.usage,
@@ -181,23 +204,21 @@ export async function openService({
           return { depth: here.depth + remote.depth, oldestMs: Math.max(here.oldestMs, remote.oldestMs) };
         },
         damaged: stores.damaged,
-        backups: () => readLastBackups(settings.data),
         fills: () => fetches.running,
         uploads: () => restApi.uploads.running,
         sliceUploads: () => restApi.slices.running,
         origins: sites.originReport,
         keyBudgets: sites.keyBudgets,
         // A failing ledger is logged by the code that writes to it.
-        outboxCounts: () => accounts.outbox.counts().catch(() => undefined),
+        outboxCounts: () => callbacks.outbox.counts().catch(() => undefined),
         renders: () => ({ running: renderer.running, waiting: renderer.waiting }),
-      }),
+      },
       probe: store.probe,
       notes: stores.notes,
       outages: stores.outages,
-      stored: () => storedIn(settings, { buckets: sites.buckets, usage: accounts.usage, now }),
       async apply(next) {
         await sites.apply(next);
-        accounts.apply(next);
+        callbacks.apply(next);
         memoryCache.resize(memoryCacheBounds(next));
         fetches.resize(next.limits.fills);
         objectSize = next.limits.objectSize;
@@ -251,28 +272,4 @@ async function readServerId(dir: string): Promise<string> {
   const fresh = randomBytes(6).toString("hex");
   await writeFile(path, fresh, { mode: 0o600 });
   return fresh;
-}
-
-const COUNTED_DAYS_MS = 7 * 86_400_000;
-
-/** A folder knows its size; S3 would list all of it, so its last daily count is read. */
-async function storedIn(
-  { store }: Settings,
-  { buckets, usage, now }: Pick<SiteRegistry, "buckets"> & Pick<Accounts, "usage"> & { readonly now: () => number },
-): ReturnType<Service["stored"]> {
-  const counts = store.type === "fs" ? undefined : await lastCounts(usage, now());
-  const pause = createPauses();
-  let total: { readonly objects: number; readonly bytes: number } | undefined;
-  for (const [id, [{ stored }]] of buckets()) {
-    const size = counts === undefined ? await stored.bucket.usage() : counts.get(id);
-    if (size !== undefined)
-      total = { objects: (total?.objects ?? 0) + size.objects, bytes: (total?.bytes ?? 0) + size.bytes };
-    await pause();
-  }
-  return total;
-}
-
-async function lastCounts(usage: Usage, now: number) {
-  const days = await usage.days({ bucketId: undefined, from: dayOf(now - COUNTED_DAYS_MS), to: dayOf(now) });
-  return new Map(days.flatMap(({ bucketId, stored }) => (stored === undefined ? [] : [[bucketId, stored] as const])));
 }

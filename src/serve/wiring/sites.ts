@@ -4,14 +4,8 @@ import { createPauses } from "../../async/pauses.ts";
 import { createReloadCache } from "../../async/reload-cache.ts";
 import type { Semaphore } from "../../async/semaphore.ts";
 import type { ImageFormat, Key } from "../../core/object.ts";
-import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
-import type {
-  MirrorSettings,
-  OriginSettings,
-  ProjectSettings,
-  ServerSettings,
-  Settings,
-} from "../../settings/schema/schema.ts";
+import { type Binding, bindDomains } from "../../settings/domains.ts";
+import type { MirrorSettings, OriginSettings, Settings } from "../../settings/schema/schema.ts";
 import { fingerprintOf } from "../../settings/secrets.ts";
 import { createBucket } from "../bucket/contract/bucket.ts";
 import type { Store } from "../bucket/contract/driver.ts";
@@ -19,7 +13,7 @@ import type { VariantBucket } from "../bucket/tier/disk/variants.ts";
 import { findWatermarks } from "../http/download/watermarks.ts";
 import { type ClientLimitOptions, type ClientLimits, createClientLimits } from "../http/request/client-limits.ts";
 import type { BucketSites, MirrorSource, Site, Sites } from "../http/request/site.ts";
-import type { ManagedBucket, Project, Projects } from "../http/rest/project.ts";
+import type { Project, Projects } from "../http/rest/project.ts";
 import { createKeyBudget, type KeyBudget } from "../mirror/key-budget.ts";
 import { createMirror, type Mirror } from "../mirror/mirror.ts";
 import type { MirrorOptions, MirrorParts } from "../mirror/mirror-context.ts";
@@ -32,9 +26,10 @@ import { createVariants } from "../mirror/variants/variants.ts";
 import type { Budget } from "../origin/guard/budget.ts";
 import type { OriginReport } from "../origin/guard/guarded.ts";
 import type { OnceLedger } from "../sign/once.ts";
-import type { KeyLookup, SigningKey } from "../sign/token.ts";
+import type { KeyLookup } from "../sign/token.ts";
 import { createVerifiedTokens, type VerifiedTokens } from "../sign/verified.ts";
 import { createOriginRegistry } from "./origins.ts";
+import { keyLookup, toProject } from "./projects.ts";
 import {
   createMirrorSource,
   createSite,
@@ -280,31 +275,4 @@ function mirrorOptions(
     freshness: mode === "never" ? undefined : { mode, ttlMs: ttl, staleIfErrorMs: staleIfError },
     onGone,
   };
-}
-
-function keyLookup(settings: Settings): KeyLookup {
-  const projects = new Map<string, ReadonlyMap<string, SigningKey>>();
-  for (const { appid, keys } of settings.projects) projects.set(appid, new Map(keys.map((key) => [key.secretId, key])));
-  return (secretId, appid) => projects.get(appid)?.get(secretId);
-}
-
-function toProject(project: ProjectSettings, server: ServerSettings, sites: BucketSites): Project {
-  const { appid, enabled: isEnabled, acceptV1Signature: acceptV1 } = project;
-  const buckets = project.buckets.flatMap((bucket): ManagedBucket[] => {
-    const own = sites.get(`${appid}/${bucket.name}`) ?? [];
-    const [first] = own;
-    if (first === undefined) return [];
-    return [
-      {
-        name: bucket.name,
-        stored: first.stored,
-        takesUploads: bucket.access === "upload-download",
-        cors: bucket.cors,
-        publicDomain: publicDomain(server, project, bucket),
-        mirrored: own.find(({ source }) => source !== undefined),
-      },
-    ];
-  });
-  const byName = new Map(buckets.map((bucket) => [bucket.name, bucket]));
-  return { appid, isEnabled, acceptV1, buckets: byName, firstBucket: buckets[0] };
 }

@@ -35,7 +35,8 @@ import { addSignCall, type Signer } from "./sign.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & OriginParts["registry"];
-  readonly accounts: CallbackParts & InsightParts;
+  readonly callbacks: CallbackParts;
+  readonly records: InsightParts;
   readonly restApi: ContentParts["restApi"] & UploadParts["restApi"];
   /** Undefined if a command calls the API inside its own process, which lacks the calls that need them. */
   readonly server?: ServerParts;
@@ -62,8 +63,9 @@ export interface ServerParts extends OverviewParts {
 
 /** All paths begin with /api/v1. */
 export function createApi(options: ApiOptions): Hono<ApiEnv> {
-  const { registry, accounts, restApi, server, now, nextRequestId, stopping, version, log } = options;
-  const { operations, usage, outbox, notices } = accounts;
+  const { registry, callbacks, records, restApi, server, now, nextRequestId, stopping, version, log } = options;
+  const { operations, usage } = records;
+  const { outbox, notices } = callbacks;
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
     if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());

@@ -5,6 +5,7 @@ import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/error
 import type { Key } from "../../../core/object.ts";
 import { type DryRun, runDry } from "../../../serve/http/dry-run/dry-run.ts";
 import type { DryFetch } from "../../../serve/http/dry-run/dry-run-site.ts";
+import { isHealth } from "../../../serve/http/health.ts";
 import { refererVerdict } from "../../../serve/http/request/authorizer.ts";
 import type { DownloadRequest } from "../../../serve/http/request/exchange.ts";
 import {
@@ -19,7 +20,6 @@ import type { Site, Sites } from "../../../serve/http/request/site.ts";
 import { parseTarget } from "../../../serve/http/request/target.ts";
 import { isCall } from "../../../serve/http/rest/target.ts";
 import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
-import { isHealth } from "../readiness.ts";
 import { messageOf } from "./audit.ts";
 import { invalid } from "./input.ts";
 import { urlOf as urlOfTarget } from "./naming.ts";

@@ -7,8 +7,8 @@ import { Hono } from "hono";
 import { afterAll, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import type { ApiEnv } from "../../../../src/operate/admin/api/calls.ts";
+import { createAdminApp } from "../../../../src/operate/admin/app.ts";
 import { openConsole } from "../../../../src/operate/admin/console.ts";
-import { createAdminApp } from "../../../../src/serve/http/app.ts";
 import { startServer } from "../../../../src/serve/http/wire/server.ts";
 import { sendRaw } from "../../../helpers/raw.ts";
 

@@ -1,8 +1,8 @@
 // The routes of the download port: which requests are health checks, calls or downloads.
 import { afterEach, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
-import { isHealth } from "../../../../src/operate/admin/readiness.ts";
 import { limitUnusedBody } from "../../../../src/serve/http/app.ts";
+import { isHealth } from "../../../../src/serve/http/health.ts";
 import type { RestApiParts } from "../../../../src/serve/http/rest/call.ts";
 import { type HttpServer, startServer } from "../../../../src/serve/http/wire/server.ts";
 import { converse } from "../../../helpers/converse.ts";

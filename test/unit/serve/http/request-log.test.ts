@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { withoutToken } from "../../../../src/serve/http/request-log.ts";
 import { clientAddress } from "../../../../src/serve/http/request/client-address.ts";
+import { withoutToken } from "../../../../src/serve/http/request-log.ts";
 import { tokenFromQuery } from "../../../../src/serve/sign/token.ts";
 import { b64 } from "../../../helpers/rendering.ts";
 import { anyText } from "../../../helpers/texts.ts";

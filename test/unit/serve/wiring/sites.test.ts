@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { toKey } from "../../../../src/core/object.ts";
+import { createMetrics } from "../../../../src/operate/admin/metrics.ts";
 import { openService } from "../../../../src/serve/wiring/service.ts";
 import { parseSettings } from "../../../../src/settings/load.ts";
 import type { Settings } from "../../../../src/settings/schema/schema.ts";
@@ -45,7 +46,7 @@ function counted(buckets: number): { readonly settings: Settings; readonly looks
 test("a service looks at each bucket as often with many buckets as with few, at its start and at a reload", async () => {
   const looksOf = async (buckets: number) => {
     const { settings, looks } = counted(buckets);
-    const service = await openService({ settings, log: linesOf() });
+    const service = await openService({ settings, meters: createMetrics(), log: linesOf() });
     try {
       expect(service.registry.buckets().size).toBe(buckets);
       const started = looks();
@@ -71,7 +72,7 @@ test("mirrors are made when their domain is first requested; a reload keeps them
     ],
   });
   const settings = parseSettings(text, { env: {}, readFile: () => "", file: "huiyuan.yaml" });
-  const service = await openService({ settings, log: linesOf() });
+  const service = await openService({ settings, meters: createMetrics(), log: linesOf() });
   try {
     const { registry } = service;
     const mirrorOf = (name: string) => {

@@ -5,7 +5,8 @@ import { type ApiOptions, createApi } from "../../../../../src/operate/admin/api
 
 const api = createApi({
   registry: {},
-  accounts: { outbox: {}, operations: { record() {} } },
+  callbacks: { outbox: {} },
+  records: { operations: { record() {} } },
   nextRequestId: () => "id",
   server: {},
   log: SILENT_LOG,

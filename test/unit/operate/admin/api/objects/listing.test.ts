@@ -19,7 +19,8 @@ function apiOf({ onList, logged = [] }: { readonly onList: () => void; readonly 
   const note = (_fields: object, message: string) => void logged.push(message);
   return createApi({
     registry: { buckets: () => new Map([[site.stored.bucketId, [site]]]) },
-    accounts: { outbox: {} },
+    callbacks: { outbox: {} },
+    records: {},
     now: Date.now,
     nextRequestId: () => "id",
     stopping: NEVER,
