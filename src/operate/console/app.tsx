@@ -2,8 +2,8 @@
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { access, hasSession, logOut, openSession } from "./api.ts";
-import { BucketPage } from "./buckets/bucket.tsx";
-import { BucketsPage } from "./buckets/list.tsx";
+import { BucketPage } from "../buckets/page/bucket.tsx";
+import { BucketsPage } from "../buckets/page/list.tsx";
 import { useCall } from "./load.ts";
 import { Door } from "./pages/door.tsx";
 import { ImagePage } from "./pages/image.tsx";
@@ -16,7 +16,7 @@ import { Icon, type IconName, Mark } from "./parts/icons.tsx";
 import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
 import { isTrial, Link, path, query } from "./router.tsx";
 import { language, type TextName, t } from "./text/text.ts";
-import { WizardPage } from "./wizard/wizard.tsx";
+import { WizardPage } from "../buckets/wizard/wizard.tsx";
 
 interface Entry {
   readonly path: string;

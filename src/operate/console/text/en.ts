@@ -1,11 +1,11 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
-import { bucketsEn } from "./buckets.ts";
+import { bucketsEn } from "../../buckets/words.ts";
 import { imageEn } from "./image.ts";
 import { migrationsEn } from "./migrations.ts";
-import { mirrorsEn } from "./mirrors.ts";
+import { mirrorsEn } from "../../buckets/page/mirror-words.ts";
 import { originsEn } from "./origins.ts";
-import { reviewEn } from "./review.ts";
-import { wizardEn } from "./wizard.ts";
+import { reviewEn } from "../../buckets/page/review-words.ts";
+import { wizardEn } from "../../buckets/wizard/words.ts";
 
 export const en = {
   // The frame.

@@ -1,12 +1,12 @@
 // 简体中文的界面文字，与 en.ts 逐项对应。
-import { bucketsZh } from "./buckets.ts";
+import { bucketsZh } from "../../buckets/words.ts";
 import type { en } from "./en.ts";
 import { imageZh } from "./image.ts";
 import { migrationsZh } from "./migrations.ts";
-import { mirrorsZh } from "./mirrors.ts";
+import { mirrorsZh } from "../../buckets/page/mirror-words.ts";
 import { originsZh } from "./origins.ts";
-import { reviewZh } from "./review.ts";
-import { wizardZh } from "./wizard.ts";
+import { reviewZh } from "../../buckets/page/review-words.ts";
+import { wizardZh } from "../../buckets/wizard/words.ts";
 
 export const zh: Readonly<Record<keyof typeof en, string>> = {
   skip: "跳到正文",

@@ -2,14 +2,14 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { trialUrl } from "../../../../src/operate/console/buckets/tree.ts";
-import { bareHost, slipsOf, withScheme } from "../../../../src/operate/console/wizard/checks.ts";
+import { trialUrl } from "../../../../src/operate/buckets/page/tree.ts";
+import { bareHost, slipsOf, withScheme } from "../../../../src/operate/buckets/wizard/checks.ts";
 import {
   type Answers,
   editsOfAnswers,
   NO_ANSWERS,
   SCENARIOS,
-} from "../../../../src/operate/console/wizard/scenarios.ts";
+} from "../../../../src/operate/buckets/wizard/scenarios.ts";
 import { editText } from "../../../../src/settings/edit/edit-text.ts";
 import { parseSettings } from "../../../../src/settings/load.ts";
 

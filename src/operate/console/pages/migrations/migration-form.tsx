@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { BucketsAnswer, MigrationAnswer, SettingsState } from "../../answers.ts";
 import { get, post } from "../../api.ts";
-import { listAt } from "../../buckets/tree.ts";
+import { listAt } from "../../../buckets/page/tree.ts";
 import { useCall, useLoaded } from "../../load.ts";
 import { Card, Field, ProblemNote, Show } from "../../parts/parts.tsx";
 import { type TextName, t } from "../../text/text.ts";

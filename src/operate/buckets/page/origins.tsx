@@ -1,6 +1,6 @@
 // The origins of a mirror source: their addresses, keys and request headers, and which of them stands by.
-import { Badge, Field } from "../parts/parts.tsx";
-import { type TextName, t } from "../text/text.ts";
+import { Badge, Field } from "../../console/parts/parts.tsx";
+import { type TextName, t } from "../../console/text/text.ts";
 import { ChoiceLeaf, entriesAt, Fields, type Form, RemoveButton, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
 import { listAt, PRESETS, textAt } from "./tree.ts";
 

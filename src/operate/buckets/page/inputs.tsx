@@ -1,7 +1,7 @@
 // Controls with a label for texts and for yes or no, and what comes into view when it appears.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { Field, TextInput, type TextInputProps } from "../parts/parts.tsx";
+import { Field, TextInput, type TextInputProps } from "../../console/parts/parts.tsx";
 
 interface TextFieldProps {
   readonly label: string;

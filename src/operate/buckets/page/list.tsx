@@ -1,11 +1,11 @@
 // The list of the buckets: their domains, and where missing images come from.
-import type { BucketsAnswer, SettingsState } from "../answers.ts";
-import { get } from "../api.ts";
-import { useLoaded } from "../load.ts";
-import { Badge, Card, Empty, Page, Show } from "../parts/parts.tsx";
-import { Table } from "../parts/table.tsx";
-import { Link } from "../router.tsx";
-import { t } from "../text/text.ts";
+import type { BucketsAnswer, SettingsState } from "../../console/answers.ts";
+import { get } from "../../console/api.ts";
+import { useLoaded } from "../../console/load.ts";
+import { Badge, Card, Empty, Page, Show } from "../../console/parts/parts.tsx";
+import { Table } from "../../console/parts/table.tsx";
+import { Link } from "../../console/router.tsx";
+import { t } from "../../console/text/text.ts";
 import { SettingsNotes } from "./review.tsx";
 import { listAt, placeOf, textAt, valueAt } from "./tree.ts";
 

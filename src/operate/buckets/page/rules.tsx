@@ -1,7 +1,7 @@
 // The rules of a mirror source: exceptions by path. It has the common settings of a rule; the others are named, and
 // changed in the file.
-import { Badge } from "../parts/parts.tsx";
-import { t } from "../text/text.ts";
+import { Badge } from "../../console/parts/parts.tsx";
+import { t } from "../../console/text/text.ts";
 import { ChoiceLeaf, Fields, type Form, formAt, OtherSettings, RemoveButton, TextLeaf } from "./form.tsx";
 import { listAt, textAt } from "./tree.ts";
 

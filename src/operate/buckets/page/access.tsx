@@ -1,6 +1,6 @@
 // The access to a bucket: operations, token and Referer anti-leech, and the address that is given out.
-import { Card } from "../parts/parts.tsx";
-import { t } from "../text/text.ts";
+import { Card } from "../../console/parts/parts.tsx";
+import { t } from "../../console/text/text.ts";
 import { ChoiceLeaf, Fields, type Form, LinesLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
 import { textAt } from "./tree.ts";
 

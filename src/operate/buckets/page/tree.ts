@@ -1,7 +1,7 @@
 // Finds buckets and values in the tree of the settings file, as GET /settings shows it. The file may have faults, so
 // nothing of its form is sure.
 
-import type { en } from "../text/en.ts";
+import type { en } from "../../console/text/en.ts";
 
 /** As the API shows secrets that stand in the file. */
 export const MASK = "[secret]";

@@ -1,6 +1,6 @@
 // The domains of a bucket, and the mirror source of each.
-import { Badge, Card, Empty } from "../parts/parts.tsx";
-import { t } from "../text/text.ts";
+import { Badge, Card, Empty } from "../../console/parts/parts.tsx";
+import { t } from "../../console/text/text.ts";
 import { ChoiceLeaf, Fields, type Form, formAt, LinesLeaf, OtherSettings, RemoveButton, TextLeaf } from "./form.tsx";
 import { originName } from "./list.tsx";
 import { AddOrigin, Origin } from "./origins.tsx";

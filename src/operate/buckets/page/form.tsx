@@ -1,7 +1,7 @@
 // Fields of the bucket page: each shows one value of the settings file, and changes it in the draft.
 import type { ComponentChildren } from "preact";
-import { Field, TextInput } from "../parts/parts.tsx";
-import { type TextName, t } from "../text/text.ts";
+import { Field, TextInput } from "../../console/parts/parts.tsx";
+import { type TextName, t } from "../../console/text/text.ts";
 import { TextField, Toggle } from "./inputs.tsx";
 import { listAt, MASK, type Path, textAt, valueAt } from "./tree.ts";
 
