@@ -22,17 +22,17 @@ const COMMANDS = {
   },
   "See what it does:": {
     explain: async () => (await import("./operate/cli/explain.ts")).explainCommand,
-    ls: async () => (await import("./operate/cli/ls.ts")).lsCommand,
-    stat: async () => (await import("./operate/cli/stat.ts")).statCommand,
+    ls: async () => (await import("./operate/images/commands/ls.ts")).lsCommand,
+    stat: async () => (await import("./operate/images/commands/stat.ts")).statCommand,
     log: async () => (await import("./operate/cli/log.ts")).logCommand,
     usage: async () => (await import("./operate/cli/usage.ts")).usageCommand,
   },
   "Change what it stores and sends:": {
     migrate: async () => (await import("./operate/cli/migrate.ts")).migrateCommand,
-    warm: async () => (await import("./operate/cli/warm.ts")).warmCommand,
-    purge: async () => (await import("./operate/cli/change-objects.ts")).purgeCommand,
-    delete: async () => (await import("./operate/cli/change-objects.ts")).deleteCommand,
-    undelete: async () => (await import("./operate/cli/change-objects.ts")).undeleteCommand,
+    warm: async () => (await import("./operate/images/commands/warm.ts")).warmCommand,
+    purge: async () => (await import("./operate/images/commands/change-objects.ts")).purgeCommand,
+    delete: async () => (await import("./operate/images/commands/change-objects.ts")).deleteCommand,
+    undelete: async () => (await import("./operate/images/commands/change-objects.ts")).undeleteCommand,
     callbacks: async () => (await import("./operate/cli/callbacks.ts")).callbacksCommand,
   },
   "Back it up:": {

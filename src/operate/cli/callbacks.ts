@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import type { CallbackTested, NoticePage, NoticesChanged } from "../admin/api/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withServer } from "./admin-command.ts";
-import { confirm } from "./change-objects.ts";
+import { confirm } from "../images/commands/change-objects.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "./terminal.ts";
 
 interface ListFlags extends BucketFlags {

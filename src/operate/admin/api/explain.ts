@@ -23,7 +23,7 @@ import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
 import { messageOf } from "./audit.ts";
 import { invalid } from "./input.ts";
 import { urlOf as urlOfTarget } from "./naming.ts";
-import { entryView } from "./objects/object-view.ts";
+import { entryView } from "../../images/calls/object-view.ts";
 
 export interface ExplainRequest {
   /** http or https, with a host. */

@@ -1,6 +1,6 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
 import { bucketsEn } from "../../buckets/words.ts";
-import { imageEn } from "./image.ts";
+import { imageEn } from "../../images/words.ts";
 import { migrationsEn } from "./migrations.ts";
 import { mirrorsEn } from "../../buckets/page/mirror-words.ts";
 import { originsEn } from "./origins.ts";

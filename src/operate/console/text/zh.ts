@@ -1,7 +1,7 @@
 // 简体中文的界面文字，与 en.ts 逐项对应。
 import { bucketsZh } from "../../buckets/words.ts";
 import type { en } from "./en.ts";
-import { imageZh } from "./image.ts";
+import { imageZh } from "../../images/words.ts";
 import { migrationsZh } from "./migrations.ts";
 import { mirrorsZh } from "../../buckets/page/mirror-words.ts";
 import { originsZh } from "./origins.ts";

@@ -3,10 +3,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { callbacksCommand } from "../../../../src/operate/cli/callbacks.ts";
-import { deleteCommand, purgeCommand, undeleteCommand } from "../../../../src/operate/cli/change-objects.ts";
+import { deleteCommand, purgeCommand, undeleteCommand } from "../../../../src/operate/images/commands/change-objects.ts";
 import { logCommand } from "../../../../src/operate/cli/log.ts";
-import { lsCommand } from "../../../../src/operate/cli/ls.ts";
-import { statCommand } from "../../../../src/operate/cli/stat.ts";
+import { lsCommand } from "../../../../src/operate/images/commands/ls.ts";
+import { statCommand } from "../../../../src/operate/images/commands/stat.ts";
 import { shown } from "../../../../src/operate/cli/terminal.ts";
 import { run } from "../../../helpers/run-command.ts";
 

@@ -1,18 +1,18 @@
 // The admin API call that takes a whole object from a migration. The body passes the gate again, its SHA-256 must be
 // the declared one, and the store's conditions decide whether it may replace anything.
 import * as z from "zod";
-import { createSemaphore } from "../../../../async/semaphore.ts";
-import { HuiyuanError } from "../../../../core/errors.ts";
-import { type Key, type ObjectInfo, toKey } from "../../../../core/object.ts";
-import { describeObject } from "../../../../serve/bucket/contract/bucket.ts";
-import type { RestApiParts } from "../../../../serve/http/rest/call.ts";
-import { type ReceivedBody, receiveBody } from "../../../../serve/upload/store.ts";
-import { REPLACEMENTS } from "../../../migrations/target.ts";
-import { createStoreTarget } from "../../../migrations/targets/store.ts";
-import { assertAllowed, type Calls, type InputOf } from "../calls.ts";
-import { bucket as bucketField, invalid, text, word } from "../input.ts";
-import { bucketNamed, type Domains } from "../naming.ts";
-import { contentAnswer } from "../openapi/answers.ts";
+import { createSemaphore } from "../../../async/semaphore.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
+import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
+import { describeObject } from "../../../serve/bucket/contract/bucket.ts";
+import type { RestApiParts } from "../../../serve/http/rest/call.ts";
+import { type ReceivedBody, receiveBody } from "../../../serve/upload/store.ts";
+import { REPLACEMENTS } from "../../migrations/target.ts";
+import { createStoreTarget } from "../../migrations/targets/store.ts";
+import { assertAllowed, type Calls, type InputOf } from "../../admin/api/calls.ts";
+import { bucket as bucketField, invalid, text, word } from "../../admin/api/input.ts";
+import { bucketNamed, type Domains } from "../../admin/api/naming.ts";
+import { contentAnswer } from "../../admin/api/openapi/answers.ts";
 
 export interface ContentParts {
   readonly registry: Domains;

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { countLines, inBatches, linesOf } from "../../../../src/operate/cli/name-list.ts";
+import { countLines, inBatches, linesOf } from "../../../../../src/operate/images/commands/name-list.ts";
 
 let folder: string;
 beforeAll(async () => {

@@ -1,9 +1,9 @@
 // `huiyuan warm`: fetches a list of images before clients request them, at a limited rate.
 import { type Command, InvalidArgumentError } from "commander";
-import type { WarmCounts, WarmLine } from "../admin/api/openapi/answers.ts";
-import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "./admin-command.ts";
+import type { WarmCounts, WarmLine } from "../../admin/api/openapi/answers.ts";
+import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "../../cli/admin-command.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
-import { createStatusLine, type StatusLine, shown, type Terminal, wholeNumber } from "./terminal.ts";
+import { createStatusLine, type StatusLine, shown, type Terminal, wholeNumber } from "../../cli/terminal.ts";
 
 interface WarmFlags extends BucketFlags {
   readonly domain?: string;

@@ -1,20 +1,20 @@
 // Admin API calls for stored objects: list, stat, delete, undelete, purge. A change of many objects answers with a line
 // for each of them; a key that cannot be changed does not stop the others.
 import type * as z from "zod";
-import { asHuiyuanError, HuiyuanError } from "../../../../core/errors.ts";
-import type { Log } from "../../../../core/log.ts";
-import { isKey, type Key, type ObjectInfo } from "../../../../core/object.ts";
-import { type Bucket, digestOf } from "../../../../serve/bucket/contract/bucket.ts";
-import { publicUrl } from "../../../../serve/http/response/public-url.ts";
-import type { RestApiParts } from "../../../../serve/http/rest/call.ts";
-import type { Stored } from "../../../../serve/mirror/stored/stored.ts";
-import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../audit.ts";
-import type { Calls, InputOf } from "../calls.ts";
-import { inParallel, untilAborted } from "../in-parallel.ts";
-import { bucket as bucketField, flag, invalid, names, text, whole } from "../input.ts";
-import type { InsightParts } from "../insight.ts";
-import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../naming.ts";
-import { type ChangeLine, changeCounts, changeLine, objectPage, statAnswer } from "../openapi/answers.ts";
+import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
+import type { Log } from "../../../core/log.ts";
+import { isKey, type Key, type ObjectInfo } from "../../../core/object.ts";
+import { type Bucket, digestOf } from "../../../serve/bucket/contract/bucket.ts";
+import { publicUrl } from "../../../serve/http/response/public-url.ts";
+import type { RestApiParts } from "../../../serve/http/rest/call.ts";
+import type { Stored } from "../../../serve/mirror/stored/stored.ts";
+import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../../admin/api/audit.ts";
+import type { Calls, InputOf } from "../../admin/api/calls.ts";
+import { inParallel, untilAborted } from "../../admin/api/in-parallel.ts";
+import { bucket as bucketField, flag, invalid, names, text, whole } from "../../admin/api/input.ts";
+import type { InsightParts } from "../../admin/api/insight.ts";
+import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../../admin/api/naming.ts";
+import { type ChangeLine, changeCounts, changeLine, objectPage, statAnswer } from "../../admin/api/openapi/answers.ts";
 import { entryView, objectView } from "./object-view.ts";
 
 export interface ObjectParts extends InsightParts {

@@ -1,14 +1,14 @@
 // The admin API call that lists the stored processed images of an original. The name of a variant is a hash of its
 // recipe; only the recipes of the bucket's aliases are known by their names.
-import { HuiyuanError } from "../../../../core/errors.ts";
-import { MEDIA_TYPES, toKey } from "../../../../core/object.ts";
-import type { Site } from "../../../../serve/http/request/site.ts";
-import { canonicalText } from "../../../../serve/image/grammar/canonical-text.ts";
-import type { NamedRecipe } from "../../../../serve/image/grammar/named-recipe.ts";
-import type { Calls } from "../calls.ts";
-import { bucket as bucketField, text, whole } from "../input.ts";
-import { bucketNamed, type Domains } from "../naming.ts";
-import { variantPage } from "../openapi/object-answers.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
+import { MEDIA_TYPES, toKey } from "../../../core/object.ts";
+import type { Site } from "../../../serve/http/request/site.ts";
+import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
+import type { NamedRecipe } from "../../../serve/image/grammar/named-recipe.ts";
+import type { Calls } from "../../admin/api/calls.ts";
+import { bucket as bucketField, text, whole } from "../../admin/api/input.ts";
+import { bucketNamed, type Domains } from "../../admin/api/naming.ts";
+import { variantPage } from "../../admin/api/openapi/object-answers.ts";
 
 const MAX_LISTED = 200;
 const LISTED = 50;

@@ -2,25 +2,25 @@
 // on a site without tokens, Referer lists and origins. Its answers run no scripts, whatever an SVG contains.
 import type { IncomingMessage } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import { createSemaphore } from "../../../../async/semaphore.ts";
-import { type ErrorCode, HuiyuanError } from "../../../../core/errors.ts";
-import { type Key, toKey } from "../../../../core/object.ts";
-import { finishDownload } from "../../../../serve/http/download/download.ts";
-import type { DownloadContext } from "../../../../serve/http/download/download-context.ts";
+import { createSemaphore } from "../../../async/semaphore.ts";
+import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { type Key, toKey } from "../../../core/object.ts";
+import { finishDownload } from "../../../serve/http/download/download.ts";
+import type { DownloadContext } from "../../../serve/http/download/download-context.ts";
 import {
   beginExchange,
   clientOf,
   clientSignal,
   type DownloadExchange,
   type DownloadRequest,
-} from "../../../../serve/http/request/exchange.ts";
-import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../../../serve/http/request/object-name.ts";
-import type { Site } from "../../../../serve/http/request/site.ts";
-import { nodeResponse } from "../../../../serve/http/response/response.ts";
-import type { Stored } from "../../../../serve/mirror/stored/stored.ts";
-import type { Calls } from "../calls.ts";
-import { bucket as bucketField, flag, invalid, text } from "../input.ts";
-import { bucketNamed, type Domains, domainNamed } from "../naming.ts";
+} from "../../../serve/http/request/exchange.ts";
+import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../../serve/http/request/object-name.ts";
+import type { Site } from "../../../serve/http/request/site.ts";
+import { nodeResponse } from "../../../serve/http/response/response.ts";
+import type { Stored } from "../../../serve/mirror/stored/stored.ts";
+import type { Calls } from "../../admin/api/calls.ts";
+import { bucket as bucketField, flag, invalid, text } from "../../admin/api/input.ts";
+import { bucketNamed, type Domains, domainNamed } from "../../admin/api/naming.ts";
 import { warm } from "./warm.ts";
 
 /** Images at once, so that a page of thumbnails leaves the renderer to clients. */

@@ -1,8 +1,8 @@
 // Formats objects for the admin API. Times are ISO 8601; unknown fields are left out. openapi/answers.ts describes the
 // result.
 
-import { etagOf, MEDIA_TYPES, type ObjectInfo } from "../../../../core/object.ts";
-import type { Entry, Tombstone } from "../../../../serve/bucket/contract/driver.ts";
+import { etagOf, MEDIA_TYPES, type ObjectInfo } from "../../../core/object.ts";
+import type { Entry, Tombstone } from "../../../serve/bucket/contract/driver.ts";
 
 /** One object of a listing. */
 export function objectView(info: ObjectInfo): object {

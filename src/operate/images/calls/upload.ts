@@ -2,23 +2,23 @@
 // upload through the REST API; only the operator may replace an object. The token of the port authorizes it.
 import type { IncomingMessage } from "node:http";
 import type { Context } from "hono";
-import { asHuiyuanError, errorRow, HuiyuanError } from "../../../../core/errors.ts";
-import { type Key, toKey } from "../../../../core/object.ts";
-import { publicUrl } from "../../../../serve/http/response/public-url.ts";
-import type { RestApiParts } from "../../../../serve/http/rest/call.ts";
-import type { ManagedBucket } from "../../../../serve/http/rest/project.ts";
+import { asHuiyuanError, errorRow, HuiyuanError } from "../../../core/errors.ts";
+import { type Key, toKey } from "../../../core/object.ts";
+import { publicUrl } from "../../../serve/http/response/public-url.ts";
+import type { RestApiParts } from "../../../serve/http/rest/call.ts";
+import type { ManagedBucket } from "../../../serve/http/rest/project.ts";
 import {
   receiveBody,
   refuseExisting,
   type Stored,
   storeUpload,
   type UploadedFile,
-} from "../../../../serve/upload/store.ts";
-import { auditOf, callerOf, loggedName, messageOf } from "../audit.ts";
-import { type ApiEnv, assertAllowed, type Calls, type InputOf } from "../calls.ts";
-import { bucket as bucketField, flag, invalid, text } from "../input.ts";
-import { bucketNamed, managedBucket } from "../naming.ts";
-import { uploadAnswer } from "../openapi/object-answers.ts";
+} from "../../../serve/upload/store.ts";
+import { auditOf, callerOf, loggedName, messageOf } from "../../admin/api/audit.ts";
+import { type ApiEnv, assertAllowed, type Calls, type InputOf } from "../../admin/api/calls.ts";
+import { bucket as bucketField, flag, invalid, text } from "../../admin/api/input.ts";
+import { bucketNamed, managedBucket } from "../../admin/api/naming.ts";
+import { uploadAnswer } from "../../admin/api/openapi/object-answers.ts";
 import type { ObjectParts } from "./object-calls.ts";
 import { objectView } from "./object-view.ts";
 

@@ -1,11 +1,11 @@
 // A caller of the admin API that disconnects during the listing of a bucket.
 import { expect, test } from "vitest";
-import { abortable } from "../../../../../../src/async/cancellation.ts";
-import { HuiyuanError } from "../../../../../../src/core/errors.ts";
-import { SILENT_LOG } from "../../../../../../src/core/log.ts";
-import { type ApiOptions, createApi } from "../../../../../../src/operate/admin/api/api.ts";
-import type { Bucket } from "../../../../../../src/serve/bucket/contract/bucket.ts";
-import { NEVER } from "../../../../../helpers/spools.ts";
+import { abortable } from "../../../../../src/async/cancellation.ts";
+import { HuiyuanError } from "../../../../../src/core/errors.ts";
+import { SILENT_LOG } from "../../../../../src/core/log.ts";
+import { type ApiOptions, createApi } from "../../../../../src/operate/admin/api/api.ts";
+import type { Bucket } from "../../../../../src/serve/bucket/contract/bucket.ts";
+import { NEVER } from "../../../../helpers/spools.ts";
 
 const GONE = new HuiyuanError("client_gone", "Cannot list a bucket: the caller has disconnected");
 

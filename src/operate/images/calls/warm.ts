@@ -2,24 +2,24 @@
 // objects and revalidates purged ones.
 
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError, HuiyuanError } from "../../../../core/errors.ts";
-import type { Log } from "../../../../core/log.ts";
+import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
+import type { Log } from "../../../core/log.ts";
 import {
   aliasIn,
   nameObject,
   type ObjectUrl,
   storableFetchOf,
   urlTo,
-} from "../../../../serve/http/request/object-name.ts";
-import type { Site } from "../../../../serve/http/request/site.ts";
-import type { MissAnswer } from "../../../../serve/mirror/fill/reader.ts";
-import type { StaleKept } from "../../../../serve/mirror/freshness/revalidation.ts";
-import { auditedStream, auditOf, loggedNames, messageOf } from "../audit.ts";
-import type { Calls } from "../calls.ts";
-import { inParallel, untilAborted } from "../in-parallel.ts";
-import { bucket as bucketField, invalid, names, number, text, whole } from "../input.ts";
-import { bucketNamed, type Domains, domainNamed, keyNamed, readUrl, siteOf, urlOf } from "../naming.ts";
-import { type WarmCounts, type WarmLine, warmCounts, warmLine } from "../openapi/answers.ts";
+} from "../../../serve/http/request/object-name.ts";
+import type { Site } from "../../../serve/http/request/site.ts";
+import type { MissAnswer } from "../../../serve/mirror/fill/reader.ts";
+import type { StaleKept } from "../../../serve/mirror/freshness/revalidation.ts";
+import { auditedStream, auditOf, loggedNames, messageOf } from "../../admin/api/audit.ts";
+import type { Calls } from "../../admin/api/calls.ts";
+import { inParallel, untilAborted } from "../../admin/api/in-parallel.ts";
+import { bucket as bucketField, invalid, names, number, text, whole } from "../../admin/api/input.ts";
+import { bucketNamed, type Domains, domainNamed, keyNamed, readUrl, siteOf, urlOf } from "../../admin/api/naming.ts";
+import { type WarmCounts, type WarmLine, warmCounts, warmLine } from "../../admin/api/openapi/answers.ts";
 
 /** Spaces starts evenly, at most `rate` a second. */
 function createPace(rate: number, signal: AbortSignal): () => Promise<void> {

@@ -1,7 +1,7 @@
 // The instructions that the console writes from a person's choices.
 import { expect, test } from "vitest";
-import { type Choices, instructionOf, NO_CHOICES } from "../../../../src/operate/console/instruction.ts";
-import { parseInstruction } from "../../../../src/serve/image/grammar/grammar.ts";
+import { type Choices, instructionOf, NO_CHOICES } from "../../../../../src/operate/images/page/instruction.ts";
+import { parseInstruction } from "../../../../../src/serve/image/grammar/grammar.ts";
 
 const written = (choices: Partial<Choices>) => instructionOf({ ...NO_CHOICES, ...choices });
 

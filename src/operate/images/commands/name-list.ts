@@ -1,8 +1,8 @@
 // Reads the names that a command works on, from its arguments or the lines of a file or of standard input. It streams,
 // because a list may have millions of lines.
 import { createReadStream } from "node:fs";
-import { errorCodeOf } from "../../core/disk-failure.ts";
-import { HuiyuanError } from "../../core/errors.ts";
+import { errorCodeOf } from "../../../core/disk-failure.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
 
 /** Limits of one request: the server accepts this many names, in a body of at most 1 MiB. */
 const MAX_NAMES = 1_000;
