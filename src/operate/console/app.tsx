@@ -10,7 +10,7 @@ import { ImagePage } from "../images/page/image.tsx";
 import { ImagesPage } from "../images/page/images.tsx";
 import { LogsPage } from "./pages/logs.tsx";
 import { MigrationsPage } from "./pages/migrations.tsx";
-import { OriginsPage } from "./pages/origins.tsx";
+import { OriginsPage } from "../origins/page/origins.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { Icon, type IconName, Mark } from "./parts/icons.tsx";
 import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";

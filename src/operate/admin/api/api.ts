@@ -29,7 +29,7 @@ import { addWarmCall } from "../../images/calls/warm.ts";
 import { bucketsAnswer, explanation } from "./openapi/answers.ts";
 import { describeApi } from "./openapi/openapi.ts";
 import { describeRestApi } from "./openapi/rest-openapi.ts";
-import { addOriginCalls, type OriginParts } from "./origins.ts";
+import { addOriginCalls, type OriginParts } from "../../origins/calls.ts";
 import { addSettingsCalls } from "./settings.ts";
 import { addSignCall, type Signer } from "./sign.ts";
 

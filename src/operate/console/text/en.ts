@@ -3,7 +3,7 @@ import { bucketsEn } from "../../buckets/words.ts";
 import { imageEn } from "../../images/words.ts";
 import { migrationsEn } from "./migrations.ts";
 import { mirrorsEn } from "../../buckets/page/mirror-words.ts";
-import { originsEn } from "./origins.ts";
+import { originsEn } from "../../origins/words.ts";
 import { reviewEn } from "../../buckets/page/review-words.ts";
 import { wizardEn } from "../../buckets/wizard/words.ts";
 

@@ -4,7 +4,7 @@ import type { en } from "./en.ts";
 import { imageZh } from "../../images/words.ts";
 import { migrationsZh } from "./migrations.ts";
 import { mirrorsZh } from "../../buckets/page/mirror-words.ts";
-import { originsZh } from "./origins.ts";
+import { originsZh } from "../../origins/words.ts";
 import { reviewZh } from "../../buckets/page/review-words.ts";
 import { wizardZh } from "../../buckets/wizard/words.ts";
 

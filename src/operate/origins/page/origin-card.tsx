@@ -1,14 +1,14 @@
 // One origin: breaker, budget, latency and last failures.
 import { useComputed, useSignal } from "@preact/signals";
-import type { OriginsAnswer } from "../../answers.ts";
-import { KEPT, moments } from "../../live.ts";
-import { Badge, Card, type Tone } from "../../parts/parts.tsx";
-import { Plot, type Series } from "../../parts/plot.tsx";
-import { Table } from "../../parts/table.tsx";
-import { latencyAt, timeOf } from "../../rates.ts";
-import { failureText } from "../../text/attention.ts";
-import { ago, count, duration, milliseconds, moment } from "../../text/format.ts";
-import { type TextName, t } from "../../text/text.ts";
+import type { OriginsAnswer } from "../../console/answers.ts";
+import { KEPT, moments } from "../../console/live.ts";
+import { Badge, Card, type Tone } from "../../console/parts/parts.tsx";
+import { Plot, type Series } from "../../console/parts/plot.tsx";
+import { Table } from "../../console/parts/table.tsx";
+import { latencyAt, timeOf } from "../../console/rates.ts";
+import { failureText } from "../../console/text/attention.ts";
+import { ago, count, duration, milliseconds, moment } from "../../console/text/format.ts";
+import { type TextName, t } from "../../console/text/text.ts";
 
 type Origin = OriginsAnswer["origins"][number];
 

@@ -1,10 +1,10 @@
 // Admin API calls for origins: their state, and a place at one for a migration of this machine.
-import { HuiyuanError } from "../../../core/errors.ts";
-import type { Budget } from "../../../serve/origin/guard/budget.ts";
-import type { OriginReport } from "../../../serve/origin/guard/guarded.ts";
-import { type Calls, listAnswer } from "./calls.ts";
-import { text, whole } from "./input.ts";
-import { originsAnswer } from "./openapi/origin-answers.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import type { Budget } from "../../serve/origin/guard/budget.ts";
+import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
+import { type Calls, listAnswer } from "../admin/api/calls.ts";
+import { text, whole } from "../admin/api/input.ts";
+import { originsAnswer } from "../admin/api/openapi/origin-answers.ts";
 
 export interface OriginParts {
   readonly registry: {

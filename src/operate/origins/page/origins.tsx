@@ -1,11 +1,11 @@
 // The origins: whether they answer, how much they are asked, how fast they are, and what failed.
-import type { OriginsAnswer } from "../answers.ts";
-import { get } from "../api.ts";
-import { useLive } from "../live.ts";
-import { useLoaded } from "../load.ts";
-import { Empty, Page, Show } from "../parts/parts.tsx";
-import { t } from "../text/text.ts";
-import { OriginCard } from "./origins/origin-card.tsx";
+import type { OriginsAnswer } from "../../console/answers.ts";
+import { get } from "../../console/api.ts";
+import { useLive } from "../../console/live.ts";
+import { useLoaded } from "../../console/load.ts";
+import { Empty, Page, Show } from "../../console/parts/parts.tsx";
+import { t } from "../../console/text/text.ts";
+import { OriginCard } from "./origin-card.tsx";
 
 /** With more origins their plots are closed at first. */
 const FEW = 4;
