@@ -28,7 +28,7 @@ const COMMANDS = {
     usage: async () => (await import("./operate/cli/usage.ts")).usageCommand,
   },
   "Change what it stores and sends:": {
-    migrate: async () => (await import("./operate/cli/migrate.ts")).migrateCommand,
+    migrate: async () => (await import("./operate/migrations/commands/migrate.ts")).migrateCommand,
     warm: async () => (await import("./operate/images/commands/warm.ts")).warmCommand,
     purge: async () => (await import("./operate/images/commands/change-objects.ts")).purgeCommand,
     delete: async () => (await import("./operate/images/commands/change-objects.ts")).deleteCommand,

@@ -9,7 +9,7 @@ import { Door } from "./pages/door.tsx";
 import { ImagePage } from "../images/page/image.tsx";
 import { ImagesPage } from "../images/page/images.tsx";
 import { LogsPage } from "./pages/logs.tsx";
-import { MigrationsPage } from "./pages/migrations.tsx";
+import { MigrationsPage } from "../migrations/page/migrations.tsx";
 import { OriginsPage } from "../origins/page/origins.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { Icon, type IconName, Mark } from "./parts/icons.tsx";

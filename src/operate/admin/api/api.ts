@@ -18,7 +18,7 @@ import { addDoctorCall } from "./doctor.ts";
 import { explain } from "./explain.ts";
 import { headerFields, text } from "./input.ts";
 import { addInsightCalls, type InsightParts } from "./insight.ts";
-import { addMigrationCalls } from "./migrations.ts";
+import { addMigrationCalls } from "../../migrations/calls.ts";
 import { type Domains, managedBucket } from "./naming.ts";
 import { addContentCall, type ContentParts } from "../../images/calls/content.ts";
 import { addImageCall } from "../../images/calls/image.ts";

@@ -1,7 +1,7 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
 import { bucketsEn } from "../../buckets/words.ts";
 import { imageEn } from "../../images/words.ts";
-import { migrationsEn } from "./migrations.ts";
+import { migrationsEn } from "../../migrations/words.ts";
 import { mirrorsEn } from "../../buckets/page/mirror-words.ts";
 import { originsEn } from "../../origins/words.ts";
 import { reviewEn } from "../../buckets/page/review-words.ts";

@@ -2,7 +2,7 @@
 import { bucketsZh } from "../../buckets/words.ts";
 import type { en } from "./en.ts";
 import { imageZh } from "../../images/words.ts";
-import { migrationsZh } from "./migrations.ts";
+import { migrationsZh } from "../../migrations/words.ts";
 import { mirrorsZh } from "../../buckets/page/mirror-words.ts";
 import { originsZh } from "../../origins/words.ts";
 import { reviewZh } from "../../buckets/page/review-words.ts";

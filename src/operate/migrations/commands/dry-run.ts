@@ -8,7 +8,7 @@ import { filtered } from "../../migrations/runner/scan.ts";
 import type { SourceObject } from "../../migrations/source.ts";
 import { describeFailure } from "../../migrations/sources/failure.ts";
 import { openTarget } from "../../migrations/wiring/target.ts";
-import { createStatusLine, type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
+import { createStatusLine, type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { type JobFlags, print } from "./job.ts";
 import type { Prepared } from "./prepare.ts";
 

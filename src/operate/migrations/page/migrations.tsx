@@ -1,12 +1,12 @@
 // Migrations that this server runs, and the form that starts one.
 import { useSignal } from "@preact/signals";
-import type { MigrationList } from "../answers.ts";
-import { get } from "../api.ts";
-import { useLoaded } from "../load.ts";
-import { Empty, Page, Show } from "../parts/parts.tsx";
-import { t } from "../text/text.ts";
-import { MigrationCard } from "./migrations/migration-card.tsx";
-import { MigrationForm } from "./migrations/migration-form.tsx";
+import type { MigrationList } from "../../console/answers.ts";
+import { get } from "../../console/api.ts";
+import { useLoaded } from "../../console/load.ts";
+import { Empty, Page, Show } from "../../console/parts/parts.tsx";
+import { t } from "../../console/text/text.ts";
+import { MigrationCard } from "./migration-card.tsx";
+import { MigrationForm } from "./migration-form.tsx";
 
 export function MigrationsPage() {
   const list = useLoaded((signal) => get<MigrationList>("/migrations", {}, signal), { everyMs: 2_000 });

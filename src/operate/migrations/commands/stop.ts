@@ -1,7 +1,7 @@
 // `huiyuan migrate stop` and `clean`.
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import type { Terminal } from "../terminal.ts";
+import type { Terminal } from "../../cli/terminal.ts";
 import { folderOf, type JobFlags, jobCommand } from "./job.ts";
 
 const exampleOf = (name: string) => `Example:\n  huiyuan migrate ${name} --config conf/config.ini`;

@@ -6,7 +6,7 @@ import type { Counters } from "../../migrations/journal/database.ts";
 import type { Journal } from "../../migrations/journal/journal.ts";
 import { type CauseCount, openJournalReader } from "../../migrations/journal/reading.ts";
 import { type RunEnd, runMigration } from "../../migrations/runner/runner.ts";
-import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from "../terminal.ts";
+import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from "../../cli/terminal.ts";
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
 import { commandLine, print } from "./job.ts";

@@ -1,14 +1,14 @@
 // The failures of a migration, by cause and one by one.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { MigrationFailures } from "../../answers.ts";
-import { get } from "../../api.ts";
-import { useLoaded } from "../../load.ts";
-import { Show } from "../../parts/parts.tsx";
-import { Table } from "../../parts/table.tsx";
-import { count } from "../../text/format.ts";
-import { causeText } from "../../text/migration-causes.ts";
-import { t } from "../../text/text.ts";
+import type { MigrationFailures } from "../../console/answers.ts";
+import { get } from "../../console/api.ts";
+import { useLoaded } from "../../console/load.ts";
+import { Show } from "../../console/parts/parts.tsx";
+import { Table } from "../../console/parts/table.tsx";
+import { count } from "../../console/text/format.ts";
+import { causeText } from "./cause-words.ts";
+import { t } from "../../console/text/text.ts";
 
 const LISTED = 50;
 

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { formatBytes } from "../../doctor/finding.ts";
 import type { Counters } from "../../migrations/journal/database.ts";
 import { openJournalReader } from "../../migrations/journal/reading.ts";
-import { createStatusLine, shown, stopSignal, type Terminal } from "../terminal.ts";
+import { createStatusLine, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { folderOf, type JobFlags, jobCommand, print } from "./job.ts";
 
 const STAT_HELP = `On a terminal it follows until the run ends.

@@ -12,10 +12,10 @@ import { type Journal, openJournal } from "../../migrations/journal/journal.ts";
 import type { Source } from "../../migrations/source.ts";
 import { openSource } from "../../migrations/wiring/sources.ts";
 import { type MigrationTarget, openTarget, type TargetOptions, targetBucket } from "../../migrations/wiring/target.ts";
-import { parseUrl } from "../admin-command.ts";
-import { createLogger } from "../logger.ts";
-import { runningServer, serverAt } from "../reach-server.ts";
-import { createStatusLine, type ExitCode, shown, type Terminal } from "../terminal.ts";
+import { parseUrl } from "../../cli/admin-command.ts";
+import { createLogger } from "../../cli/logger.ts";
+import { runningServer, serverAt } from "../../cli/reach-server.ts";
+import { createStatusLine, type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
 import { folderOf, hasConfig, type JobFlags, jobCommand } from "./job.ts";
 import { createProgress, type Done } from "./stat.ts";
 

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { type JobFolder, jobFolder } from "../../migrations/journal/job-folder.ts";
-import { newCommand, type Terminal } from "../terminal.ts";
+import { newCommand, type Terminal } from "../../cli/terminal.ts";
 
 export interface JobFlags {
   readonly config: string;

@@ -7,7 +7,7 @@ import { createTally, type FindingKind, type Tally, type Verification } from "..
 import { createManifest, type ManifestEnd } from "../../migrations/verify/manifest.ts";
 import { DEFAULT_SAMPLE, isSample } from "../../migrations/verify/sample.ts";
 import { verify } from "../../migrations/verify/verify.ts";
-import { type ExitCode, shown, stopSignal, type Terminal } from "../terminal.ts";
+import { type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { commandLine, print } from "./job.ts";
 import { type EndFlags, endsCommand, orphanSignal, type Prepared, withEnds, withPrepared } from "./prepare.ts";
 import { durationText } from "./stat.ts";

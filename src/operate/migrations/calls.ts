@@ -2,13 +2,13 @@
 // has secrets.
 import type { Context } from "hono";
 import * as z from "zod";
-import type { Log } from "../../../core/log.ts";
-import { JOB_ID, type MigrationJobs } from "../../migrations/jobs/jobs.ts";
-import { DEFAULT_SAMPLE, isSample } from "../../migrations/verify/sample.ts";
-import { auditOf } from "./audit.ts";
-import type { ApiEnv, Calls } from "./calls.ts";
-import { flag, invalid, text, whole, word } from "./input.ts";
-import { migrationAnswer, migrationFailures, migrationList, migrationRemoved } from "./openapi/migration-answers.ts";
+import type { Log } from "../../core/log.ts";
+import { JOB_ID, type MigrationJobs } from "./jobs/jobs.ts";
+import { DEFAULT_SAMPLE, isSample } from "./verify/sample.ts";
+import { auditOf } from "../admin/api/audit.ts";
+import type { ApiEnv, Calls } from "../admin/api/calls.ts";
+import { flag, invalid, text, whole, word } from "../admin/api/input.ts";
+import { migrationAnswer, migrationFailures, migrationList, migrationRemoved } from "../admin/api/openapi/migration-answers.ts";
 
 const MAX_OPTIONS = 100;
 const MAX_LISTED = 1_000;

@@ -1,5 +1,5 @@
 // Words the causes of a migration's failures in the reader's language. docs/guides/migration.md has the same causes.
-import { fill, language } from "./text.ts";
+import { fill, language } from "../../console/text/text.ts";
 
 /** English and Chinese, by cause. */
 const CAUSES: Readonly<Record<string, readonly [string, string]>> = {
