@@ -21,11 +21,11 @@ const COMMANDS = {
     sign: async () => (await import("./operate/cli/sign.ts")).signCommand,
   },
   "See what it does:": {
-    explain: async () => (await import("./operate/cli/explain.ts")).explainCommand,
+    explain: async () => (await import("./operate/explain/command.ts")).explainCommand,
     ls: async () => (await import("./operate/images/commands/ls.ts")).lsCommand,
     stat: async () => (await import("./operate/images/commands/stat.ts")).statCommand,
-    log: async () => (await import("./operate/cli/log.ts")).logCommand,
-    usage: async () => (await import("./operate/cli/usage.ts")).usageCommand,
+    log: async () => (await import("./operate/operations/command.ts")).logCommand,
+    usage: async () => (await import("./operate/usage/command.ts")).usageCommand,
   },
   "Change what it stores and sends:": {
     migrate: async () => (await import("./operate/migrations/commands/migrate.ts")).migrateCommand,
@@ -33,7 +33,7 @@ const COMMANDS = {
     purge: async () => (await import("./operate/images/commands/change-objects.ts")).purgeCommand,
     delete: async () => (await import("./operate/images/commands/change-objects.ts")).deleteCommand,
     undelete: async () => (await import("./operate/images/commands/change-objects.ts")).undeleteCommand,
-    callbacks: async () => (await import("./operate/cli/callbacks.ts")).callbacksCommand,
+    callbacks: async () => (await import("./operate/callbacks/command.ts")).callbacksCommand,
   },
   "Back it up:": {
     backup: async () => (await import("./operate/cli/backup.ts")).backupCommand,

@@ -3,10 +3,10 @@ import { useComputed } from "@preact/signals";
 import { Page } from "../parts/parts.tsx";
 import { isTrial, Link, query } from "../router.tsx";
 import { type TextName, t } from "../text/text.ts";
-import { Callbacks } from "./logs-callbacks.tsx";
-import { Explain } from "./logs-explain.tsx";
-import { Operations } from "./logs-operations.tsx";
-import { Usage } from "./logs-usage.tsx";
+import { Callbacks } from "../../callbacks/page.tsx";
+import { Explain } from "../../explain/page.tsx";
+import { Operations } from "../../operations/page.tsx";
+import { Usage } from "../../usage/page.tsx";
 
 const VIEWS = ["operations", "usage", "callbacks", "explain"] as const satisfies readonly TextName[];
 

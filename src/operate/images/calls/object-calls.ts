@@ -12,7 +12,7 @@ import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } 
 import type { Calls, InputOf } from "../../admin/api/calls.ts";
 import { inParallel, untilAborted } from "../../admin/api/in-parallel.ts";
 import { bucket as bucketField, flag, invalid, names, text, whole } from "../../admin/api/input.ts";
-import type { InsightParts } from "../../admin/api/insight.ts";
+import type { InsightParts } from "../../operations/calls.ts";
 import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../../admin/api/naming.ts";
 import { type ChangeLine, changeCounts, changeLine, objectPage, statAnswer } from "../../admin/api/openapi/answers.ts";
 import { entryView, objectView } from "./object-view.ts";

@@ -1,13 +1,13 @@
 // Usage by day, as a plot and as a table.
 import { useComputed } from "@preact/signals";
-import type { UsageAnswer } from "../answers.ts";
-import { get } from "../api.ts";
-import { useLoaded } from "../load.ts";
-import { Card, Empty, Show } from "../parts/parts.tsx";
-import { Plot } from "../parts/plot.tsx";
-import { Table } from "../parts/table.tsx";
-import { bytes, count } from "../text/format.ts";
-import { t } from "../text/text.ts";
+import type { UsageAnswer } from "../console/answers.ts";
+import { get } from "../console/api.ts";
+import { useLoaded } from "../console/load.ts";
+import { Card, Empty, Show } from "../console/parts/parts.tsx";
+import { Plot } from "../console/parts/plot.tsx";
+import { Table } from "../console/parts/table.tsx";
+import { bytes, count } from "../console/text/format.ts";
+import { t } from "../console/text/text.ts";
 
 interface Day {
   readonly day: string;

@@ -1,11 +1,11 @@
 // Admin API calls for the operation log (JSON pages or one CSV file) and for usage by day. insight/ stores them.
-import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "../../operations/operation.ts";
-import type { OperationFilter, OperationLog } from "../../operations/operation-log.ts";
-import { dayOf, type Usage } from "../../usage/usage.ts";
-import type { Calls, InputOf } from "./calls.ts";
-import { bucket as bucketField, day, invalid, text, time, whole, word } from "./input.ts";
-import { bucketIdNamed, type Domains } from "./naming.ts";
-import { logPage, usageAnswer } from "./openapi/answers.ts";
+import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "./operation.ts";
+import type { OperationFilter, OperationLog } from "./operation-log.ts";
+import { dayOf, type Usage } from "../usage/usage.ts";
+import type { Calls, InputOf } from "../admin/api/calls.ts";
+import { bucket as bucketField, day, invalid, text, time, whole, word } from "../admin/api/input.ts";
+import { bucketIdNamed, type Domains } from "../admin/api/naming.ts";
+import { logPage, usageAnswer } from "../admin/api/openapi/answers.ts";
 
 export interface InsightParts {
   readonly operations: OperationLog;

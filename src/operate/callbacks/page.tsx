@@ -1,12 +1,12 @@
 // Callbacks that the receiver has not confirmed.
-import type { NoticePage, NoticesChanged } from "../answers.ts";
-import { get, post } from "../api.ts";
-import { useCall, useLoaded } from "../load.ts";
-import { ConfirmButton } from "../parts/dialog.tsx";
-import { Badge, Card, Empty, ProblemNote, Show } from "../parts/parts.tsx";
-import { Table } from "../parts/table.tsx";
-import { ago, count } from "../text/format.ts";
-import { t } from "../text/text.ts";
+import type { NoticePage, NoticesChanged } from "../console/answers.ts";
+import { get, post } from "../console/api.ts";
+import { useCall, useLoaded } from "../console/load.ts";
+import { ConfirmButton } from "../console/parts/dialog.tsx";
+import { Badge, Card, Empty, ProblemNote, Show } from "../console/parts/parts.tsx";
+import { Table } from "../console/parts/table.tsx";
+import { ago, count } from "../console/text/format.ts";
+import { t } from "../console/text/text.ts";
 
 export function Callbacks() {
   const notices = useLoaded((signal) => get<NoticePage>("/callbacks", {}, signal), { everyMs: 5_000 });

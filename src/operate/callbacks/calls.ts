@@ -1,16 +1,16 @@
 // Admin API calls for upload callbacks: list, retry or drop the notices that business servers have not received yet.
 // upload/callback/ stores and delivers them.
-import type { Log } from "../../../core/log.ts";
-import { toKey } from "../../../core/object.ts";
-import { publicUrl } from "../../../serve/http/response/public-url.ts";
-import type { RestApiParts } from "../../../serve/http/rest/call.ts";
-import type { Notices } from "../../../serve/upload/callback/notices.ts";
-import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../../serve/upload/callback/outbox.ts";
-import { auditOf } from "./audit.ts";
-import type { Calls } from "./calls.ts";
-import { bucket, flag, ids, invalid, whole, word } from "./input.ts";
-import { bucketIdNamed, bucketNamed, type Domains, managedBucket } from "./naming.ts";
-import { callbackTested, noticePage, noticesChanged } from "./openapi/answers.ts";
+import type { Log } from "../../core/log.ts";
+import { toKey } from "../../core/object.ts";
+import { publicUrl } from "../../serve/http/response/public-url.ts";
+import type { RestApiParts } from "../../serve/http/rest/call.ts";
+import type { Notices } from "../../serve/upload/callback/notices.ts";
+import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../serve/upload/callback/outbox.ts";
+import { auditOf } from "../admin/api/audit.ts";
+import type { Calls } from "../admin/api/calls.ts";
+import { bucket, flag, ids, invalid, whole, word } from "../admin/api/input.ts";
+import { bucketIdNamed, bucketNamed, type Domains, managedBucket } from "../admin/api/naming.ts";
+import { callbackTested, noticePage, noticesChanged } from "../admin/api/openapi/answers.ts";
 
 export interface CallbackParts {
   readonly outbox: Outbox;

@@ -1,8 +1,8 @@
 // `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
 import type { UsageAnswer } from "../admin/api/openapi/answers.ts";
-import { adminCommand, type BucketFlags, withServer } from "./admin-command.ts";
-import { shown, type Terminal } from "./terminal.ts";
+import { adminCommand, type BucketFlags, withServer } from "../cli/admin-command.ts";
+import { shown, type Terminal } from "../cli/terminal.ts";
 
 interface UsageFlags extends BucketFlags {
   readonly from?: string;

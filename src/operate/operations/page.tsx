@@ -1,13 +1,13 @@
 // The operation log (操作日志): who did what to which image.
 import { useComputed } from "@preact/signals";
-import type { BucketsAnswer, LogPage } from "../answers.ts";
-import { get, urlOf } from "../api.ts";
-import { useLoaded } from "../load.ts";
-import { Badge, Card, Empty, Field, Show, TextInput } from "../parts/parts.tsx";
-import { Table } from "../parts/table.tsx";
-import { query, setQuery } from "../router.tsx";
-import { bytes, moment } from "../text/format.ts";
-import { type TextName, t } from "../text/text.ts";
+import type { BucketsAnswer, LogPage } from "../console/answers.ts";
+import { get, urlOf } from "../console/api.ts";
+import { useLoaded } from "../console/load.ts";
+import { Badge, Card, Empty, Field, Show, TextInput } from "../console/parts/parts.tsx";
+import { Table } from "../console/parts/table.tsx";
+import { query, setQuery } from "../console/router.tsx";
+import { bytes, moment } from "../console/text/format.ts";
+import { type TextName, t } from "../console/text/text.ts";
 
 /** In the order of the filter. */
 const OPERATIONS: Readonly<Record<string, TextName>> = {

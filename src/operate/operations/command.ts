@@ -9,8 +9,8 @@ import {
   OPERATION_NAMES,
   type OperationName,
 } from "../operations/operation.ts";
-import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "./admin-command.ts";
-import { shown, type Terminal, wholeNumber } from "./terminal.ts";
+import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "../cli/admin-command.ts";
+import { shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
 
 interface LogFlags extends BucketFlags {
   readonly operation?: string;

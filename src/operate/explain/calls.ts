@@ -1,13 +1,13 @@
 // Explains a download URL: its domain, bucket, key, rule and token, the stored object, the requests to the origin, and
 // the answer. The answer comes from a dry run of the download itself, so that the two cannot disagree. It has no
 // effects.
-import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
-import type { Key } from "../../../core/object.ts";
-import { type DryRun, runDry } from "../../../serve/http/dry-run/dry-run.ts";
-import type { DryFetch } from "../../../serve/http/dry-run/dry-run-site.ts";
-import { isHealth } from "../../../serve/http/health.ts";
-import { refererVerdict } from "../../../serve/http/request/authorizer.ts";
-import type { DownloadRequest } from "../../../serve/http/request/exchange.ts";
+import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
+import type { Key } from "../../core/object.ts";
+import { type DryRun, runDry } from "../../serve/http/dry-run/dry-run.ts";
+import type { DryFetch } from "../../serve/http/dry-run/dry-run-site.ts";
+import { isHealth } from "../../serve/http/health.ts";
+import { refererVerdict } from "../../serve/http/request/authorizer.ts";
+import type { DownloadRequest } from "../../serve/http/request/exchange.ts";
 import {
   nameObject,
   negotiatedFor,
@@ -15,15 +15,15 @@ import {
   type ProcessingRequest,
   processingOf,
   routeOf,
-} from "../../../serve/http/request/object-name.ts";
-import type { Site, Sites } from "../../../serve/http/request/site.ts";
-import { parseTarget } from "../../../serve/http/request/target.ts";
-import { isCall } from "../../../serve/http/rest/target.ts";
-import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
-import { messageOf } from "./audit.ts";
-import { invalid } from "./input.ts";
-import { urlOf as urlOfTarget } from "./naming.ts";
-import { entryView } from "../../images/calls/object-view.ts";
+} from "../../serve/http/request/object-name.ts";
+import type { Site, Sites } from "../../serve/http/request/site.ts";
+import { parseTarget } from "../../serve/http/request/target.ts";
+import { isCall } from "../../serve/http/rest/target.ts";
+import { canonicalText } from "../../serve/image/grammar/canonical-text.ts";
+import { messageOf } from "../admin/api/audit.ts";
+import { invalid } from "../admin/api/input.ts";
+import { urlOf as urlOfTarget } from "../admin/api/naming.ts";
+import { entryView } from "../images/calls/object-view.ts";
 
 export interface ExplainRequest {
   /** http or https, with a host. */

@@ -2,9 +2,9 @@
 // It asks no origin for the image and spends no token.
 import type { Command } from "commander";
 import type { Explanation } from "../admin/api/openapi/answers.ts";
-import { adminCommand, withServer } from "./admin-command.ts";
-import type { AdminFlags } from "./reach-server.ts";
-import { addHeader, shown, type Terminal } from "./terminal.ts";
+import { adminCommand, withServer } from "../cli/admin-command.ts";
+import type { AdminFlags } from "../cli/reach-server.ts";
+import { addHeader, shown, type Terminal } from "../cli/terminal.ts";
 
 interface ExplainFlags extends AdminFlags {
   readonly method: string;
