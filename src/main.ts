@@ -12,13 +12,13 @@ import { SettingsFaults } from "./settings/faults.ts";
 const COMMANDS = {
   "Try it:": {
     try: async () => (await import("./operate/cli/try.ts")).tryCommand,
-    doctor: async () => (await import("./operate/cli/doctor.ts")).doctorCommand,
+    doctor: async () => (await import("./operate/doctor/command.ts")).doctorCommand,
   },
   "Set it up and run it:": {
-    keys: async () => (await import("./operate/cli/keys.ts")).keysCommand,
+    keys: async () => (await import("./operate/signing/keys-command.ts")).keysCommand,
     check: async () => (await import("./operate/cli/check.ts")).checkCommand,
     serve: async () => (await import("./operate/cli/serve.ts")).serveCommand,
-    sign: async () => (await import("./operate/cli/sign.ts")).signCommand,
+    sign: async () => (await import("./operate/signing/command.ts")).signCommand,
   },
   "See what it does:": {
     explain: async () => (await import("./operate/explain/command.ts")).explainCommand,
@@ -36,8 +36,8 @@ const COMMANDS = {
     callbacks: async () => (await import("./operate/callbacks/command.ts")).callbacksCommand,
   },
   "Back it up:": {
-    backup: async () => (await import("./operate/cli/backup.ts")).backupCommand,
-    restore: async () => (await import("./operate/cli/restore.ts")).restoreCommand,
+    backup: async () => (await import("./operate/backups/backup-command.ts")).backupCommand,
+    restore: async () => (await import("./operate/backups/restore-command.ts")).restoreCommand,
   },
   "Get help:": {
     completion: async () => (await import("./operate/cli/completion.ts")).completionCommand,

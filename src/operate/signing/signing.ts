@@ -4,7 +4,7 @@ import { randomInt } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import { few } from "../../core/few.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import type { Signed, SignRequest } from "../../operate/admin/api/sign.ts";
+import type { Signed, SignRequest } from "./calls.ts";
 import { type PublicPlace, publicUrl } from "../../serve/http/response/public-url.ts";
 import { makeToken, tokenFromQuery } from "../../serve/sign/token.ts";
 import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";

@@ -14,7 +14,7 @@ import { addCallbackCalls, type CallbackParts } from "../../callbacks/calls.ts";
 import { type ApiEnv, createCalls, listAnswer } from "./calls.ts";
 import { addOverviewCalls, type OverviewParts } from "./console/overview.ts";
 import { addSessionCalls } from "./console/session.ts";
-import { addDoctorCall } from "./doctor.ts";
+import { addDoctorCall } from "../../doctor/calls.ts";
 import { explain } from "../../explain/calls.ts";
 import { headerFields, text } from "./input.ts";
 import { addInsightCalls, type InsightParts } from "../../operations/calls.ts";
@@ -30,8 +30,8 @@ import { bucketsAnswer, explanation } from "./openapi/answers.ts";
 import { describeApi } from "./openapi/openapi.ts";
 import { describeRestApi } from "./openapi/rest-openapi.ts";
 import { addOriginCalls, type OriginParts } from "../../origins/calls.ts";
-import { addSettingsCalls } from "./settings.ts";
-import { addSignCall, type Signer } from "./sign.ts";
+import { addSettingsCalls } from "../../settings/calls.ts";
+import { addSignCall, type Signer } from "../../signing/calls.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & OriginParts["registry"];

@@ -5,7 +5,7 @@ import { postLines } from "../../console/api.ts";
 import { Reveal, TextField } from "../page/inputs.tsx";
 import { useCall } from "../../console/load.ts";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
-import { findingText } from "../../console/text/findings.ts";
+import { findingText } from "../../doctor/words.ts";
 import { type TextName, t } from "../../console/text/text.ts";
 import { type Answers, isOnSite, isSite, originOf } from "./scenarios.ts";
 

@@ -5,7 +5,7 @@ import type { ComponentChildren, InputHTMLAttributes, JSX } from "preact";
 import { useEffect, useId, useState } from "preact/hooks";
 import type { Problem } from "../api.ts";
 import type { Loaded } from "../load.ts";
-import { failureHeadline } from "../text/findings.ts";
+import { failureHeadline } from "../../doctor/words.ts";
 import { t } from "../text/text.ts";
 import { Icon } from "./icons.tsx";
 

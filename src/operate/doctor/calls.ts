@@ -2,15 +2,15 @@
 // them. Private addresses are dialled only if the caller allows it, as in the settings.
 import { PassThrough } from "node:stream";
 import * as z from "zod";
-import { createSemaphore } from "../../../async/semaphore.ts";
-import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
-import type { Log } from "../../../core/log.ts";
-import type { Examination, ExamineSite } from "../../doctor/doctor.ts";
-import type { Finding } from "../../doctor/finding.ts";
-import { auditedStream, auditOf, loggedName } from "./audit.ts";
-import type { Calls } from "./calls.ts";
-import { flag, headerFields, invalid, names, text, whole } from "./input.ts";
-import { doctorEnd, doctorLine } from "./openapi/origin-answers.ts";
+import { createSemaphore } from "../../async/semaphore.ts";
+import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { Examination, ExamineSite } from "./doctor.ts";
+import type { Finding } from "./finding.ts";
+import { auditedStream, auditOf, loggedName } from "../admin/api/audit.ts";
+import type { Calls } from "../admin/api/calls.ts";
+import { flag, headerFields, invalid, names, text, whole } from "../admin/api/input.ts";
+import { doctorEnd, doctorLine } from "../admin/api/openapi/origin-answers.ts";
 
 /** Examinations at once: each sends about twenty requests, and reads up to 100 MB. */
 const PLACES = 2;

@@ -4,8 +4,8 @@ import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
 import { restoreBackup } from "../backups/restore.ts";
 import { formatBytes } from "../doctor/finding.ts";
-import { imagesOf, reportDamage, withProgress } from "./backup.ts";
-import { newCommand, type Terminal } from "./terminal.ts";
+import { imagesOf, reportDamage, withProgress } from "./backup-command.ts";
+import { newCommand, type Terminal } from "../cli/terminal.ts";
 
 interface RestoreFlags {
   readonly config: string;

@@ -8,8 +8,8 @@ import type { OriginSettings } from "../../settings/schema/schema.ts";
 import type { Examination, Examined } from "../doctor/doctor.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { examineOrigin, examineSite, originsOf } from "../doctor/service.ts";
-import { describeFinding, describeSummary } from "./doctor/report.ts";
-import { addHeader, createStatusLine, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "./terminal.ts";
+import { describeFinding, describeSummary } from "./report.ts";
+import { addHeader, createStatusLine, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "../cli/terminal.ts";
 
 interface DoctorFlags {
   readonly allowPrivate: boolean;

@@ -2,19 +2,19 @@
 // projects. settings/edit/ does the work. An answer has a new secretKey once, and no other secret.
 import type { Context } from "hono";
 import * as z from "zod";
-import type { Log } from "../../../core/log.ts";
-import { type KeyPair, makeKeyPair } from "../../../serve/sign/key-pair.ts";
-import type { AppliedSettings, SettingsFile } from "../../../settings/edit/settings-file.ts";
-import { auditOf, loggedName, problemOf } from "./audit.ts";
-import { type ApiEnv, type Calls, jsonAnswer } from "./calls.ts";
-import { invalid, text, whole } from "./input.ts";
+import type { Log } from "../../core/log.ts";
+import { type KeyPair, makeKeyPair } from "../../serve/sign/key-pair.ts";
+import type { AppliedSettings, SettingsFile } from "../../settings/edit/settings-file.ts";
+import { auditOf, loggedName, problemOf } from "../admin/api/audit.ts";
+import { type ApiEnv, type Calls, jsonAnswer } from "../admin/api/calls.ts";
+import { invalid, text, whole } from "../admin/api/input.ts";
 import {
   keysChanged,
   projectKeys,
   settingsApplied,
   settingsProposal,
   settingsState,
-} from "./openapi/settings-answers.ts";
+} from "../admin/api/openapi/settings-answers.ts";
 
 const MAX_EDITS = 100;
 const MAX_DEPTH = 20;

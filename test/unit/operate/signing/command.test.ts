@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { signCommand } from "../../../../src/operate/cli/sign.ts";
+import { signCommand } from "../../../../src/operate/signing/command.ts";
 import { type KeyLookup, type Scope, tokenFromQuery } from "../../../../src/serve/sign/token.ts";
 import { run } from "../../../helpers/run-command.ts";
 import { verifyToken } from "../../../helpers/tokens.ts";

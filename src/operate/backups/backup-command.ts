@@ -14,7 +14,7 @@ import {
   stopSignal,
   type Terminal,
   wholeNumber,
-} from "./terminal.ts";
+} from "../cli/terminal.ts";
 
 interface BackupFlags {
   readonly config: string;
