@@ -11,7 +11,7 @@ import { SettingsFaults } from "./settings/faults.ts";
 /** By group of the help. Loaded on demand, so that a server does not hold the libraries of other commands in memory. */
 const COMMANDS = {
   "Try it:": {
-    try: async () => (await import("./operate/cli/try.ts")).tryCommand,
+    try: async () => (await import("./operate/trial/command.ts")).tryCommand,
     doctor: async () => (await import("./operate/doctor/command.ts")).doctorCommand,
   },
   "Set it up and run it:": {

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { readSamplePictures } from "../../src/operate/trial/command/sample-pictures.ts";
+import { readSamplePictures } from "../../src/operate/trial/run/sample-pictures.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { PROGRAM, within } from "../helpers/program.ts";

@@ -2,10 +2,10 @@
 import { type App, startApp } from "../../src/app.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
-import type { SamplePicture } from "../../src/operate/trial/command/sample-pictures.ts";
-import { type SampleSite, startSampleSite } from "../../src/operate/trial/command/sample-site.ts";
-import { createTrial } from "../../src/operate/trial/command/trial.ts";
-import { makeTrialKeys, trialSettings } from "../../src/operate/trial/command/trial-settings.ts";
+import type { SamplePicture } from "../../src/operate/trial/run/sample-pictures.ts";
+import { type SampleSite, startSampleSite } from "../../src/operate/trial/run/sample-site.ts";
+import { createTrial } from "../../src/operate/trial/run/trial.ts";
+import { makeTrialKeys, trialSettings } from "../../src/operate/trial/run/trial-settings.ts";
 
 const PORTS = { port: 0, adminPort: 0 };
 

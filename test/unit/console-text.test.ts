@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ERROR_CODES, errorRow } from "../../src/core/errors.ts";
-import { judge, RULES, type Series } from "../../src/operate/admin/attention.ts";
+import { judge, RULES, type Series } from "../../src/operate/overview/attention.ts";
 import { en } from "../../src/operate/console/text/en.ts";
 import { failuresZh } from "../../src/operate/console/text/failures.ts";
 import { attentionZh, zh } from "../../src/operate/console/text/zh.ts";
@@ -74,6 +74,6 @@ test("Chinese has every judgement of the overview, with values that the server s
   });
   expect(lacking).toEqual([]);
   const others = Object.keys(attentionZh).filter((code) => !RULES.some((rule) => rule.code === code));
-  const overview = readFileSync(new URL("../../src/operate/admin/overview.ts", import.meta.url), "utf8");
+  const overview = readFileSync(new URL("../../src/operate/overview/overview.ts", import.meta.url), "utf8");
   expect(others.filter((code) => !overview.includes(`"${code}"`))).toEqual([]);
 });

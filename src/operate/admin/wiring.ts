@@ -14,12 +14,12 @@ import { checkOrigins } from "../migrations/wiring/sources.ts";
 import { createSigner } from "../signing/signing.ts";
 import { createAccess } from "./access.ts";
 import type { ServerParts } from "./api/api.ts";
-import { createLive } from "./live.ts";
+import { createLive } from "../overview/live.ts";
 import type { MetricSources } from "./metric-values.ts";
 import type { OperatedService } from "./operated-service.ts";
-import { type OperatorNotes, readOverview } from "./overview.ts";
+import { type OperatorNotes, readOverview } from "../overview/overview.ts";
 import type { Readiness } from "./readiness.ts";
-import { createSeriesHistory } from "./series-history.ts";
+import { createSeriesHistory } from "../overview/series-history.ts";
 
 export interface ConsoleParts extends ServerParts {
   /** Takes the admin token of new settings; another one ends all sessions. */

@@ -11,7 +11,7 @@ import { ImagesPage } from "../images/page/images.tsx";
 import { LogsPage } from "./pages/logs.tsx";
 import { MigrationsPage } from "../migrations/page/migrations.tsx";
 import { OriginsPage } from "../origins/page/origins.tsx";
-import { OverviewPage } from "./pages/overview.tsx";
+import { OverviewPage } from "../overview/page.tsx";
 import { Icon, type IconName, Mark } from "./parts/icons.tsx";
 import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
 import { isTrial, Link, path, query } from "./router.tsx";

@@ -5,7 +5,7 @@ import type { Explanation } from "../console/answers.ts";
 import { post } from "../console/api.ts";
 import { useCall } from "../console/load.ts";
 import { Badge, Card, Field, ProblemNote, type Tone } from "../console/parts/parts.tsx";
-import { failureText } from "../console/text/attention.ts";
+import { failureText } from "../overview/words.ts";
 import { duration } from "../console/text/format.ts";
 import { type TextName, t } from "../console/text/text.ts";
 

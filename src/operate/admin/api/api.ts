@@ -12,7 +12,7 @@ import type { Access } from "../access.ts";
 import { problemOf } from "./audit.ts";
 import { addCallbackCalls, type CallbackParts } from "../../callbacks/calls.ts";
 import { type ApiEnv, createCalls, listAnswer } from "./calls.ts";
-import { addOverviewCalls, type OverviewParts } from "./console/overview.ts";
+import { addOverviewCalls, type OverviewParts } from "../../overview/calls.ts";
 import { addSessionCalls } from "./console/session.ts";
 import { addDoctorCall } from "../../doctor/calls.ts";
 import { explain } from "../../explain/calls.ts";

@@ -7,7 +7,7 @@ import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
 import { Badge, Card, Empty, Page, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { Link, query } from "../../console/router.tsx";
-import { failureText } from "../../console/text/attention.ts";
+import { failureText } from "../../overview/words.ts";
 import { ago } from "../../console/text/format.ts";
 import { type TextName, t } from "../../console/text/text.ts";
 import { Facts, Hashes, ServedFrom } from "./facts.tsx";

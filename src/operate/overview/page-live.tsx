@@ -1,10 +1,10 @@
 // The live part of the first page: rates of the last minutes from the totals of the server.
 import { type ReadonlySignal, useComputed } from "@preact/signals";
-import type { LiveFigures } from "../answers.ts";
-import { KEPT, moments } from "../live.ts";
-import { Card, Figure } from "../parts/parts.tsx";
-import { Plot, type Series } from "../parts/plot.tsx";
-import { Table } from "../parts/table.tsx";
+import type { LiveFigures } from "../console/answers.ts";
+import { KEPT, moments } from "../console/live.ts";
+import { Card, Figure } from "../console/parts/parts.tsx";
+import { Plot, type Series } from "../console/parts/plot.tsx";
+import { Table } from "../console/parts/table.tsx";
 import {
   allRequests,
   failures,
@@ -15,10 +15,10 @@ import {
   requestsOf,
   type Total,
   timeOf,
-} from "../rates.ts";
-import { failureText } from "../text/attention.ts";
-import { bytes, count, milliseconds, percent } from "../text/format.ts";
-import { type TextName, t } from "../text/text.ts";
+} from "../console/rates.ts";
+import { failureText } from "./words.ts";
+import { bytes, count, milliseconds, percent } from "../console/text/format.ts";
+import { type TextName, t } from "../console/text/text.ts";
 
 /** Events behind a point of the plots of rates; single seconds hide the course. */
 const SMOOTH = 4;

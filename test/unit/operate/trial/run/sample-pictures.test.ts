@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import sharp from "sharp";
 import { expect, test } from "vitest";
 import { MEDIA_TYPES } from "../../../../../src/core/object.ts";
-import { readSamplePictures } from "../../../../../src/operate/trial/command/sample-pictures.ts";
+import { readSamplePictures } from "../../../../../src/operate/trial/run/sample-pictures.ts";
 import { createGate } from "../../../../../src/serve/body/gate/gate.ts";
 
 const ROOT = new URL("../../../../../", import.meta.url);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { DIRECT_HEADERS } from "../../../../../src/operate/doctor/find-pictures.ts";
-import type { SamplePicture } from "../../../../../src/operate/trial/command/sample-pictures.ts";
-import { type SampleSite, startSampleSite } from "../../../../../src/operate/trial/command/sample-site.ts";
+import type { SamplePicture } from "../../../../../src/operate/trial/run/sample-pictures.ts";
+import { type SampleSite, startSampleSite } from "../../../../../src/operate/trial/run/sample-site.ts";
 
 const picture = (name: string, title: string, text: string): SamplePicture => ({
   name,

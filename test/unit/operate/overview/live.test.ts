@@ -1,7 +1,7 @@
 // The streams of live figures: nothing runs while none is open, and a page that does not read costs no memory.
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { createLive, type LiveParts } from "../../../../src/operate/admin/live.ts";
+import { createLive, type LiveParts } from "../../../../src/operate/overview/live.ts";
 
 function create({ everyMs = 10 } = {}) {
   const stopping = new AbortController();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeTrial, type TrialReport } from "../../../../../src/operate/trial/command/try-report.ts";
+import { describeTrial, type TrialReport } from "../../../../../src/operate/trial/run/try-report.ts";
 
 const MISS = {
   status: 200,

@@ -1,15 +1,15 @@
 // The first page: what needs an operator, and what the server does now.
 import { useComputed } from "@preact/signals";
-import type { OverviewAnswer } from "../answers.ts";
-import { get } from "../api.ts";
-import { isConnected, moments, useLive } from "../live.ts";
-import { useLoaded } from "../load.ts";
-import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../parts/parts.tsx";
-import { isTrial, Link } from "../router.tsx";
-import { attentionText } from "../text/attention.ts";
-import { ago, bytes, count } from "../text/format.ts";
-import { type TextName, t } from "../text/text.ts";
-import { LiveFiguresRow, LivePlots, LiveTables } from "./overview-live.tsx";
+import type { OverviewAnswer } from "../console/answers.ts";
+import { get } from "../console/api.ts";
+import { isConnected, moments, useLive } from "../console/live.ts";
+import { useLoaded } from "../console/load.ts";
+import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../console/parts/parts.tsx";
+import { isTrial, Link } from "../console/router.tsx";
+import { attentionText } from "./words.ts";
+import { ago, bytes, count } from "../console/text/format.ts";
+import { type TextName, t } from "../console/text/text.ts";
+import { LiveFiguresRow, LivePlots, LiveTables } from "./page-live.tsx";
 
 export function OverviewPage() {
   useLive();

@@ -10,9 +10,9 @@ import { toKey } from "../../core/object.ts";
 import { encodeKeyForPath } from "../../serve/http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../../serve/http/response/public-url.ts";
 import { findPictures, isPrivateOrigin } from "../doctor/find-pictures.ts";
-import { readSamplePictures } from "../trial/command/sample-pictures.ts";
-import { SAMPLE_DELAY_MS, startSampleSite } from "../trial/command/sample-site.ts";
-import { createTrial, isOnThisMachine, type TrialOptions, type TrialSite } from "../trial/command/trial.ts";
+import { readSamplePictures } from "./run/sample-pictures.ts";
+import { SAMPLE_DELAY_MS, startSampleSite } from "./run/sample-site.ts";
+import { createTrial, isOnThisMachine, type TrialOptions, type TrialSite } from "./run/trial.ts";
 import {
   MEMBERS_HOST,
   MIRROR_HOST,
@@ -22,12 +22,12 @@ import {
   type TrialPorts,
   trialSettings,
   trialToken,
-} from "../trial/command/trial-settings.ts";
-import { describeTrial, PATH_OF_AN_IMAGE, type ReplacedPort } from "../trial/command/try-report.ts";
+} from "./run/trial-settings.ts";
+import { describeTrial, PATH_OF_AN_IMAGE, type ReplacedPort } from "./run/try-report.ts";
 import type { Trial } from "../trial/trial-view.ts";
-import { isPortFree } from "./first-settings.ts";
-import { createLogger } from "./logger.ts";
-import { newCommand, stopSignal, type Terminal } from "./terminal.ts";
+import { isPortFree } from "../cli/first-settings.ts";
+import { createLogger } from "../cli/logger.ts";
+import { newCommand, stopSignal, type Terminal } from "../cli/terminal.ts";
 
 interface TryFlags {
   readonly port: number;

@@ -3,7 +3,7 @@
 import { collect } from "../../async/pauses.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import type { Series } from "./attention.ts";
-import type { MetricValue } from "./metric-values.ts";
+import type { MetricValue } from "../admin/metric-values.ts";
 
 export interface SeriesHistory {
   read(): Promise<Series>;

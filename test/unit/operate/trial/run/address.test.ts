@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readAddress } from "../../../../../src/operate/trial/command/address.ts";
+import { readAddress } from "../../../../../src/operate/trial/run/address.ts";
 import { trialTexts } from "../../../../../src/operate/trial/texts.ts";
 
 const SITE = "http://127.0.0.1:4000";
