@@ -1,7 +1,7 @@
 // Writes docs/reference/rest-api.md and admin-api.md from the OpenAPI documents that the admin port serves.
 import { readVersion } from "../../src/core/version.ts";
-import { type ApiOptions, createApi } from "../../src/operate/admin/api/api.ts";
-import { describeRestApi } from "../../src/operate/admin/api/openapi/rest-openapi.ts";
+import { type ApiOptions, createApi } from "../../src/operate/api.ts";
+import { describeRestApi } from "../../src/operate/admin/openapi/rest-openapi.ts";
 import { code, page, table } from "./markdown.ts";
 import { type Schema, typeText } from "./typescript.ts";
 

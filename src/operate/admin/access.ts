@@ -8,8 +8,8 @@ import { addressOf, isTrusted } from "../../serve/http/request/client-address.ts
 import type { OperationName } from "../operations/operation.ts";
 import type { OperationLog } from "../operations/operation-log.ts";
 import { isRead, refusalOf } from "./admin.ts";
-import { auditOf, callerOf } from "./api/audit.ts";
-import type { ApiEnv } from "./api/calls.ts";
+import { auditOf, callerOf } from "./audit.ts";
+import type { ApiEnv } from "./calls.ts";
 import { type ConnectionLimit, createConnectionLimit } from "./connection-limit.ts";
 import { createSessions, isSameSecret, type Session } from "./sessions.ts";
 

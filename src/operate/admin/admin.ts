@@ -2,7 +2,7 @@
 // names, so that a web page cannot reach a loopback port by DNS rebinding.
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import type { Log } from "../../core/log.ts";
-import type { ApiEnv } from "./api/calls.ts";
+import type { ApiEnv } from "./calls.ts";
 import type { Console } from "./console.ts";
 import type { Readiness } from "./readiness.ts";
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { type AdminOptions, adminGuards, page, refusalOf, unreadable } from "./admin.ts";
-import type { ApiEnv } from "./api/calls.ts";
+import type { ApiEnv } from "./calls.ts";
 
 /** Creates the `request` listener of the admin port. */
 export function createAdminApp(options: AdminOptions): (request: IncomingMessage, response: ServerResponse) => void {

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { Context } from "hono";
 import { getCookie } from "hono/cookie";
-import type { ApiEnv } from "./api/calls.ts";
+import type { ApiEnv } from "./calls.ts";
 
 /** The built console. */
 export interface Console {

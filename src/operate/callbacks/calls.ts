@@ -6,11 +6,11 @@ import { publicUrl } from "../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../serve/http/rest/call.ts";
 import type { Notices } from "../../serve/upload/callback/notices.ts";
 import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../serve/upload/callback/outbox.ts";
-import { auditOf } from "../admin/api/audit.ts";
-import type { Calls } from "../admin/api/calls.ts";
-import { bucket, flag, ids, invalid, whole, word } from "../admin/api/input.ts";
-import { bucketIdNamed, bucketNamed, type Domains, managedBucket } from "../admin/api/naming.ts";
-import { callbackTested, noticePage, noticesChanged } from "../admin/api/openapi/answers.ts";
+import { auditOf } from "../admin/audit.ts";
+import type { Calls } from "../admin/calls.ts";
+import { bucket, flag, ids, invalid, whole, word } from "../admin/input.ts";
+import { bucketIdNamed, bucketNamed, type Domains, managedBucket } from "../admin/naming.ts";
+import { callbackTested, noticePage, noticesChanged } from "../admin/openapi/answers.ts";
 
 export interface CallbackParts {
   readonly outbox: Outbox;

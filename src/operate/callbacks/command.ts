@@ -1,6 +1,6 @@
 // `huiyuan callbacks`: lists, retries and drops pending notices of uploads to business servers.
 import { type Command, Option } from "commander";
-import type { CallbackTested, NoticePage, NoticesChanged } from "../admin/api/openapi/answers.ts";
+import type { CallbackTested, NoticePage, NoticesChanged } from "../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withServer } from "../cli/admin-command.ts";
 import { confirm } from "../images/commands/change-objects.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "../cli/terminal.ts";

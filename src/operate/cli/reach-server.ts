@@ -6,7 +6,7 @@ import { readVersion } from "../../core/version.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { ServerSettings } from "../../settings/schema/schema.ts";
-import type { Problem } from "../admin/api/openapi/answers.ts";
+import type { Problem } from "../admin/openapi/answers.ts";
 import type { SendToAdmin } from "../migrations/targets/admin.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -93,8 +93,8 @@ async function openData(
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
   // Loaded only here: commands with a server do not need the whole program.
   const [{ openOperatedService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
-    import("../admin/operated-service.ts"),
-    import("../admin/api/api.ts"),
+    import("../operated-service.ts"),
+    import("../api.ts"),
     import("../../serve/http/request/exchange.ts"),
     import("./logger.ts"),
   ]);

@@ -7,10 +7,10 @@ import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Examination, ExamineSite } from "./doctor.ts";
 import type { Finding } from "./finding.ts";
-import { auditedStream, auditOf, loggedName } from "../admin/api/audit.ts";
-import type { Calls } from "../admin/api/calls.ts";
-import { flag, headerFields, invalid, names, text, whole } from "../admin/api/input.ts";
-import { doctorEnd, doctorLine } from "../admin/api/openapi/origin-answers.ts";
+import { auditedStream, auditOf, loggedName } from "../admin/audit.ts";
+import type { Calls } from "../admin/calls.ts";
+import { flag, headerFields, invalid, names, text, whole } from "../admin/input.ts";
+import { doctorEnd, doctorLine } from "../admin/openapi/origin-answers.ts";
 
 /** Examinations at once: each sends about twenty requests, and reads up to 100 MB. */
 const PLACES = 2;

@@ -20,9 +20,9 @@ import type { Site, Sites } from "../../serve/http/request/site.ts";
 import { parseTarget } from "../../serve/http/request/target.ts";
 import { isCall } from "../../serve/http/rest/target.ts";
 import { canonicalText } from "../../serve/image/grammar/canonical-text.ts";
-import { messageOf } from "../admin/api/audit.ts";
-import { invalid } from "../admin/api/input.ts";
-import { urlOf as urlOfTarget } from "../admin/api/naming.ts";
+import { messageOf } from "../admin/audit.ts";
+import { invalid } from "../admin/input.ts";
+import { urlOf as urlOfTarget } from "../admin/naming.ts";
 import { entryView } from "../images/calls/object-view.ts";
 
 export interface ExplainRequest {

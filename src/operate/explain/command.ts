@@ -1,7 +1,7 @@
 // `huiyuan explain`: shows how the server reads a download URL, step by step, and how it would answer.
 // It asks no origin for the image and spends no token.
 import type { Command } from "commander";
-import type { Explanation } from "../admin/api/openapi/answers.ts";
+import type { Explanation } from "../admin/openapi/answers.ts";
 import { adminCommand, withServer } from "../cli/admin-command.ts";
 import type { AdminFlags } from "../cli/reach-server.ts";
 import { addHeader, shown, type Terminal } from "../cli/terminal.ts";

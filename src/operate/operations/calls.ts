@@ -2,10 +2,10 @@
 import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "./operation.ts";
 import type { OperationFilter, OperationLog } from "./operation-log.ts";
 import { dayOf, type Usage } from "../usage/usage.ts";
-import type { Calls, InputOf } from "../admin/api/calls.ts";
-import { bucket as bucketField, day, invalid, text, time, whole, word } from "../admin/api/input.ts";
-import { bucketIdNamed, type Domains } from "../admin/api/naming.ts";
-import { logPage, usageAnswer } from "../admin/api/openapi/answers.ts";
+import type { Calls, InputOf } from "../admin/calls.ts";
+import { bucket as bucketField, day, invalid, text, time, whole, word } from "../admin/input.ts";
+import { bucketIdNamed, type Domains } from "../admin/naming.ts";
+import { logPage, usageAnswer } from "../admin/openapi/answers.ts";
 
 export interface InsightParts {
   readonly operations: OperationLog;

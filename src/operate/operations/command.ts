@@ -1,7 +1,7 @@
 // `huiyuan log`: prints the operation log (操作日志) of the buckets as text, JSON lines, or CSV with the documented
 // columns.
 import { type Command, Option } from "commander";
-import type { LogPage } from "../admin/api/openapi/answers.ts";
+import type { LogPage } from "../admin/openapi/answers.ts";
 import {
   CSV_HEADER,
   csvLine,

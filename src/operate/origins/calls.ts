@@ -2,9 +2,9 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import type { Budget } from "../../serve/origin/guard/budget.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
-import { type Calls, listAnswer } from "../admin/api/calls.ts";
-import { text, whole } from "../admin/api/input.ts";
-import { originsAnswer } from "../admin/api/openapi/origin-answers.ts";
+import { type Calls, listAnswer } from "../admin/calls.ts";
+import { text, whole } from "../admin/input.ts";
+import { originsAnswer } from "../admin/openapi/origin-answers.ts";
 
 export interface OriginParts {
   readonly registry: {

@@ -1,7 +1,7 @@
 // The console's overview: the version, the stored images, the last backup, and all that needs an operator.
 import { asHuiyuanError } from "../../core/errors.ts";
 import type { MigrationJob } from "../migrations/jobs/jobs.ts";
-import type { Attention, OverviewAnswer } from "../admin/api/openapi/console-answers.ts";
+import type { Attention, OverviewAnswer } from "../admin/openapi/console-answers.ts";
 import { judge, type Series, worstFirst } from "./attention.ts";
 import type { Readiness } from "../admin/readiness.ts";
 

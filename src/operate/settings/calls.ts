@@ -5,16 +5,16 @@ import * as z from "zod";
 import type { Log } from "../../core/log.ts";
 import { type KeyPair, makeKeyPair } from "../../serve/sign/key-pair.ts";
 import type { AppliedSettings, SettingsFile } from "../../settings/edit/settings-file.ts";
-import { auditOf, loggedName, problemOf } from "../admin/api/audit.ts";
-import { type ApiEnv, type Calls, jsonAnswer } from "../admin/api/calls.ts";
-import { invalid, text, whole } from "../admin/api/input.ts";
+import { auditOf, loggedName, problemOf } from "../admin/audit.ts";
+import { type ApiEnv, type Calls, jsonAnswer } from "../admin/calls.ts";
+import { invalid, text, whole } from "../admin/input.ts";
 import {
   keysChanged,
   projectKeys,
   settingsApplied,
   settingsProposal,
   settingsState,
-} from "../admin/api/openapi/settings-answers.ts";
+} from "../admin/openapi/settings-answers.ts";
 
 const MAX_EDITS = 100;
 const MAX_DEPTH = 20;

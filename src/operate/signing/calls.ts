@@ -1,8 +1,8 @@
 // The admin API call that makes a token or a signed download URL, as `huiyuan sign` does.
 import { MAX_LIFE_SECONDS, parseToken, type TokenFields } from "../../serve/sign/token.ts";
-import type { Calls, InputOf } from "../admin/api/calls.ts";
-import { bucket, flag, invalid, text, whole, word } from "../admin/api/input.ts";
-import { signAnswer } from "../admin/api/openapi/object-answers.ts";
+import type { Calls, InputOf } from "../admin/calls.ts";
+import { bucket, flag, invalid, text, whole, word } from "../admin/input.ts";
+import { signAnswer } from "../admin/openapi/object-answers.ts";
 
 export interface SignRequest extends Pick<InputOf<typeof FIELDS>, "operation" | "url" | "bucket" | "key"> {
   readonly secretId?: string | undefined;

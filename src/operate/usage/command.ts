@@ -1,6 +1,6 @@
 // `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
-import type { UsageAnswer } from "../admin/api/openapi/answers.ts";
+import type { UsageAnswer } from "../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, withServer } from "../cli/admin-command.ts";
 import { shown, type Terminal } from "../cli/terminal.ts";
 

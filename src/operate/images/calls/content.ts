@@ -9,10 +9,10 @@ import type { RestApiParts } from "../../../serve/http/rest/call.ts";
 import { type ReceivedBody, receiveBody } from "../../../serve/upload/store.ts";
 import { REPLACEMENTS } from "../../migrations/target.ts";
 import { createStoreTarget } from "../../migrations/targets/store.ts";
-import { assertAllowed, type Calls, type InputOf } from "../../admin/api/calls.ts";
-import { bucket as bucketField, invalid, text, word } from "../../admin/api/input.ts";
-import { bucketNamed, type Domains } from "../../admin/api/naming.ts";
-import { contentAnswer } from "../../admin/api/openapi/answers.ts";
+import { assertAllowed, type Calls, type InputOf } from "../../admin/calls.ts";
+import { bucket as bucketField, invalid, text, word } from "../../admin/input.ts";
+import { bucketNamed, type Domains } from "../../admin/naming.ts";
+import { contentAnswer } from "../../admin/openapi/answers.ts";
 
 export interface ContentParts {
   readonly registry: Domains;

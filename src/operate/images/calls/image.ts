@@ -18,9 +18,9 @@ import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../.
 import type { Site } from "../../../serve/http/request/site.ts";
 import { nodeResponse } from "../../../serve/http/response/response.ts";
 import type { Stored } from "../../../serve/mirror/stored/stored.ts";
-import type { Calls } from "../../admin/api/calls.ts";
-import { bucket as bucketField, flag, invalid, text } from "../../admin/api/input.ts";
-import { bucketNamed, type Domains, domainNamed } from "../../admin/api/naming.ts";
+import type { Calls } from "../../admin/calls.ts";
+import { bucket as bucketField, flag, invalid, text } from "../../admin/input.ts";
+import { bucketNamed, type Domains, domainNamed } from "../../admin/naming.ts";
 import { warm } from "./warm.ts";
 
 /** Images at once, so that a page of thumbnails leaves the renderer to clients. */

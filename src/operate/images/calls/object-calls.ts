@@ -8,13 +8,13 @@ import { type Bucket, digestOf } from "../../../serve/bucket/contract/bucket.ts"
 import { publicUrl } from "../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../serve/http/rest/call.ts";
 import type { Stored } from "../../../serve/mirror/stored/stored.ts";
-import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../../admin/api/audit.ts";
-import type { Calls, InputOf } from "../../admin/api/calls.ts";
-import { inParallel, untilAborted } from "../../admin/api/in-parallel.ts";
-import { bucket as bucketField, flag, invalid, names, text, whole } from "../../admin/api/input.ts";
+import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../../admin/audit.ts";
+import type { Calls, InputOf } from "../../admin/calls.ts";
+import { inParallel, untilAborted } from "../../admin/in-parallel.ts";
+import { bucket as bucketField, flag, invalid, names, text, whole } from "../../admin/input.ts";
 import type { InsightParts } from "../../operations/calls.ts";
-import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../../admin/api/naming.ts";
-import { type ChangeLine, changeCounts, changeLine, objectPage, statAnswer } from "../../admin/api/openapi/answers.ts";
+import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../../admin/naming.ts";
+import { type ChangeLine, changeCounts, changeLine, objectPage, statAnswer } from "../../admin/openapi/answers.ts";
 import { entryView, objectView } from "./object-view.ts";
 
 export interface ObjectParts extends InsightParts {

@@ -14,11 +14,11 @@ import {
   storeUpload,
   type UploadedFile,
 } from "../../../serve/upload/store.ts";
-import { auditOf, callerOf, loggedName, messageOf } from "../../admin/api/audit.ts";
-import { type ApiEnv, assertAllowed, type Calls, type InputOf } from "../../admin/api/calls.ts";
-import { bucket as bucketField, flag, invalid, text } from "../../admin/api/input.ts";
-import { bucketNamed, managedBucket } from "../../admin/api/naming.ts";
-import { uploadAnswer } from "../../admin/api/openapi/object-answers.ts";
+import { auditOf, callerOf, loggedName, messageOf } from "../../admin/audit.ts";
+import { type ApiEnv, assertAllowed, type Calls, type InputOf } from "../../admin/calls.ts";
+import { bucket as bucketField, flag, invalid, text } from "../../admin/input.ts";
+import { bucketNamed, managedBucket } from "../../admin/naming.ts";
+import { uploadAnswer } from "../../admin/openapi/object-answers.ts";
 import type { ObjectParts } from "./object-calls.ts";
 import { objectView } from "./object-view.ts";
 

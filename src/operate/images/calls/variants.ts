@@ -5,10 +5,10 @@ import { MEDIA_TYPES, toKey } from "../../../core/object.ts";
 import type { Site } from "../../../serve/http/request/site.ts";
 import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
 import type { NamedRecipe } from "../../../serve/image/grammar/named-recipe.ts";
-import type { Calls } from "../../admin/api/calls.ts";
-import { bucket as bucketField, text, whole } from "../../admin/api/input.ts";
-import { bucketNamed, type Domains } from "../../admin/api/naming.ts";
-import { variantPage } from "../../admin/api/openapi/object-answers.ts";
+import type { Calls } from "../../admin/calls.ts";
+import { bucket as bucketField, text, whole } from "../../admin/input.ts";
+import { bucketNamed, type Domains } from "../../admin/naming.ts";
+import { variantPage } from "../../admin/openapi/object-answers.ts";
 
 const MAX_LISTED = 200;
 const LISTED = 50;

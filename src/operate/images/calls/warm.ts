@@ -14,12 +14,12 @@ import {
 import type { Site } from "../../../serve/http/request/site.ts";
 import type { MissAnswer } from "../../../serve/mirror/fill/reader.ts";
 import type { StaleKept } from "../../../serve/mirror/freshness/revalidation.ts";
-import { auditedStream, auditOf, loggedNames, messageOf } from "../../admin/api/audit.ts";
-import type { Calls } from "../../admin/api/calls.ts";
-import { inParallel, untilAborted } from "../../admin/api/in-parallel.ts";
-import { bucket as bucketField, invalid, names, number, text, whole } from "../../admin/api/input.ts";
-import { bucketNamed, type Domains, domainNamed, keyNamed, readUrl, siteOf, urlOf } from "../../admin/api/naming.ts";
-import { type WarmCounts, type WarmLine, warmCounts, warmLine } from "../../admin/api/openapi/answers.ts";
+import { auditedStream, auditOf, loggedNames, messageOf } from "../../admin/audit.ts";
+import type { Calls } from "../../admin/calls.ts";
+import { inParallel, untilAborted } from "../../admin/in-parallel.ts";
+import { bucket as bucketField, invalid, names, number, text, whole } from "../../admin/input.ts";
+import { bucketNamed, type Domains, domainNamed, keyNamed, readUrl, siteOf, urlOf } from "../../admin/naming.ts";
+import { type WarmCounts, type WarmLine, warmCounts, warmLine } from "../../admin/openapi/answers.ts";
 
 /** Spaces starts evenly, at most `rate` a second. */
 function createPace(rate: number, signal: AbortSignal): () => Promise<void> {

@@ -1,6 +1,6 @@
 // `huiyuan ls`: lists the objects of a bucket in the order of their keys, page by page.
 import type { Command } from "commander";
-import type { ObjectPage } from "../../admin/api/openapi/answers.ts";
+import type { ObjectPage } from "../../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withBucket, withServer } from "../../cli/admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "../../cli/terminal.ts";
 

@@ -1,6 +1,6 @@
 // `huiyuan stat`: shows all facts about one object, or that it is deleted or not stored.
 import type { Command } from "commander";
-import type { StatAnswer } from "../../admin/api/openapi/answers.ts";
+import type { StatAnswer } from "../../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, withBucket, withServer } from "../../cli/admin-command.ts";
 import { shown, type Terminal } from "../../cli/terminal.ts";
 

@@ -1,6 +1,6 @@
 // `huiyuan warm`: fetches a list of images before clients request them, at a limited rate.
 import { type Command, InvalidArgumentError } from "commander";
-import type { WarmCounts, WarmLine } from "../../admin/api/openapi/answers.ts";
+import type { WarmCounts, WarmLine } from "../../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "../../cli/admin-command.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
 import { createStatusLine, type StatusLine, shown, type Terminal, wholeNumber } from "../../cli/terminal.ts";

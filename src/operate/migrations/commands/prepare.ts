@@ -5,7 +5,7 @@ import { type Command, Option } from "commander";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { SettingsFaults } from "../../../settings/faults.ts";
 import { loadSettings } from "../../../settings/load.ts";
-import type { BucketsAnswer } from "../../admin/api/openapi/answers.ts";
+import type { BucketsAnswer } from "../../admin/openapi/answers.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrations/config/config.ts";
 import type { JobFolder } from "../../migrations/journal/job-folder.ts";
 import { type Journal, openJournal } from "../../migrations/journal/journal.ts";

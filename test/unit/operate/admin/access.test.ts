@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { createAccess } from "../../../../src/operate/admin/access.ts";
-import type { ApiEnv } from "../../../../src/operate/admin/api/calls.ts";
+import type { ApiEnv } from "../../../../src/operate/admin/calls.ts";
 import type { Operation } from "../../../../src/operate/operations/operation.ts";
 
 function serve() {

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { Hono } from "hono";
 import { afterAll, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
-import type { ApiEnv } from "../../../../src/operate/admin/api/calls.ts";
+import type { ApiEnv } from "../../../../src/operate/admin/calls.ts";
 import { createAdminApp } from "../../../../src/operate/admin/app.ts";
 import { openConsole } from "../../../../src/operate/admin/console.ts";
 import { startServer } from "../../../../src/serve/http/wire/server.ts";

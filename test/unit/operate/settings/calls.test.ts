@@ -1,7 +1,7 @@
 // The calls of the settings file where there is none, as in `huiyuan try`.
 import { expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
-import { type ApiOptions, createApi } from "../../../../src/operate/admin/api/api.ts";
+import { type ApiOptions, createApi } from "../../../../src/operate/api.ts";
 
 const api = createApi({
   registry: {},

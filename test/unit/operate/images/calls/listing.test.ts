@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { abortable } from "../../../../../src/async/cancellation.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
-import { type ApiOptions, createApi } from "../../../../../src/operate/admin/api/api.ts";
+import { type ApiOptions, createApi } from "../../../../../src/operate/api.ts";
 import type { Bucket } from "../../../../../src/serve/bucket/contract/bucket.ts";
 import { NEVER } from "../../../../helpers/spools.ts";
 

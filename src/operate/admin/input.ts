@@ -3,8 +3,8 @@
 // The schemas of the fields also describe the input in openapi.ts.
 import type { HonoRequest } from "hono";
 import * as z from "zod";
-import { withTimeout } from "../../../async/cancellation.ts";
-import { HuiyuanError } from "../../../core/errors.ts";
+import { withTimeout } from "../../async/cancellation.ts";
+import { HuiyuanError } from "../../core/errors.ts";
 
 /** The unparsed fields of one call. */
 type Input = Readonly<Record<string, unknown>>;

@@ -1,8 +1,8 @@
 // Admin API calls of a browser's login: its state, login with the admin token, logout. admin/access.ts keeps sessions.
-import type { Access } from "../../access.ts";
-import type { Calls } from "../calls.ts";
-import { text } from "../input.ts";
-import { sessionAnswer } from "../openapi/console-answers.ts";
+import type { Access } from "./access.ts";
+import type { Calls } from "./calls.ts";
+import { text } from "./input.ts";
+import { sessionAnswer } from "./openapi/console-answers.ts";
 
 export function addSessionCalls(calls: Calls, access: Access): void {
   const answer = { json: sessionAnswer };

@@ -2,10 +2,10 @@
 // shows it to operators. A line contains no token and no query. The answer to a call on many objects is streamed here,
 // so that it is logged however it ends.
 import type { Context } from "hono";
-import { asHuiyuanError, errorRow, type HuiyuanError } from "../../../core/errors.ts";
-import type { Log } from "../../../core/log.ts";
-import { redactTarget } from "../../../serve/sign/redact.ts";
-import { OPERATION_NUMBERS } from "../../operations/operation.ts";
+import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import { redactTarget } from "../../serve/sign/redact.ts";
+import { OPERATION_NUMBERS } from "../operations/operation.ts";
 import type { ApiEnv } from "./calls.ts";
 
 /** Writes the line; called once a call. `left`: the caller disconnected. */

@@ -3,8 +3,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, Hono } from "hono";
 import * as z from "zod";
-import { collect } from "../../../async/pauses.ts";
-import type { Operation } from "../../operations/operation.ts";
+import { collect } from "../../async/pauses.ts";
+import type { Operation } from "../operations/operation.ts";
 import { invalid, queryReader, readBody } from "./input.ts";
 
 /** The body of a 200: JSON, text, server-sent events, or lines: a JSON object each, last `{ end }` or `{ error }`. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { loggedName } from "../../../../../src/operate/admin/api/audit.ts";
+import { loggedName } from "../../../../src/operate/admin/audit.ts";
 
 test.each([
   ["2015/a.jpg", "2015/a.jpg"],

@@ -1,13 +1,13 @@
 // Resolves the bucket and the object that a caller names, by a download URL or by bucket and key. It changes nothing.
-import { HuiyuanError } from "../../../core/errors.ts";
-import { few } from "../../../core/few.ts";
-import { type Key, toKey } from "../../../core/object.ts";
-import { aliasIn, nameObject, type ObjectUrl } from "../../../serve/http/request/object-name.ts";
-import type { BucketSites, Site, Sites } from "../../../serve/http/request/site.ts";
-import { parseTarget, type Target } from "../../../serve/http/request/target.ts";
-import type { ManagedBucket, Projects } from "../../../serve/http/rest/project.ts";
-import type { Stored } from "../../../serve/mirror/stored/stored.ts";
-import { tokenFromQuery } from "../../../serve/sign/token.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { few } from "../../core/few.ts";
+import { type Key, toKey } from "../../core/object.ts";
+import { aliasIn, nameObject, type ObjectUrl } from "../../serve/http/request/object-name.ts";
+import type { BucketSites, Site, Sites } from "../../serve/http/request/site.ts";
+import { parseTarget, type Target } from "../../serve/http/request/target.ts";
+import type { ManagedBucket, Projects } from "../../serve/http/rest/project.ts";
+import type { Stored } from "../../serve/mirror/stored/stored.ts";
+import { tokenFromQuery } from "../../serve/sign/token.ts";
 import { invalid } from "./input.ts";
 
 /** The domains of the current settings. */

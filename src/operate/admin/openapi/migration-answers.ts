@@ -1,6 +1,6 @@
 // Schemas of the answers of the admin API about migrations, as answers.ts has the others.
 import * as z from "zod";
-import { KINDS } from "../../../migrations/journal/verification.ts";
+import { KINDS } from "../../migrations/journal/verification.ts";
 import { time } from "./answers.ts";
 
 const finding = z.object({

@@ -1,9 +1,9 @@
 // Asks for the admin token.
-import { logIn } from "../api.ts";
-import { useCall } from "../load.ts";
-import { Mark } from "../parts/icons.tsx";
-import { Field } from "../parts/parts.tsx";
-import { t } from "../text/text.ts";
+import { logIn } from "./api.ts";
+import { useCall } from "./load.ts";
+import { Mark } from "./parts/icons.tsx";
+import { Field } from "./parts/parts.tsx";
+import { t } from "./text/text.ts";
 
 export function Door() {
   const { problem, isRunning, run } = useCall();

@@ -1,25 +1,25 @@
 // Part of the composition root: the parts of the admin port that only a server has, most of them for the console.
 import { join, resolve } from "node:path";
-import type { Log } from "../../core/log.ts";
-import { readVersion } from "../../core/version.ts";
-import { redactTarget } from "../../serve/sign/redact.ts";
-import { createSettingsFile } from "../../settings/edit/settings-file.ts";
-import type { SettingsReader } from "../../settings/edit/settings-reader.ts";
-import { isLoopbackHost } from "../../settings/hosts.ts";
-import { settingsWarnings } from "../../settings/load.ts";
-import type { ServerSettings, Settings } from "../../settings/schema/schema.ts";
-import { examineSite } from "../doctor/service.ts";
-import { createMigrationJobs } from "../migrations/jobs/jobs.ts";
-import { checkOrigins } from "../migrations/wiring/sources.ts";
-import { createSigner } from "../signing/signing.ts";
-import { createAccess } from "./access.ts";
-import type { ServerParts } from "./api/api.ts";
-import { createLive } from "../overview/live.ts";
-import type { MetricSources } from "./metric-values.ts";
+import type { Log } from "../core/log.ts";
+import { readVersion } from "../core/version.ts";
+import { redactTarget } from "../serve/sign/redact.ts";
+import { createSettingsFile } from "../settings/edit/settings-file.ts";
+import type { SettingsReader } from "../settings/edit/settings-reader.ts";
+import { isLoopbackHost } from "../settings/hosts.ts";
+import { settingsWarnings } from "../settings/load.ts";
+import type { ServerSettings, Settings } from "../settings/schema/schema.ts";
+import { examineSite } from "./doctor/service.ts";
+import { createMigrationJobs } from "./migrations/jobs/jobs.ts";
+import { checkOrigins } from "./migrations/wiring/sources.ts";
+import { createSigner } from "./signing/signing.ts";
+import { createAccess } from "./admin/access.ts";
+import type { ServerParts } from "./api.ts";
+import { createLive } from "./overview/live.ts";
+import type { MetricSources } from "./admin/metric-values.ts";
 import type { OperatedService } from "./operated-service.ts";
-import { type OperatorNotes, readOverview } from "../overview/overview.ts";
-import type { Readiness } from "./readiness.ts";
-import { createSeriesHistory } from "../overview/series-history.ts";
+import { type OperatorNotes, readOverview } from "./overview/overview.ts";
+import type { Readiness } from "./admin/readiness.ts";
+import { createSeriesHistory } from "./overview/series-history.ts";
 
 export interface ConsoleParts extends ServerParts {
   /** Takes the admin token of new settings; another one ends all sessions. */
