@@ -1,11 +1,11 @@
-// How Vite builds the console: src/operate/console → dist/console, files with a hash in their names and the list of them.
+// How Vite builds the console and the pages of the features: src/operate → dist/console, files with a hash in their names and the list of them.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 
 const pathOf = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 export default defineConfig({
-  root: pathOf("src/operate/console"),
+  root: pathOf("src/operate"),
   base: "/console/",
   publicDir: false,
   logLevel: "warn",

@@ -1,7 +1,7 @@
 // Writes docs/reference/rest-api.md and admin-api.md from the OpenAPI documents that the admin port serves.
 import { readVersion } from "../../src/core/version.ts";
-import { type ApiOptions, createApi } from "../../src/operate/api.ts";
 import { describeRestApi } from "../../src/operate/admin/openapi/rest-openapi.ts";
+import { type ApiOptions, createApi } from "../../src/operate/api.ts";
 import { code, page, table } from "./markdown.ts";
 import { type Schema, typeText } from "./typescript.ts";
 
@@ -54,7 +54,7 @@ export function restApiPage(): string {
 
 export async function adminApiPage(): Promise<string> {
   // Only the document is requested, so the parts behind the calls are never used.
-  const parts = { registry: {}, accounts: { outbox: {} }, server: {}, nextRequestId: () => "", version: readVersion() };
+  const parts = { registry: {}, callbacks: { outbox: {} }, records: {}, server: {}, nextRequestId: () => "", version: readVersion() };
   const answer = await createApi(parts as unknown as ApiOptions).request("/api/v1/openapi.json");
   return page("Admin API", ADMIN_INTRO, ...callsOf(((await answer.json()) as Document).paths));
 }

@@ -5,11 +5,11 @@ import type { Log } from "../core/log.ts";
 import { createLedgers } from "../ledger/ledger.ts";
 import { openService, type Service } from "../serve/wiring/service.ts";
 import type { Settings } from "../settings/schema/schema.ts";
+import type { MetricSources } from "./admin/metric-values.ts";
+import { createMetrics, type Metrics } from "./admin/metrics.ts";
 import { readLastBackups } from "./backups/last-backups.ts";
 import { createOperationLog, OPERATIONS_PLAN, type OperationLog } from "./operations/operation-log.ts";
 import { type BucketSize, createUsage, dayOf, USAGE_PLAN, type Usage } from "./usage/usage.ts";
-import type { MetricSources } from "./admin/metric-values.ts";
-import { createMetrics, type Metrics } from "./admin/metrics.ts";
 
 export interface OperatedService {
   readonly service: Service;

@@ -8,18 +8,18 @@ import type { SettingsReader } from "../settings/edit/settings-reader.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { settingsWarnings } from "../settings/load.ts";
 import type { ServerSettings, Settings } from "../settings/schema/schema.ts";
+import { createAccess } from "./admin/access.ts";
+import type { MetricSources } from "./admin/metric-values.ts";
+import type { Readiness } from "./admin/readiness.ts";
+import type { ServerParts } from "./api.ts";
 import { examineSite } from "./doctor/service.ts";
 import { createMigrationJobs } from "./migrations/jobs/jobs.ts";
 import { checkOrigins } from "./migrations/wiring/sources.ts";
-import { createSigner } from "./signing/signing.ts";
-import { createAccess } from "./admin/access.ts";
-import type { ServerParts } from "./api.ts";
-import { createLive } from "./overview/live.ts";
-import type { MetricSources } from "./admin/metric-values.ts";
 import type { OperatedService } from "./operated-service.ts";
+import { createLive } from "./overview/live.ts";
 import { type OperatorNotes, readOverview } from "./overview/overview.ts";
-import type { Readiness } from "./admin/readiness.ts";
 import { createSeriesHistory } from "./overview/series-history.ts";
+import { createSigner } from "./signing/signing.ts";
 
 export interface ConsoleParts extends ServerParts {
   /** Takes the admin token of new settings; another one ends all sessions. */

@@ -25,7 +25,7 @@ export interface Sample {
 }
 
 /**
- * The bound on open image and pack files in src/serve/bucket/fs/packs/blob-reader.ts, plus files being read and the current
+ * The bound on open files of images and packs (serve/bucket/fs/packs/blob-reader.ts), plus files being read and the current
  * pack.
  */
 export const MAX_KEPT_BLOBS = 4_096 + 512;

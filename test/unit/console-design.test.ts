@@ -23,26 +23,22 @@ test("colors stand in the tokens only", () => {
   // The curtain behind a dialog is the same in both themes.
   const colors = rules.match(/#[0-9a-f]{3,8}\b|\b(?:rgb|hsl)\(.*\)/g);
   expect(colors).toEqual(["rgb(10 15 25 / 0.45)"]);
-  const pages = readdirSync(new URL("../../src/operate/console/", import.meta.url), {
+  const pages = readdirSync(new URL("../../src/operate/", import.meta.url), {
     recursive: true,
     encoding: "utf8",
   });
-  const painted = pages.filter(
-    (path) => path.endsWith(".tsx") && /#[0-9a-f]{6}\b/.test(read(`src/operate/console/${path}`)),
-  );
+  const painted = pages.filter((path) => path.endsWith(".tsx") && /#[0-9a-f]{6}\b/.test(read(`src/operate/${path}`)));
   expect(painted).toEqual([]);
 });
 
 test("only TextInput binds the text of a field, because drawing would rewrite what is typed", () => {
-  const pages = readdirSync(new URL("../../src/operate/console/", import.meta.url), {
+  const pages = readdirSync(new URL("../../src/operate/", import.meta.url), {
     recursive: true,
     encoding: "utf8",
   });
   const bound = pages
     .filter((path) => path.endsWith(".tsx"))
-    .flatMap((path) =>
-      [...read(`src/operate/console/${path}`).matchAll(/<(?:input|textarea)\b.*?\/>/gs)].map(([tag]) => tag),
-    )
+    .flatMap((path) => [...read(`src/operate/${path}`).matchAll(/<(?:input|textarea)\b.*?\/>/gs)].map(([tag]) => tag))
     .filter((tag) => /\bvalue=\{/.test(tag.replace(/defaultValue/g, "")) && !/type="radio"/.test(tag));
   expect(bound).toEqual([]);
 });

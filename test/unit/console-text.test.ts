@@ -2,15 +2,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ERROR_CODES, errorRow } from "../../src/core/errors.ts";
-import { judge, RULES, type Series } from "../../src/operate/overview/attention.ts";
 import { en } from "../../src/operate/console/text/en.ts";
 import { failuresZh } from "../../src/operate/console/text/failures.ts";
 import { attentionZh, zh } from "../../src/operate/console/text/zh.ts";
+import { judge, RULES, type Series } from "../../src/operate/overview/attention.ts";
 
 /** Commands and calls of the REST API fail so, downloads and origins never. */
 const OTHERS = new Set(["settings_invalid", "data_locked", "sign_not_one_time"]);
 const isOfRest = ({ status, errNo, rest }: ReturnType<typeof errorRow>) => status === 400 && errNo === rest;
-const ROOM = new URL("../../src/operate/console/", import.meta.url);
+const ROOM = new URL("../../src/operate/", import.meta.url);
 const valuesIn = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
 test("a text has the same values in both languages", () => {
@@ -27,16 +27,17 @@ test("Chinese has words for each failure of a download", () => {
 
 test("every text is shown somewhere", () => {
   const sources = readdirSync(ROOM, { recursive: true, encoding: "utf8" })
-    .filter((path) => /\.tsx?$/.test(path) && !/^text\/(?!format)/.test(path))
+    .filter((path) => /\.tsx?$/.test(path) && !/^console\/text\/(?!format)|words\.ts$/.test(path))
     .map((path) => readFileSync(new URL(path, ROOM), "utf8"))
     .join("\n");
   expect(Object.keys(en).filter((name) => !sources.includes(`"${name}"`))).toEqual([]);
 });
 
 test("every check of the doctor has Chinese words", () => {
-  const words = readFileSync(new URL("text/findings.ts", ROOM), "utf8");
+  const words = readFileSync(new URL("doctor/words.ts", ROOM), "utf8");
   const doctor = new URL("../../src/operate/doctor/", import.meta.url);
-  const sources = readdirSync(doctor).map((name) => readFileSync(new URL(name, doctor), "utf8"));
+  const own = readdirSync(doctor).filter((name) => name !== "words.ts");
+  const sources = own.map((name) => readFileSync(new URL(name, doctor), "utf8"));
   const ids = [...sources.join("\n").matchAll(/(?:say\(|\bid: |^ {2}\[)"([a-z-]+)"/gm)].map(([, id]) => id);
   expect(ids.length).toBeGreaterThan(20);
   expect(ids.filter((id) => !words.includes(`"${id}.`))).toEqual([]);

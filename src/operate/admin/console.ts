@@ -56,7 +56,7 @@ export function openConsole(folder: URL = CONSOLE_FOLDER): Console | undefined {
   }
   // Vite writes the list.
   const list = JSON.parse(read(LIST).toString()) as Readonly<Record<string, ListedFile>>;
-  const [main, trial] = [list["main.tsx"], list["trial/trial.ts"]];
+  const [main, trial] = [list["console/main.tsx"], list["trial/page/trial.ts"]];
   const head = headOf(main?.file, main?.css);
   return {
     async file(context, name) {

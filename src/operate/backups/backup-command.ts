@@ -5,7 +5,6 @@ import type { Command } from "commander";
 import { loadSettings } from "../../settings/load.ts";
 import { type BackupReport, makeBackup } from "../backups/backup.ts";
 import type { OnProgress } from "../backups/progress.ts";
-import { formatBytes } from "../doctor/finding.ts";
 import {
   createStatusLine,
   type ExitCode,
@@ -15,6 +14,7 @@ import {
   type Terminal,
   wholeNumber,
 } from "../cli/terminal.ts";
+import { formatBytes } from "../doctor/finding.ts";
 
 interface BackupFlags {
   readonly config: string;

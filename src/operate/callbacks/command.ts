@@ -2,8 +2,8 @@
 import { type Command, Option } from "commander";
 import type { CallbackTested, NoticePage, NoticesChanged } from "../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withServer } from "../cli/admin-command.ts";
-import { confirm } from "../images/commands/change-objects.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
+import { confirm } from "../images/commands/change-objects.ts";
 
 interface ListFlags extends BucketFlags {
   readonly state?: string;

@@ -1,22 +1,22 @@
 // The frame of all pages: navigation, language and theme; before it the door, where the admin token is asked for.
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
-import { access, hasSession, logOut, openSession } from "./api.ts";
 import { BucketPage } from "../buckets/page/bucket.tsx";
 import { BucketsPage } from "../buckets/page/list.tsx";
-import { useCall } from "./load.ts";
-import { Door } from "./door.tsx";
+import { WizardPage } from "../buckets/wizard/wizard.tsx";
 import { ImagePage } from "../images/page/image.tsx";
 import { ImagesPage } from "../images/page/images.tsx";
-import { LogsPage } from "./logs.tsx";
 import { MigrationsPage } from "../migrations/page/migrations.tsx";
 import { OriginsPage } from "../origins/page/origins.tsx";
 import { OverviewPage } from "../overview/page.tsx";
+import { access, hasSession, logOut, openSession } from "./api.ts";
+import { Door } from "./door.tsx";
+import { useCall } from "./load.ts";
+import { LogsPage } from "./logs.tsx";
 import { Icon, type IconName, Mark } from "./parts/icons.tsx";
 import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
 import { isTrial, Link, path, query } from "./router.tsx";
 import { language, type TextName, t } from "./text/text.ts";
-import { WizardPage } from "../buckets/wizard/wizard.tsx";
 
 interface Entry {
   readonly path: string;

@@ -1,12 +1,12 @@
 // The logs: operations, usage by day, callbacks that are owed, and the steps that a request would take.
 import { useComputed } from "@preact/signals";
-import { Page } from "./parts/parts.tsx";
-import { isTrial, Link, query } from "./router.tsx";
-import { type TextName, t } from "./text/text.ts";
 import { Callbacks } from "../callbacks/page.tsx";
 import { Explain } from "../explain/page.tsx";
 import { Operations } from "../operations/page.tsx";
 import { Usage } from "../usage/page.tsx";
+import { Page } from "./parts/parts.tsx";
+import { isTrial, Link, query } from "./router.tsx";
+import { type TextName, t } from "./text/text.ts";
 
 const VIEWS = ["operations", "usage", "callbacks", "explain"] as const satisfies readonly TextName[];
 

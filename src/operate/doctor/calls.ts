@@ -5,12 +5,12 @@ import * as z from "zod";
 import { createSemaphore } from "../../async/semaphore.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { Examination, ExamineSite } from "./doctor.ts";
-import type { Finding } from "./finding.ts";
 import { auditedStream, auditOf, loggedName } from "../admin/audit.ts";
 import type { Calls } from "../admin/calls.ts";
 import { flag, headerFields, invalid, names, text, whole } from "../admin/input.ts";
 import { doctorEnd, doctorLine } from "../admin/openapi/origin-answers.ts";
+import type { Examination, ExamineSite } from "./doctor.ts";
+import type { Finding } from "./finding.ts";
 
 /** Examinations at once: each sends about twenty requests, and reads up to 100 MB. */
 const PLACES = 2;

@@ -5,11 +5,19 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { nameOf } from "../../serve/wiring/origins.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { OriginSettings } from "../../settings/schema/schema.ts";
+import {
+  addHeader,
+  createStatusLine,
+  newCommand,
+  shown,
+  stopSignal,
+  type Terminal,
+  wholeNumber,
+} from "../cli/terminal.ts";
 import type { Examination, Examined } from "../doctor/doctor.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { examineOrigin, examineSite, originsOf } from "../doctor/service.ts";
 import { describeFinding, describeSummary } from "./report.ts";
-import { addHeader, createStatusLine, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "../cli/terminal.ts";
 
 interface DoctorFlags {
   readonly allowPrivate: boolean;

@@ -1,7 +1,7 @@
 // Prints the doctor's report: each finding and the summary.
 
-import type { Finding, Severity } from "./finding.ts";
 import { shown } from "../cli/terminal.ts";
+import type { Finding, Severity } from "./finding.ts";
 
 const LABELS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {
   good: { sign: "ok", colour: 32 },

@@ -5,9 +5,9 @@ import type { Explanation } from "../console/answers.ts";
 import { post } from "../console/api.ts";
 import { useCall } from "../console/load.ts";
 import { Badge, Card, Field, ProblemNote, type Tone } from "../console/parts/parts.tsx";
-import { failureText } from "../overview/words.ts";
 import { duration } from "../console/text/format.ts";
 import { type TextName, t } from "../console/text/text.ts";
+import { failureText } from "../overview/words.ts";
 
 export function Explain() {
   const answer = useSignal<Explanation | undefined>(undefined);

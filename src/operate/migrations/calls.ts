@@ -3,12 +3,17 @@
 import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
-import { JOB_ID, type MigrationJobs } from "./jobs/jobs.ts";
-import { DEFAULT_SAMPLE, isSample } from "./verify/sample.ts";
 import { auditOf } from "../admin/audit.ts";
 import type { ApiEnv, Calls } from "../admin/calls.ts";
 import { flag, invalid, text, whole, word } from "../admin/input.ts";
-import { migrationAnswer, migrationFailures, migrationList, migrationRemoved } from "../admin/openapi/migration-answers.ts";
+import {
+  migrationAnswer,
+  migrationFailures,
+  migrationList,
+  migrationRemoved,
+} from "../admin/openapi/migration-answers.ts";
+import { JOB_ID, type MigrationJobs } from "./jobs/jobs.ts";
+import { DEFAULT_SAMPLE, isSample } from "./verify/sample.ts";
 
 const MAX_OPTIONS = 100;
 const MAX_LISTED = 1_000;

@@ -1,11 +1,12 @@
 // Admin API calls for the operation log (JSON pages or one CSV file) and for usage by day. insight/ stores them.
-import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "./operation.ts";
-import type { OperationFilter, OperationLog } from "./operation-log.ts";
-import { dayOf, type Usage } from "../usage/usage.ts";
+
 import type { Calls, InputOf } from "../admin/calls.ts";
 import { bucket as bucketField, day, invalid, text, time, whole, word } from "../admin/input.ts";
 import { bucketIdNamed, type Domains } from "../admin/naming.ts";
 import { logPage, usageAnswer } from "../admin/openapi/answers.ts";
+import { dayOf, type Usage } from "../usage/usage.ts";
+import { CSV_HEADER, csvLine, type LoggedOperation, OPERATION_NAMES } from "./operation.ts";
+import type { OperationFilter, OperationLog } from "./operation-log.ts";
 
 export interface InsightParts {
   readonly operations: OperationLog;

@@ -2,6 +2,8 @@
 // columns.
 import { type Command, Option } from "commander";
 import type { LogPage } from "../admin/openapi/answers.ts";
+import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "../cli/admin-command.ts";
+import { shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
 import {
   CSV_HEADER,
   csvLine,
@@ -9,8 +11,6 @@ import {
   OPERATION_NAMES,
   type OperationName,
 } from "../operations/operation.ts";
-import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "../cli/admin-command.ts";
-import { shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
 
 interface LogFlags extends BucketFlags {
   readonly operation?: string;

@@ -1,8 +1,8 @@
 // Finds what needs an operator now: the judgements of config/monitoring/alerts.yaml on this server's series, for the
 // console. Each rule has the name, severity and limit of its alert. It sends no alerts: Prometheus does.
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
-import type { Attention } from "../admin/openapi/console-answers.ts";
 import type { MetricValue } from "../admin/metric-values.ts";
+import type { Attention } from "../admin/openapi/console-answers.ts";
 
 /** The limits of the alert rules; a test compares the two. */
 export const ALERT_LIMITS = {

@@ -1,8 +1,9 @@
 // Admin API calls of the console's first page: the live figures, and the overview with what needs an operator.
-import type { Live } from "./live.ts";
+
 import type { Calls } from "../admin/calls.ts";
 import { whole } from "../admin/input.ts";
 import { liveFigures, type OverviewAnswer, overviewAnswer } from "../admin/openapi/console-answers.ts";
+import type { Live } from "./live.ts";
 
 export interface OverviewParts {
   readonly live: Live;

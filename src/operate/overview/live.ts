@@ -1,8 +1,8 @@
 // The live figures of the console: one server-sent event a second to each open page. It counts nothing itself, and
 // while no page is open it does nothing.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { LiveFigures } from "../admin/openapi/console-answers.ts";
 import type { MetricSources, Totals } from "../admin/metric-values.ts";
+import type { LiveFigures } from "../admin/openapi/console-answers.ts";
 
 export interface LiveParts {
   readonly totals: () => Totals;

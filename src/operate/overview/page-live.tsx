@@ -16,9 +16,9 @@ import {
   type Total,
   timeOf,
 } from "../console/rates.ts";
-import { failureText } from "./words.ts";
 import { bytes, count, milliseconds, percent } from "../console/text/format.ts";
 import { type TextName, t } from "../console/text/text.ts";
+import { failureText } from "./words.ts";
 
 /** Events behind a point of the plots of rates; single seconds hide the course. */
 const SMOOTH = 4;

@@ -6,10 +6,10 @@ import { isConnected, moments, useLive } from "../console/live.ts";
 import { useLoaded } from "../console/load.ts";
 import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../console/parts/parts.tsx";
 import { isTrial, Link } from "../console/router.tsx";
-import { attentionText } from "./words.ts";
 import { ago, bytes, count } from "../console/text/format.ts";
 import { type TextName, t } from "../console/text/text.ts";
 import { LiveFiguresRow, LivePlots, LiveTables } from "./page-live.tsx";
+import { attentionText } from "./words.ts";
 
 export function OverviewPage() {
   useLive();

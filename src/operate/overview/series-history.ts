@@ -2,8 +2,8 @@
 // Prometheus does.
 import { collect } from "../../async/pauses.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
-import type { Series } from "./attention.ts";
 import type { MetricValue } from "../admin/metric-values.ts";
+import type { Series } from "./attention.ts";
 
 export interface SeriesHistory {
   read(): Promise<Series>;

@@ -5,8 +5,8 @@ import { type Key, toKey } from "../../core/object.ts";
 import { MAX_LIFE_SECONDS } from "../../serve/sign/token.ts";
 import { loadSettings } from "../../settings/load.ts";
 import { parseDuration } from "../../settings/schema/quantities.ts";
-import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "../signing/signing.ts";
 import { newCommand, type Terminal } from "../cli/terminal.ts";
+import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "../signing/signing.ts";
 
 /** Options that select the bucket and the key pair. */
 interface SignOptions {

@@ -4,12 +4,12 @@ import { randomInt } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import { few } from "../../core/few.ts";
 import { type Key, toKey } from "../../core/object.ts";
-import type { Signed, SignRequest } from "./calls.ts";
 import { type PublicPlace, publicUrl } from "../../serve/http/response/public-url.ts";
 import { makeToken, tokenFromQuery } from "../../serve/sign/token.ts";
 import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
 import { normalizeHost } from "../../settings/hosts.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
+import type { Signed, SignRequest } from "./calls.ts";
 
 /** A bucket, and the key pair that signs for it. */
 export interface SignPlace {

@@ -2,11 +2,11 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { DoctorEnd, DoctorLine } from "../../console/answers.ts";
 import { postLines } from "../../console/api.ts";
-import { Reveal, TextField } from "../page/inputs.tsx";
 import { useCall } from "../../console/load.ts";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
-import { findingText } from "../../doctor/words.ts";
 import { type TextName, t } from "../../console/text/text.ts";
+import { findingText } from "../../doctor/words.ts";
+import { Reveal, TextField } from "../page/inputs.tsx";
 import { type Answers, isOnSite, isSite, originOf } from "./scenarios.ts";
 
 interface OriginTestProps {

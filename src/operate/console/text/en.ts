@@ -1,11 +1,12 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
+
+import { mirrorsEn } from "../../buckets/page/mirror-words.ts";
+import { reviewEn } from "../../buckets/page/review-words.ts";
+import { wizardEn } from "../../buckets/wizard/words.ts";
 import { bucketsEn } from "../../buckets/words.ts";
 import { imageEn } from "../../images/words.ts";
 import { migrationsEn } from "../../migrations/words.ts";
-import { mirrorsEn } from "../../buckets/page/mirror-words.ts";
 import { originsEn } from "../../origins/words.ts";
-import { reviewEn } from "../../buckets/page/review-words.ts";
-import { wizardEn } from "../../buckets/wizard/words.ts";
 
 export const en = {
   // The frame.

@@ -1,12 +1,13 @@
 // 简体中文的界面文字，与 en.ts 逐项对应。
-import { bucketsZh } from "../../buckets/words.ts";
-import type { en } from "./en.ts";
-import { imageZh } from "../../images/words.ts";
-import { migrationsZh } from "../../migrations/words.ts";
+
 import { mirrorsZh } from "../../buckets/page/mirror-words.ts";
-import { originsZh } from "../../origins/words.ts";
 import { reviewZh } from "../../buckets/page/review-words.ts";
 import { wizardZh } from "../../buckets/wizard/words.ts";
+import { bucketsZh } from "../../buckets/words.ts";
+import { imageZh } from "../../images/words.ts";
+import { migrationsZh } from "../../migrations/words.ts";
+import { originsZh } from "../../origins/words.ts";
+import type { en } from "./en.ts";
 
 export const zh: Readonly<Record<keyof typeof en, string>> = {
   skip: "跳到正文",

@@ -7,12 +7,12 @@ import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
 import { describeObject } from "../../../serve/bucket/contract/bucket.ts";
 import type { RestApiParts } from "../../../serve/http/rest/call.ts";
 import { type ReceivedBody, receiveBody } from "../../../serve/upload/store.ts";
-import { REPLACEMENTS } from "../../migrations/target.ts";
-import { createStoreTarget } from "../../migrations/targets/store.ts";
 import { assertAllowed, type Calls, type InputOf } from "../../admin/calls.ts";
 import { bucket as bucketField, invalid, text, word } from "../../admin/input.ts";
 import { bucketNamed, type Domains } from "../../admin/naming.ts";
 import { contentAnswer } from "../../admin/openapi/answers.ts";
+import { REPLACEMENTS } from "../../migrations/target.ts";
+import { createStoreTarget } from "../../migrations/targets/store.ts";
 
 export interface ContentParts {
   readonly registry: Domains;

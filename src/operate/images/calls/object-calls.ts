@@ -12,9 +12,9 @@ import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } 
 import type { Calls, InputOf } from "../../admin/calls.ts";
 import { inParallel, untilAborted } from "../../admin/in-parallel.ts";
 import { bucket as bucketField, flag, invalid, names, text, whole } from "../../admin/input.ts";
-import type { InsightParts } from "../../operations/calls.ts";
 import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../../admin/naming.ts";
 import { type ChangeLine, changeCounts, changeLine, objectPage, statAnswer } from "../../admin/openapi/answers.ts";
+import type { InsightParts } from "../../operations/calls.ts";
 import { entryView, objectView } from "./object-view.ts";
 
 export interface ObjectParts extends InsightParts {

@@ -5,8 +5,8 @@ import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../../../settings/schema/quantities.ts";
 import type { ChangeCounts, ChangeLine } from "../../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "../../cli/admin-command.ts";
-import { inBatches, linesOf } from "./name-list.ts";
 import { type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
+import { inBatches, linesOf } from "./name-list.ts";
 
 interface SelectionFlags extends BucketFlags {
   readonly list?: string;

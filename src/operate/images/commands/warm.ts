@@ -2,8 +2,8 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { WarmCounts, WarmLine } from "../../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "../../cli/admin-command.ts";
-import { countLines, inBatches, linesOf } from "./name-list.ts";
 import { createStatusLine, type StatusLine, shown, type Terminal, wholeNumber } from "../../cli/terminal.ts";
+import { countLines, inBatches, linesOf } from "./name-list.ts";
 
 interface WarmFlags extends BucketFlags {
   readonly domain?: string;

@@ -1,9 +1,9 @@
 // A few controls that write a processing instruction. What is typed into the field of the instruction counts after it.
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { type Choices, instructionOf, NO_CHOICES } from "./instruction.ts";
 import { Field, TextInput } from "../../console/parts/parts.tsx";
 import { type TextName, t } from "../../console/text/text.ts";
+import { type Choices, instructionOf, NO_CHOICES } from "./instruction.ts";
 
 const SIZES: readonly (readonly [Choices["size"], TextName])[] = [
   ["none", "sizeNone"],

@@ -2,8 +2,8 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import type { JobFolder } from "../../migrations/journal/job-folder.ts";
 import { type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
+import type { JobFolder } from "../../migrations/journal/job-folder.ts";
 
 const POLL_MS = 20;
 

@@ -3,12 +3,12 @@ import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isKey } from "../../../core/object.ts";
+import { createStatusLine, type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { formatBytes } from "../../doctor/finding.ts";
 import { filtered } from "../../migrations/runner/scan.ts";
 import type { SourceObject } from "../../migrations/source.ts";
 import { describeFailure } from "../../migrations/sources/failure.ts";
 import { openTarget } from "../../migrations/wiring/target.ts";
-import { createStatusLine, type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { type JobFlags, print } from "./job.ts";
 import type { Prepared } from "./prepare.ts";
 

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { type JobFolder, jobFolder } from "../../migrations/journal/job-folder.ts";
 import { newCommand, type Terminal } from "../../cli/terminal.ts";
+import { type JobFolder, jobFolder } from "../../migrations/journal/job-folder.ts";
 
 export interface JobFlags {
   readonly config: string;

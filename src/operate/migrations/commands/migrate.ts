@@ -1,11 +1,11 @@
 // `huiyuan migrate`: copies what a site already has, from a folder, a list of URLs or a cloud store. One file a
 // subcommand in migrate/.
 import type { Command } from "commander";
+import { newCommand, type Terminal } from "../../cli/terminal.ts";
 import { startCommand } from "./start.ts";
 import { statCommand, viewFailedCommand } from "./stat.ts";
 import { cleanCommand, stopCommand } from "./stop.ts";
 import { verifyCommand } from "./verify.ts";
-import { newCommand, type Terminal } from "../../cli/terminal.ts";
 
 const HELP = `docs/guides/migration.md has every step.
 

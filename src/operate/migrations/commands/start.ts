@@ -1,12 +1,12 @@
 // `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration and failures by cause
 // with the command that retries them.
 import { type Command, Option } from "commander";
+import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from "../../cli/terminal.ts";
 import { formatBytes } from "../../doctor/finding.ts";
 import type { Counters } from "../../migrations/journal/database.ts";
 import type { Journal } from "../../migrations/journal/journal.ts";
 import { type CauseCount, openJournalReader } from "../../migrations/journal/reading.ts";
 import { type RunEnd, runMigration } from "../../migrations/runner/runner.ts";
-import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from "../../cli/terminal.ts";
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
 import { commandLine, print } from "./job.ts";

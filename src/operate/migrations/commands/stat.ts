@@ -2,10 +2,10 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
+import { createStatusLine, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { formatBytes } from "../../doctor/finding.ts";
 import type { Counters } from "../../migrations/journal/database.ts";
 import { openJournalReader } from "../../migrations/journal/reading.ts";
-import { createStatusLine, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { folderOf, type JobFlags, jobCommand, print } from "./job.ts";
 
 const STAT_HELP = `On a terminal it follows until the run ends.

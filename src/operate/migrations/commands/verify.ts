@@ -1,13 +1,13 @@
 // `huiyuan migrate verify`: compares the source with the target, and writes a manifest of what is equal.
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
+import { type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { formatBytes } from "../../doctor/finding.ts";
 import type { Journal } from "../../migrations/journal/journal.ts";
 import { createTally, type FindingKind, type Tally, type Verification } from "../../migrations/journal/verification.ts";
 import { createManifest, type ManifestEnd } from "../../migrations/verify/manifest.ts";
 import { DEFAULT_SAMPLE, isSample } from "../../migrations/verify/sample.ts";
 import { verify } from "../../migrations/verify/verify.ts";
-import { type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { commandLine, print } from "./job.ts";
 import { type EndFlags, endsCommand, orphanSignal, type Prepared, withEnds, withPrepared } from "./prepare.ts";
 import { durationText } from "./stat.ts";

@@ -7,8 +7,8 @@ import { useLoaded } from "../../console/load.ts";
 import { Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { count } from "../../console/text/format.ts";
-import { causeText } from "./cause-words.ts";
 import { t } from "../../console/text/text.ts";
+import { causeText } from "./cause-words.ts";
 
 const LISTED = 50;
 

@@ -6,9 +6,9 @@ import { Badge, Card, type Tone } from "../../console/parts/parts.tsx";
 import { Plot, type Series } from "../../console/parts/plot.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { latencyAt, timeOf } from "../../console/rates.ts";
-import { failureText } from "../../overview/words.ts";
 import { ago, count, duration, milliseconds, moment } from "../../console/text/format.ts";
 import { type TextName, t } from "../../console/text/text.ts";
+import { failureText } from "../../overview/words.ts";
 
 type Origin = OriginsAnswer["origins"][number];
 

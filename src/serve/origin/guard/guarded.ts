@@ -160,8 +160,8 @@ export interface OriginReport extends OriginHealth {
 const WORSE: readonly BreakerState[] = ["closed", "half-open", "open"];
 
 /**
- * One row for each name of `rules`, in its order. A row is made when it is read. `rules` are those of an origin that was
- * never requested, and so has no parts yet.
+ * One row for each name of `rules`, in its order. A row is made when it is read. The rules are shown for an origin that
+ * was never requested, which has no parts yet.
  */
 export function* reportOf(
   rules: ReadonlyMap<string, BudgetRules>,

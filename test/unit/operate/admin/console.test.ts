@@ -6,8 +6,8 @@ import { pathToFileURL } from "node:url";
 import { Hono } from "hono";
 import { afterAll, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
-import type { ApiEnv } from "../../../../src/operate/admin/calls.ts";
 import { createAdminApp } from "../../../../src/operate/admin/app.ts";
+import type { ApiEnv } from "../../../../src/operate/admin/calls.ts";
 import { openConsole } from "../../../../src/operate/admin/console.ts";
 import { startServer } from "../../../../src/serve/http/wire/server.ts";
 import { sendRaw } from "../../../helpers/raw.ts";
@@ -18,7 +18,7 @@ writeFileSync(join(folder, "main-B1x_9Zq2.js"), SCRIPT);
 writeFileSync(join(folder, "main-Ab34_-x9.css"), "a{}");
 writeFileSync(join(folder, "icon.svg"), "<svg/>");
 writeFileSync(join(folder, "notes.txt"), "a secret");
-const list = { "main.tsx": { file: "main-B1x_9Zq2.js", isEntry: true, css: ["main-Ab34_-x9.css"] } };
+const list = { "console/main.tsx": { file: "main-B1x_9Zq2.js", isEntry: true, css: ["main-Ab34_-x9.css"] } };
 writeFileSync(join(folder, "files.json"), JSON.stringify(list));
 
 const server = await startServer({

@@ -3,11 +3,15 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { callbacksCommand } from "../../../../src/operate/callbacks/command.ts";
-import { deleteCommand, purgeCommand, undeleteCommand } from "../../../../src/operate/images/commands/change-objects.ts";
-import { logCommand } from "../../../../src/operate/operations/command.ts";
+import { shown } from "../../../../src/operate/cli/terminal.ts";
+import {
+  deleteCommand,
+  purgeCommand,
+  undeleteCommand,
+} from "../../../../src/operate/images/commands/change-objects.ts";
 import { lsCommand } from "../../../../src/operate/images/commands/ls.ts";
 import { statCommand } from "../../../../src/operate/images/commands/stat.ts";
-import { shown } from "../../../../src/operate/cli/terminal.ts";
+import { logCommand } from "../../../../src/operate/operations/command.ts";
 import { run } from "../../../helpers/run-command.ts";
 
 test.each([lsCommand, statCommand, deleteCommand, undeleteCommand, purgeCommand])(

@@ -46,7 +46,7 @@ const settingsOf = (text: string) =>
 test.each(SCENARIOS)("scenario %i has the settings of its example", (scenario) => {
   const made = settingsOf(editText(EMPTY, editsOfAnswers(parse(EMPTY), answersOf(scenario))).text);
   const example = settingsOf(
-    readFileSync(new URL(`../../../config/scenario-${scenario}.yaml`, import.meta.url), "utf8"),
+    readFileSync(new URL(`../../../../config/scenario-${scenario}.yaml`, import.meta.url), "utf8"),
   );
   const seen = (settings: typeof made) =>
     settings.projects[0]?.buckets.map(({ name, access, domains }) => ({

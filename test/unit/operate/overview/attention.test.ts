@@ -1,11 +1,11 @@
 // The overview has the same judgements as the alert rules, at the same limits.
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
-import { ALERT_LIMITS, judge, RULES, type Series, worstFirst } from "../../../../src/operate/overview/attention.ts";
 import type { MetricValue } from "../../../../src/operate/admin/metric-values.ts";
+import type { MigrationJob } from "../../../../src/operate/migrations/jobs/jobs.ts";
+import { ALERT_LIMITS, judge, RULES, type Series, worstFirst } from "../../../../src/operate/overview/attention.ts";
 import { type OverviewSources, readOverview } from "../../../../src/operate/overview/overview.ts";
 import { createSeriesHistory } from "../../../../src/operate/overview/series-history.ts";
-import type { MigrationJob } from "../../../../src/operate/migrations/jobs/jobs.ts";
 import { alertRules } from "../../../helpers/monitoring.ts";
 
 /** Series by name, and increases by name and minutes. */

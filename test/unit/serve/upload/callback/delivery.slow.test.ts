@@ -165,7 +165,7 @@ test("deliver() reports failures of name servers as dns", async () => {
 
 test("deliver() sends nothing to a receiver with an invalid certificate", async () => {
   const [key, cert] = ["key", "cert"].map((name) =>
-    readFileSync(new URL(`../../../fixtures/tls/${name}.pem`, import.meta.url), "utf8"),
+    readFileSync(new URL(`../../../../fixtures/tls/${name}.pem`, import.meta.url), "utf8"),
   );
   const receiver = await startScriptedOrigin({ "*": json("1") }, { tls: { key: key ?? "", cert: cert ?? "" } });
   expect(await deliver({ url: receiver.url })).toEqual(failed("tls"));

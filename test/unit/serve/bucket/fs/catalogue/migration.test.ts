@@ -23,7 +23,7 @@ let bucket: BucketDriver;
 
 /** A data folder whose catalogue is the dump of that version. */
 function lay(version: number): void {
-  const dump = fileURLToPath(new URL(`../../../../fixtures/catalogue-${version}.sql`, import.meta.url));
+  const dump = fileURLToPath(new URL(`../../../../../fixtures/catalogue-${version}.sql`, import.meta.url));
   const catalogue = openSqlite(join(dir, "catalogue.db"));
   catalogue.exec(readFileSync(dump, "utf8"));
   catalogue.close();
