@@ -1,7 +1,7 @@
 // The words in English. Each is used once; test/unit/console-text.test.ts compares both languages.
 
-import { mirrorsEn } from "../../buckets/page/mirror-words.ts";
-import { reviewEn } from "../../buckets/page/review-words.ts";
+import { mirrorsEn } from "../../buckets/mirror-words.ts";
+import { reviewEn } from "../../buckets/review-words.ts";
 import { wizardEn } from "../../buckets/wizard/words.ts";
 import { bucketsEn } from "../../buckets/words.ts";
 import { imageEn } from "../../images/words.ts";

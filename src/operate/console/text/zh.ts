@@ -1,7 +1,7 @@
 // 简体中文的界面文字，与 en.ts 逐项对应。
 
-import { mirrorsZh } from "../../buckets/page/mirror-words.ts";
-import { reviewZh } from "../../buckets/page/review-words.ts";
+import { mirrorsZh } from "../../buckets/mirror-words.ts";
+import { reviewZh } from "../../buckets/review-words.ts";
 import { wizardZh } from "../../buckets/wizard/words.ts";
 import { bucketsZh } from "../../buckets/words.ts";
 import { imageZh } from "../../images/words.ts";
