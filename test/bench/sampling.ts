@@ -24,10 +24,7 @@ export interface Sample {
   readonly fillsRunning: number;
 }
 
-/**
- * The bound on open files of images and packs (serve/bucket/fs/packs/blob-reader.ts), plus files being read and the current
- * pack.
- */
+/** The bound on open files of images and packs (packs/blob-reader.ts), plus files being read and the current pack. */
 export const MAX_KEPT_BLOBS = 4_096 + 512;
 
 /** A program that is sampled. */
