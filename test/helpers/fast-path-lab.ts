@@ -2,7 +2,7 @@
 // fault of the fast path.
 import { createDownloadApp, type DownloadAppOptions } from "../../src/serve/http/app.ts";
 import type { DownloadRequest } from "../../src/serve/http/request/exchange.ts";
-import { type DownloadResponse, nodeResponse } from "../../src/serve/http/response/response.ts";
+import { type DownloadResponse, nodeResponse } from "../../src/serve/http/request/download-response.ts";
 import { createFastPath } from "../../src/serve/http/wire/fast-path/fast-path.ts";
 import { startServer } from "../../src/serve/http/wire/server.ts";
 import { downloadAppOptions } from "./download-app.ts";

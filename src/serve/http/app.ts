@@ -14,7 +14,7 @@ import { answerHealth, isHealth, isPathOf } from "./health.ts";
 import { awaitsContinue, beginExchange, type DownloadExchange, type DownloadRequest } from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
-import { type DownloadResponse, nodeResponse } from "./response/response.ts";
+import { type DownloadResponse, nodeResponse } from "./request/download-response.ts";
 import { failure } from "./rest/answer.ts";
 import type { CallExchange, RestApiParts } from "./rest/call.ts";
 import { type AnsweredCall, beginCall, finishCall, isServerFailure, serveCall } from "./rest/rest.ts";

@@ -16,7 +16,7 @@ import {
 } from "../../../serve/http/request/exchange.ts";
 import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../../serve/http/request/object-name.ts";
 import type { Site } from "../../../serve/http/request/site.ts";
-import { nodeResponse } from "../../../serve/http/response/response.ts";
+import { nodeResponse } from "../../../serve/http/request/download-response.ts";
 import type { Stored } from "../../../serve/mirror/stored/stored.ts";
 import type { Calls } from "../../admin/calls.ts";
 import { bucket as bucketField, flag, invalid, text } from "../../admin/input.ts";

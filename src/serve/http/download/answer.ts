@@ -11,7 +11,7 @@ import { clientSignal, type DownloadExchange, type DownloadOutcome } from "../re
 import { type AnswerContext, answerObject, factsOf, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling, answerOriginHead } from "../response/answer-filling.ts";
 import type { AnswerState } from "../response/cache-control.ts";
-import { flatHeaders, type HeaderList } from "../response/response.ts";
+import { flatHeaders, type HeaderList } from "../request/download-response.ts";
 import {
   CACHE_STATUS,
   contextOf,

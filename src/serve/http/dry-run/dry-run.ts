@@ -5,7 +5,7 @@ import { beginDownload, finishDownload } from "../download/download.ts";
 import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { failDownload } from "../response/error-answer.ts";
-import { type DownloadResponse, flatHeaders, type HeaderList } from "../response/response.ts";
+import { type DownloadResponse, flatHeaders, type HeaderList } from "../request/download-response.ts";
 import { createDryRunSite, type DryRunNotes } from "./dry-run-site.ts";
 
 export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "fetches" | "renders"> {

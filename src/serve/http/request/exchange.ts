@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { performance } from "node:perf_hooks";
 import { type Cancellation, CancellationSource } from "../../../async/cancellation.ts";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
-import type { DownloadResponse, HeaderList } from "../response/response.ts";
+import type { DownloadResponse, HeaderList } from "./download-response.ts";
 import type { Site } from "./site.ts";
 
 /** A request of node's server or of the fast path. Header names are in lower case; texts have one character a byte. */

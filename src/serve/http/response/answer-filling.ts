@@ -12,7 +12,7 @@ import { parseRange } from "../request/range.ts";
 import { type AnswerContext, answerObject, SVG_POLICY, spend } from "./answer.ts";
 import type { AnswerState } from "./cache-control.ts";
 import { pump, type ReadAt } from "./pump.ts";
-import type { HeaderList } from "./response.ts";
+import type { HeaderList } from "../request/download-response.ts";
 
 type Filling = Extract<MissAnswer, { kind: "filling" }>;
 

@@ -6,7 +6,7 @@ import { remember } from "../request/remember.ts";
 import type { Site } from "../request/site.ts";
 import type { AnswerState, TokenScope } from "./cache-control.ts";
 import { corsHeaders } from "./cors.ts";
-import { type HeaderBlock, type HeaderList, type Headers, headerBlock } from "./response.ts";
+import { type HeaderBlock, type HeaderList, type Headers, headerBlock } from "../request/download-response.ts";
 
 export interface AnswerFacts {
   /** The request's Origin header. */

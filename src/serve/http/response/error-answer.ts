@@ -3,7 +3,7 @@
 import { errorRow, type HuiyuanError } from "../../../core/errors.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { siteHeaders } from "./answer-headers.ts";
-import type { HeaderList } from "./response.ts";
+import type { HeaderList } from "../request/download-response.ts";
 
 /** An answer that is known before its head is sent. */
 export interface WholeAnswer {

@@ -2,7 +2,7 @@
 // client's speed, and makes the frame of a multipart/byteranges response (RFC 9110 §14.6). It never ends the response.
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { ByteRange } from "../../../core/object.ts";
-import type { DownloadResponse } from "./response.ts";
+import type { DownloadResponse } from "../request/download-response.ts";
 
 /** Yields one or more bytes from `offset` on, at most up to `end` inclusive; undefined at the end of the body. */
 export type ReadAt = (offset: number, end: number) => Promise<Buffer | undefined> | Buffer | undefined;

@@ -2,7 +2,7 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { type ErrorCode, errorRow, HuiyuanError } from "../../../core/errors.ts";
 import { errorAnswer } from "../response/error-answer.ts";
-import { headerLines } from "../response/response.ts";
+import { headerLines } from "../request/download-response.ts";
 import { failure, wholeAnswer } from "../rest/answer.ts";
 
 /**

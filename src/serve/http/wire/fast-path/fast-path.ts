@@ -5,7 +5,7 @@
 
 import type { Socket } from "node:net";
 import { LiveSet } from "../../../../async/live-map.ts";
-import type { DownloadResponse } from "../../response/response.ts";
+import type { DownloadResponse } from "../../request/download-response.ts";
 import { type Acceptor, type AcceptorParts, HALF_CLOSED_MS } from "../server.ts";
 import { createHeadReader, type FastPathRequest } from "./head.ts";
 import { createHeadEnd, FastPathResponse, type FastPathResponseOptions } from "./response.ts";

@@ -3,7 +3,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { lendRoom, returnRoom } from "../../../body/head-room.ts";
-import { type DownloadResponse, type Headers, headerLines, namesLength } from "../../response/response.ts";
+import { type DownloadResponse, type Headers, headerLines, namesLength } from "../../request/download-response.ts";
 
 export interface FastPathResponseOptions {
   readonly isHead: boolean;

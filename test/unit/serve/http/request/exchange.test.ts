@@ -8,7 +8,7 @@ import {
   createRequestIds,
   type DownloadRequest,
 } from "../../../../../src/serve/http/request/exchange.ts";
-import type { DownloadResponse } from "../../../../../src/serve/http/response/response.ts";
+import type { DownloadResponse } from "../../../../../src/serve/http/request/download-response.ts";
 
 /** The exchange of a client, and the connection's end. */
 function connection(isGone = false) {

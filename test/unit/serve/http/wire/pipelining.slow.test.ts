@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect, Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
-import { type DownloadResponse, nodeResponse } from "../../../../../src/serve/http/response/response.ts";
+import { type DownloadResponse, nodeResponse } from "../../../../../src/serve/http/request/download-response.ts";
 import { createPipelining } from "../../../../../src/serve/http/wire/pipelining.ts";
 import { type HttpServer, startServer } from "../../../../../src/serve/http/wire/server.ts";
 import { eventually, within } from "../../../../helpers/program.ts";

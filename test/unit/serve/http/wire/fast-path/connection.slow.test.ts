@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import type { DownloadResponse } from "../../../../../../src/serve/http/response/response.ts";
+import type { DownloadResponse } from "../../../../../../src/serve/http/request/download-response.ts";
 import { createFastPath, type FastPathListener } from "../../../../../../src/serve/http/wire/fast-path/fast-path.ts";
 import { createFairness } from "../../../../../../src/serve/http/wire/parser-feed.ts";
 import { type HttpServer, startServer } from "../../../../../../src/serve/http/wire/server.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { type DownloadResponse, nodeResponse } from "../../../../../../src/serve/http/response/response.ts";
+import { type DownloadResponse, nodeResponse } from "../../../../../../src/serve/http/request/download-response.ts";
 import { createFastPath } from "../../../../../../src/serve/http/wire/fast-path/fast-path.ts";
 import { startServer } from "../../../../../../src/serve/http/wire/server.ts";
 import { eventually, within } from "../../../../../helpers/program.ts";
