@@ -7,6 +7,7 @@ import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
 import { finishDownload } from "../../../serve/http/download/download.ts";
 import type { DownloadContext } from "../../../serve/http/download/download-context.ts";
+import { nodeResponse } from "../../../serve/http/request/download-response.ts";
 import {
   beginExchange,
   clientOf,
@@ -16,7 +17,6 @@ import {
 } from "../../../serve/http/request/exchange.ts";
 import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../../serve/http/request/object-name.ts";
 import type { Site } from "../../../serve/http/request/site.ts";
-import { nodeResponse } from "../../../serve/http/request/download-response.ts";
 import type { Stored } from "../../../serve/mirror/stored/stored.ts";
 import type { Calls } from "../../admin/calls.ts";
 import { bucket as bucketField, flag, invalid, text } from "../../admin/input.ts";

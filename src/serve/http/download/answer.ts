@@ -7,11 +7,11 @@ import { isLate, type MissAnswer } from "../../mirror/fill/reader.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import type { Found, Stored } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
+import { flatHeaders, type HeaderList } from "../request/download-response.ts";
 import { clientSignal, type DownloadExchange, type DownloadOutcome } from "../request/exchange.ts";
+import type { AnswerState } from "../request/site.ts";
 import { type AnswerContext, answerObject, factsOf, type ObjectBytes } from "../response/answer.ts";
 import { answerFilling, answerOriginHead } from "../response/answer-filling.ts";
-import type { AnswerState } from "../response/cache-control.ts";
-import { flatHeaders, type HeaderList } from "../request/download-response.ts";
 import {
   CACHE_STATUS,
   contextOf,

@@ -11,10 +11,9 @@ import type { StoredObject } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
 import { clientSignal, type DownloadExchange, type DownloadRequest, type Requester } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl, ProcessingRequest } from "../request/object-name.ts";
-import type { DownloadGrant, Route, Site, Sites } from "../request/site.ts";
+import type { AnswerState, DownloadGrant, Route, Site, Sites } from "../request/site.ts";
 import type { AnswerContext, ObjectBytes } from "../response/answer.ts";
 import { answerHeaders } from "../response/answer-headers.ts";
-import type { AnswerState } from "../response/cache-control.ts";
 
 /** The image that is wanted, and the request that it is wanted for. */
 export interface LocateRequest {

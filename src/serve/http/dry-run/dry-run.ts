@@ -2,10 +2,10 @@
 // site. It contacts no origin, spends no token, reads no image, changes nothing. It returns the answer and the notes.
 import { asHuiyuanError, type HuiyuanError } from "../../../core/errors.ts";
 import { beginDownload, finishDownload } from "../download/download.ts";
+import { type DownloadResponse, flatHeaders, type HeaderList } from "../request/download-response.ts";
 import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { failDownload } from "../response/error-answer.ts";
-import { type DownloadResponse, flatHeaders, type HeaderList } from "../request/download-response.ts";
 import { createDryRunSite, type DryRunNotes } from "./dry-run-site.ts";
 
 export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "fetches" | "renders"> {

@@ -6,7 +6,7 @@ import type { Key } from "../../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { OneTimeDownloads } from "../../sign/token.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
-import type { TokenScope } from "../response/cache-control.ts";
+import type { TokenScope } from "../request/site.ts";
 import type { NamedObject, ProcessingRequest } from "./object-name.ts";
 import type { Authorizer, DownloadGrant, RefererRules } from "./site.ts";
 

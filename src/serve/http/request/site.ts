@@ -3,13 +3,32 @@
 import type { Key } from "../../../core/object.ts";
 import type { NamedRecipe } from "../../image/grammar/named-recipe.ts";
 import type { Era } from "../../image/grammar/recipe.ts";
+import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import type { Mirror } from "../../mirror/mirror.ts";
 import type { RuleOptions } from "../../mirror/rules.ts";
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { Variants } from "../../mirror/variants/variants.ts";
-import type { CacheControl, TokenScope } from "../response/cache-control.ts";
-import type { CorsRules } from "../response/cors.ts";
 import type { ClientLimits } from "./client-limits.ts";
+
+/** The kind of token that a response was given for. */
+export type TokenScope =
+  | { readonly kind: "none" }
+  /** `shared`: a CDN that checks tokens itself may store the response. */
+  | { readonly kind: "signed"; readonly mode: "private" | "shared"; readonly expiresInSeconds: number }
+  | { readonly kind: "reusable-one-time" }
+  | { readonly kind: "one-time" };
+
+/**
+ * `filling`: the image is not proven whole, or not proven to be the stored one. `suspect`: known to be damaged.
+ * `not-storable`: the origin forbids storing it. `stand-in`: served in place of an image that cannot be processed now.
+ */
+export type AnswerState = "stored" | "filling" | "suspect" | "not-storable" | "stand-in";
+
+/** Returns the Cache-Control of a 2xx or 304. No lifetime in it is longer than `life`, if that is given. */
+export type CacheControl = (scope: TokenScope, state: AnswerState, life?: RemainingLife) => string;
+
+/** Allowed origins, such as `https://example.com`; `*` allows all. */
+export type CorsRules = readonly string[];
 
 /** The rights of a download's token. `spend` is set for a one-time token; it yields true exactly once, durably. */
 export interface DownloadGrant {

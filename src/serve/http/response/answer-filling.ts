@@ -7,12 +7,12 @@ import { damageOf, type FillHead } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/reader.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
 import { wantsVersion } from "../request/conditional.ts";
+import type { HeaderList } from "../request/download-response.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { parseRange } from "../request/range.ts";
+import type { AnswerState } from "../request/site.ts";
 import { type AnswerContext, answerObject, SVG_POLICY, spend } from "./answer.ts";
-import type { AnswerState } from "./cache-control.ts";
 import { pump, type ReadAt } from "./pump.ts";
-import type { HeaderList } from "../request/download-response.ts";
 
 type Filling = Extract<MissAnswer, { kind: "filling" }>;
 

@@ -2,11 +2,10 @@
 // built once if they are the same for every client of a domain.
 
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
-import { remember } from "../request/remember.ts";
-import type { Site } from "../request/site.ts";
-import type { AnswerState, TokenScope } from "./cache-control.ts";
-import { corsHeaders } from "./cors.ts";
 import { type HeaderBlock, type HeaderList, type Headers, headerBlock } from "../request/download-response.ts";
+import { remember } from "../request/remember.ts";
+import type { AnswerState, Site, TokenScope } from "../request/site.ts";
+import { corsHeaders } from "./cors.ts";
 
 export interface AnswerFacts {
   /** The request's Origin header. */

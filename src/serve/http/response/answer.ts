@@ -4,10 +4,10 @@ import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../../../core/object.ts";
 import { evaluate } from "../request/conditional.ts";
+import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "../request/download-response.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { parseRange } from "../request/range.ts";
 import { createMultipart, pump, type ReadAt } from "./pump.ts";
-import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "../request/download-response.ts";
 
 /** An SVG may contain scripts and links; a browser that opens one runs none of them and loads nothing. */
 export const SVG_POLICY = [

@@ -1,19 +1,6 @@
 // Makes the Cache-Control of a response. Lifetimes count from now on: no `Age` is sent, because nginx ignores it. Pure.
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
-
-/** The kind of token that a response was given for. */
-export type TokenScope =
-  | { readonly kind: "none" }
-  /** `shared`: a CDN that checks tokens itself may store the response. */
-  | { readonly kind: "signed"; readonly mode: "private" | "shared"; readonly expiresInSeconds: number }
-  | { readonly kind: "reusable-one-time" }
-  | { readonly kind: "one-time" };
-
-/**
- * `filling`: the image is not proven whole, or not proven to be the stored one. `suspect`: known to be damaged.
- * `not-storable`: the origin forbids storing it. `stand-in`: served in place of an image that cannot be processed now.
- */
-export type AnswerState = "stored" | "filling" | "suspect" | "not-storable" | "stand-in";
+import type { AnswerState, CacheControl } from "../request/site.ts";
 
 /** The remaining lifetime of an image made from two; undefined if neither becomes stale. */
 export function shorterLife(
@@ -26,9 +13,6 @@ export function shorterLife(
 
 const NO_STORE: ReadonlySet<AnswerState> = new Set(["suspect", "not-storable", "stand-in"]);
 const MAX_UNPROVEN_SECONDS = 60;
-
-/** Returns the Cache-Control of a 2xx or 304. No lifetime in it is longer than `life`, if that is given. */
-export type CacheControl = (scope: TokenScope, state: AnswerState, life?: RemainingLife) => string;
 
 /** `bucket`: the bucket's `cacheControl`. */
 export function createCacheControl(bucket: string): CacheControl {

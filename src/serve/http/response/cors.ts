@@ -1,7 +1,6 @@
 // Decides which scripts of other sites may read downloads (CORS). Pure.
 
-/** Allowed origins, such as `https://example.com`; `*` allows all. */
-export type CorsRules = readonly string[];
+import type { CorsRules } from "../request/site.ts";
 
 const EXPOSED = "ETag, Content-Length, Content-Range, Accept-Ranges, Cache-Status, Retry-After, X-ErrNo, X-Request-Id";
 const NONE: readonly string[] = [];

@@ -1,9 +1,9 @@
 // Error answers to downloads: status, X-ErrNo, a request id and a small JSON body, or the bucket's own page for a 404.
 // A client sees only the public text of the error's code, and the name and range of a faulty processing parameter.
 import { errorRow, type HuiyuanError } from "../../../core/errors.ts";
+import type { HeaderList } from "../request/download-response.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { siteHeaders } from "./answer-headers.ts";
-import type { HeaderList } from "../request/download-response.ts";
 
 /** An answer that is known before its head is sent. */
 export interface WholeAnswer {

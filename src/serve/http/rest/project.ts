@@ -1,8 +1,7 @@
 // Types of the projects and buckets that the REST API serves: one snapshot of the settings, which a reload replaces as
 // a whole. wiring/sites.ts builds it.
 import type { Stored } from "../../mirror/stored/stored.ts";
-import type { Site } from "../request/site.ts";
-import type { CorsRules } from "../response/cors.ts";
+import type { CorsRules, Site } from "../request/site.ts";
 
 /** One bucket with the settings that API calls need. */
 export interface ManagedBucket {

@@ -1,8 +1,8 @@
 // Decides which requests are refused before a listener sees them, and which end their connection. Writes refusals.
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { type ErrorCode, errorRow, HuiyuanError } from "../../../core/errors.ts";
-import { errorAnswer } from "../response/error-answer.ts";
 import { headerLines } from "../request/download-response.ts";
+import { errorAnswer } from "../response/error-answer.ts";
 import { failure, wholeAnswer } from "../rest/answer.ts";
 
 /**

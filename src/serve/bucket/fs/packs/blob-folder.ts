@@ -16,11 +16,7 @@ import {
 import { dirname } from "node:path";
 import { errorCodeOf } from "../../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../../core/errors.ts";
-
-const BLOB_NAME = /^[0-9a-f]{64}$/;
-
-/** The one rule for the names of blobs: a SHA-256 in lower-case hex. A column of a catalogue may have anything. */
-export const isBlobName = (value: unknown): value is string => typeof value === "string" && BLOB_NAME.test(value);
+import { isBlobName } from "../blob-name.ts";
 
 /** Path of a blob's file. Throws store_corrupt if `sha256` is no name of a blob, which could lead anywhere. */
 export function blobPath(dataDir: string, sha256: string): string {

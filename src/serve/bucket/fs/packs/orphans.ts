@@ -3,8 +3,8 @@
 import { readdir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorCodeOf } from "../../../../core/disk-failure.ts";
+import { isBlobName } from "../blob-name.ts";
 import type { CatalogueReads } from "../catalogue/reads.ts";
-import { isBlobName } from "./blob-folder.ts";
 import { packNumbers } from "./pack-folder.ts";
 
 export interface OrphanScan {

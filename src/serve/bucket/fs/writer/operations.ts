@@ -2,10 +2,11 @@
 import type { Sqlite } from "../../../../core/sqlite.ts";
 import type { SharedSpan } from "../../../../sqlite/batch-worker.ts";
 import { pruneSpent, spendOnce } from "../../../sign/once.ts";
+import { isBlobName } from "../blob-name.ts";
 import type { BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { AnswerOf, Handlers, PutRequest, RequestOf } from "../catalogue/write-operations.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";
-import { type BlobFolder, isBlobName, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
+import { type BlobFolder, type Placement, unlinkIfThere } from "../packs/blob-folder.ts";
 import type { PackFolder } from "../packs/pack-folder.ts";
 
 const MAX_MOVED_BLOBS = 256;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { abortable } from "../../../../../src/async/cancellation.ts";
 import type { HuiyuanError } from "../../../../../src/core/errors.ts";
+import type { DownloadResponse } from "../../../../../src/serve/http/request/download-response.ts";
 import {
   beginExchange,
   clientOf,
@@ -8,7 +9,6 @@ import {
   createRequestIds,
   type DownloadRequest,
 } from "../../../../../src/serve/http/request/exchange.ts";
-import type { DownloadResponse } from "../../../../../src/serve/http/request/download-response.ts";
 
 /** The exchange of a client, and the connection's end. */
 function connection(isGone = false) {

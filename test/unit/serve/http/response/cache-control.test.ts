@@ -1,11 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import {
-  type AnswerState,
-  createCacheControl,
-  shorterLife,
-  type TokenScope,
-} from "../../../../../src/serve/http/response/cache-control.ts";
+import type { AnswerState, TokenScope } from "../../../../../src/serve/http/request/site.ts";
+import { createCacheControl, shorterLife } from "../../../../../src/serve/http/response/cache-control.ts";
 
 const DAY = "public, max-age=86400";
 const NONE: TokenScope = { kind: "none" };

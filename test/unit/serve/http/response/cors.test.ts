@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type CorsRules, corsHeaders, preflightHeaders } from "../../../../../src/serve/http/response/cors.ts";
+import type { CorsRules } from "../../../../../src/serve/http/request/site.ts";
+import { corsHeaders, preflightHeaders } from "../../../../../src/serve/http/response/cors.ts";
 
 const SHOP = "https://shop.example";
 const RULES: CorsRules = [SHOP, "http://localhost:3000"];
