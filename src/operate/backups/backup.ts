@@ -9,7 +9,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { readVersion } from "../../core/version.ts";
 import { type Inventory, openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { SCHEMA_VERSION } from "../../serve/bucket/fs/catalogue/schema.ts";
-import { syncFile } from "../../serve/bucket/fs/files.ts";
+import { syncFile } from "../../core/files.ts";
 import { BACKUP_LOCK, SWEEP_LOCK, tryLock } from "../../serve/bucket/fs/lock.ts";
 import { blobPath, syncDirectory } from "../../serve/bucket/fs/packs/blob-folder.ts";
 import { copyDatabase } from "../../sqlite/copy-database.ts";

@@ -6,7 +6,7 @@ import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { SCHEMA_VERSION } from "../../serve/bucket/fs/catalogue/schema.ts";
-import { syncFile } from "../../serve/bucket/fs/files.ts";
+import { syncFile } from "../../core/files.ts";
 import { LOCKS, lockData, UNFINISHED_RESTORE } from "../../serve/bucket/fs/lock.ts";
 import { syncDirectory } from "../../serve/bucket/fs/packs/blob-folder.ts";
 import { type Generation, generationNames, MANIFEST, readGeneration, SETTINGS } from "./generations.ts";

@@ -4,8 +4,8 @@ import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { errorCodeOf } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { writeSyncedFile } from "../../serve/bucket/fs/files.ts";
-import { makeKeyPair } from "../../serve/sign/key-pair.ts";
+import { writeSyncedFile } from "../../core/files.ts";
+import { makeKeyPair } from "../signing/key-pair.ts";
 
 const PORTS = [8080, 8081] as const;
 /** Ports that are tried after the usual one. */

@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
-import { type KeyPair, makeKeyPair } from "../../serve/sign/key-pair.ts";
+import { type KeyPair, makeKeyPair } from "../signing/key-pair.ts";
 import type { AppliedSettings, SettingsFile } from "../../settings/edit/settings-file.ts";
 import { auditOf, loggedName, problemOf } from "../admin/audit.ts";
 import { type ApiEnv, type Calls, jsonAnswer } from "../admin/calls.ts";

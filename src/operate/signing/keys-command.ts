@@ -1,6 +1,6 @@
 // `huiyuan keys new`: prints a new key pair. It writes no file.
 import type { Command } from "commander";
-import { type KeyPair, makeKeyPair } from "../../serve/sign/key-pair.ts";
+import { type KeyPair, makeKeyPair } from "./key-pair.ts";
 import { newCommand, type Terminal } from "../cli/terminal.ts";
 
 const HELP = `Example:

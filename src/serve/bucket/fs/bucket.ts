@@ -10,7 +10,7 @@ import type { BucketDriver, ObjectReader, PutCondition, PutResult } from "../con
 import type { EntryCache } from "./catalogue/entry-cache.ts";
 import type { CatalogueReads } from "./catalogue/reads.ts";
 import type { PutRequest } from "./catalogue/write-operations.ts";
-import { removeFile, syncFile, writeSyncedFile } from "./files.ts";
+import { removeFile, syncFile, writeSyncedFile } from "../../../core/files.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";
 import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";

@@ -14,7 +14,7 @@ import { createEntryCache, type EntryCache } from "./catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "./catalogue/reads.ts";
 import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
 import type { SweptBlob } from "./catalogue/write-operations.ts";
-import { removeFile, writeSyncedFile } from "./files.ts";
+import { removeFile, writeSyncedFile } from "../../../core/files.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { lockData, refuseUnfinished, SWEEP_LOCK, tryLock } from "./lock.ts";
 import { syncDirectory } from "./packs/blob-folder.ts";

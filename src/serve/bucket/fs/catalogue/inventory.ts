@@ -3,7 +3,7 @@
 import { dirname } from "node:path";
 import { isDamage, storeFailure } from "../../../../core/disk-failure.ts";
 import { checkWhole } from "../../../../sqlite/open-database.ts";
-import { isBlobName } from "../blob-name.ts";
+import { isBlobName } from "../blob-places.ts";
 import { openCatalogueForReading } from "./schema.ts";
 
 export interface ListedBlob {

@@ -16,7 +16,7 @@ import {
 import { dirname } from "node:path";
 import { errorCodeOf } from "../../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../../core/errors.ts";
-import { isBlobName } from "../blob-name.ts";
+import { isBlobName } from "../blob-places.ts";
 
 /** Path of a blob's file. Throws store_corrupt if `sha256` is no name of a blob, which could lead anywhere. */
 export function blobPath(dataDir: string, sha256: string): string {

@@ -10,7 +10,7 @@ import { BLOCK_BYTES } from "../../../body/spool/spool.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
 import type { StoredBlob } from "../catalogue/reads.ts";
 import type { QuarantineRequest } from "../catalogue/write-operations.ts";
-import { closeFile, openFile, readInto } from "../files.ts";
+import { closeFile, openFile, readInto } from "../../../../core/files.ts";
 import { blobPath } from "./blob-folder.ts";
 import { packPath } from "./pack-folder.ts";
 import { createQuickReads } from "./quick-reads.ts";

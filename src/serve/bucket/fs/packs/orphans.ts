@@ -3,7 +3,7 @@
 import { readdir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { errorCodeOf } from "../../../../core/disk-failure.ts";
-import { isBlobName } from "../blob-name.ts";
+import { isBlobName } from "../blob-places.ts";
 import type { CatalogueReads } from "../catalogue/reads.ts";
 import { packNumbers } from "./pack-folder.ts";
 

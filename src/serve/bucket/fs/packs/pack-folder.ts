@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { HuiyuanError } from "../../../../core/errors.ts";
 import type { PackPlace } from "../catalogue/write-operations.ts";
-import { closeSynced } from "../files.ts";
+import { closeSynced } from "../../../../core/files.ts";
 import { syncDirectory, unlinkIfThere } from "./blob-folder.ts";
 
 /** Path of a pack. Throws store_corrupt if `pack` is no whole number: a column of a catalogue may have anything. */

@@ -2,7 +2,7 @@
 import type { Sqlite } from "../../../../core/sqlite.ts";
 import type { SharedSpan } from "../../../../sqlite/batch-worker.ts";
 import { pruneSpent, spendOnce } from "../../../sign/once.ts";
-import { isBlobName } from "../blob-name.ts";
+import { isBlobName } from "../blob-places.ts";
 import type { BlobRows, NewPlace } from "../catalogue/blob-rows.ts";
 import type { AnswerOf, Handlers, PutRequest, RequestOf } from "../catalogue/write-operations.ts";
 import type { CatalogueWrites } from "../catalogue/writes.ts";

@@ -5,7 +5,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { syncFile, writeSyncedFile } from "../../../../../../src/serve/bucket/fs/files.ts";
+import { syncFile, writeSyncedFile } from "../../../../../../src/core/files.ts";
 import { blobPath } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
 import { createBlobReaders } from "../../../../../../src/serve/bucket/fs/packs/blob-reader.ts";
 import { openPackFolder, packPath } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
