@@ -1,6 +1,6 @@
 // The few asynchronous file operations of the store. They use raw descriptors, because a FileHandle costs several times
 // as much per operation and every miss pays for it.
-import { close, closeSync, fsync, open, read, unlink, write } from "node:fs";
+import { close, closeSync, fsync, fsyncSync, open, openSync, read, unlink, write } from "node:fs";
 import { promisify } from "node:util";
 
 const readBytes = promisify(read);
@@ -70,4 +70,14 @@ export function removeFile(path: string): Promise<void> {
 /** Ignores errors, because a reader can do nothing about them. */
 export function closeFile(descriptor: number): void {
   close(descriptor, () => {});
+}
+
+/** Makes the names in a folder durable. */
+export function syncDirectory(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
 }

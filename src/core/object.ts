@@ -147,3 +147,8 @@ export interface ObjectInfo {
 export function etagOf(hashes: Pick<Hashes, "sha256">): string {
   return `"${hashes.sha256.slice(0, 32)}"`;
 }
+
+/** Compares by UTF-8 bytes, as S3 sorts names. */
+export function compareUtf8(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
+}

@@ -4,29 +4,20 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { collect, createPauses } from "../../async/pauses.ts";
 import type { ErrorCode } from "../../core/errors.ts";
-import type { DiskSpace } from "../../serve/bucket/fs/free-space.ts";
-import type { ClientLimit } from "../../serve/http/request/client-limits.ts";
 import type { DownloadExchange } from "../../serve/http/request/exchange.ts";
 import type { AnsweredCall } from "../../serve/http/rest/rest.ts";
-import type { MirrorMeter } from "../../serve/mirror/meter.ts";
-import type { VariantMeter } from "../../serve/mirror/variants/running-renders.ts";
 import type { OriginHealth } from "../../serve/origin/guard/guarded.ts";
-import type { CallbackMeter } from "../../serve/upload/callback/notices.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../serve/upload/callback/outbox.ts";
+import type { ServiceGauges, ServiceMeters } from "../../serve/wiring/service.ts";
 import type { MetricSources, MetricValue, Totals } from "./metric-values.ts";
 
-export interface Metrics {
-  readonly mirror: MirrorMeter;
-  readonly callbacks: CallbackMeter;
-  readonly variants: VariantMeter;
+export interface Metrics extends ServiceMeters {
   /** Counts an answered download. */
   answered(exchange: DownloadExchange): void;
   /** Counts a download that the fast path answered at once; answered() counts it too. */
   fastPathHit(): void;
   /** Counts an answered call of the REST API. */
   called(call: AnsweredCall): void;
-  /** Counts a refusal because of `limits.perClient`. */
-  limited(limit: ClientLimit): void;
   /** Records that the settings were read: applied at the start or by a reload, or refused. */
   settingsRead(isApplied: boolean): void;
   /** Counts input that was refused before any listener saw a request. */
@@ -189,7 +180,11 @@ export function createMetrics(): Metrics {
   readAll("backup_timestamp_seconds", backupHelp, ["event"], async (from) =>
     Object.entries(await from.backups()).map(([event, at]) => [{ event }, at / 1_000]),
   );
-  const ofDisk = (name: string, help: string, value: (space: DiskSpace) => number) =>
+  const ofDisk = (
+    name: string,
+    help: string,
+    value: (space: NonNullable<Awaited<ReturnType<ServiceGauges["disk"]>>>) => number,
+  ) =>
     readAll(name, help, [], async (from) => {
       const space = await from.disk();
       return space === undefined ? [] : [[{}, value(space)]];

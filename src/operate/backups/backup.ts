@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
+import { syncDirectory, syncFile } from "../../core/files.ts";
 import { readVersion } from "../../core/version.ts";
+import { blobPath } from "../../serve/bucket/fs/blob-places.ts";
 import { type Inventory, openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { SCHEMA_VERSION } from "../../serve/bucket/fs/catalogue/schema.ts";
-import { syncFile } from "../../core/files.ts";
 import { BACKUP_LOCK, SWEEP_LOCK, tryLock } from "../../serve/bucket/fs/lock.ts";
-import { blobPath, syncDirectory } from "../../serve/bucket/fs/packs/blob-folder.ts";
 import { copyDatabase } from "../../sqlite/copy-database.ts";
 import {
   beginGeneration,

@@ -4,7 +4,7 @@ import { chmod, mkdir, opendir, readdir, readFile, realpath, rename, rm } from "
 import { join, sep } from "node:path";
 import { errorCodeOf } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
-import { syncDirectory } from "../../serve/bucket/fs/packs/blob-folder.ts";
+import { syncDirectory } from "../../core/files.ts";
 
 /** The note of a generation, which is written last. */
 export interface Manifest {

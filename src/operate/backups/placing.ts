@@ -3,9 +3,8 @@
 import { copyFile, link, mkdir, open, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { errorCodeOf } from "../../core/disk-failure.ts";
+import { blobPath, packPath } from "../../serve/bucket/fs/blob-places.ts";
 import type { Inventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
-import { blobPath } from "../../serve/bucket/fs/packs/blob-folder.ts";
-import { packPath } from "../../serve/bucket/fs/packs/pack-folder.ts";
 import type { Generation } from "./generations.ts";
 
 export interface PlacingOptions {

@@ -4,11 +4,10 @@ import { copyFile, mkdir, opendir, readdir, rm, stat, writeFile } from "node:fs/
 import { basename, join, resolve } from "node:path";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
+import { syncDirectory, syncFile } from "../../core/files.ts";
 import { openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { SCHEMA_VERSION } from "../../serve/bucket/fs/catalogue/schema.ts";
-import { syncFile } from "../../core/files.ts";
 import { LOCKS, lockData, UNFINISHED_RESTORE } from "../../serve/bucket/fs/lock.ts";
-import { syncDirectory } from "../../serve/bucket/fs/packs/blob-folder.ts";
 import { type Generation, generationNames, MANIFEST, readGeneration, SETTINGS } from "./generations.ts";
 import { unlessMissing } from "./placing.ts";
 import { countStep, type OnProgress } from "./progress.ts";

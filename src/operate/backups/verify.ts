@@ -2,9 +2,8 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { errorCodeOf } from "../../core/disk-failure.ts";
+import { blobPath, packPath } from "../../serve/bucket/fs/blob-places.ts";
 import type { Inventory, ListedBlob } from "../../serve/bucket/fs/catalogue/inventory.ts";
-import { blobPath } from "../../serve/bucket/fs/packs/blob-folder.ts";
-import { packPath } from "../../serve/bucket/fs/packs/pack-folder.ts";
 
 export interface Damage {
   /** Blobs whose bytes are missing or differ. */

@@ -3,7 +3,6 @@
 import type { Context } from "hono";
 import * as z from "zod";
 import type { Log } from "../../core/log.ts";
-import { type KeyPair, makeKeyPair } from "../signing/key-pair.ts";
 import type { AppliedSettings, SettingsFile } from "../../settings/edit/settings-file.ts";
 import { auditOf, loggedName, problemOf } from "../admin/audit.ts";
 import { type ApiEnv, type Calls, jsonAnswer } from "../admin/calls.ts";
@@ -15,6 +14,7 @@ import {
   settingsProposal,
   settingsState,
 } from "../admin/openapi/settings-answers.ts";
+import { type KeyPair, makeKeyPair } from "../signing/key-pair.ts";
 
 const MAX_EDITS = 100;
 const MAX_DEPTH = 20;

@@ -1,5 +1,5 @@
 // The source `S3`: the objects of a bucket in any S3-compatible store, listed by ListObjectsV2 and read by the origin.
-import { compareUtf8 } from "../../../serve/bucket/remote/listing.ts";
+import { compareUtf8 } from "../../../core/object.ts";
 import { isResult, listPage } from "../../../serve/bucket/s3/answers.ts";
 import { createHttpOrigin, type HttpOriginOptions } from "../../../serve/origin/kinds/http-origin.ts";
 import { type S3Options, s3Rules } from "../../../serve/origin/kinds/s3.ts";

@@ -3,7 +3,6 @@ import { mkdirSync, rmSync } from "node:fs";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { DigestName } from "../../../core/object.ts";
-import { ALL_DIGESTS } from "../../../serve/body/spool/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "../../../serve/body/spool/spool-pool.ts";
 import { createBucket } from "../../../serve/bucket/contract/bucket.ts";
 import { openStores } from "../../../serve/wiring/stores.ts";
@@ -74,21 +73,26 @@ export async function openTarget(options: TargetOptions): Promise<MigrationTarge
   const maxBytes = Math.min(maxObjectBytes ?? objectSize ?? DEFAULT_MAX_BYTES, objectSize ?? Number.POSITIVE_INFINITY);
   if (bucketId === undefined) {
     const target = createRestTarget({ ...config.rest!, timeoutMs });
-    return { target, maxBytes, concurrency: concurrency ?? REST_CONCURRENCY, ...openSpools(options, ALL_DIGESTS) };
+    return { target, maxBytes, concurrency: concurrency ?? REST_CONCURRENCY, ...openSpools(options) };
   }
   if (admin === undefined) {
     const store = await openStore(settings!, bucketId, options.log);
     return { maxBytes, concurrency: concurrency ?? STORE_CONCURRENCY, ...store };
   }
   const target = createAdminTarget({ send: admin, bucketId });
-  return { target, maxBytes, concurrency: concurrency ?? ADMIN_CONCURRENCY, ...openSpools(options, new Set()) };
+  return {
+    target,
+    maxBytes,
+    concurrency: concurrency ?? ADMIN_CONCURRENCY,
+    ...openSpools(options, { digests: new Set() }),
+  };
 }
 
-function openSpools({ spoolDir: dir, log }: TargetOptions, digests: ReadonlySet<DigestName>) {
+function openSpools({ spoolDir: dir, log }: TargetOptions, more: { readonly digests?: ReadonlySet<DigestName> } = {}) {
   // A killed run has left its files.
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const spools = createSpoolPool({ dir, memoryBytes: SPOOL_BYTES, digests, log });
+  const spools = createSpoolPool({ dir, memoryBytes: SPOOL_BYTES, log, ...more });
   return {
     spools,
     backlog: () => 0,

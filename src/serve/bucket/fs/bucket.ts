@@ -3,6 +3,7 @@
 
 import { storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
+import { removeFile, syncFile, writeSyncedFile } from "../../../core/files.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { readWhole } from "../contract/bucket.ts";
@@ -10,7 +11,6 @@ import type { BucketDriver, ObjectReader, PutCondition, PutResult } from "../con
 import type { EntryCache } from "./catalogue/entry-cache.ts";
 import type { CatalogueReads } from "./catalogue/reads.ts";
 import type { PutRequest } from "./catalogue/write-operations.ts";
-import { removeFile, syncFile, writeSyncedFile } from "../../../core/files.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";
 import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";

@@ -1,6 +1,7 @@
 // Lists one bucket of a remote store. Tombstones are left out; objects of other tools are included.
+
 import { HuiyuanError } from "../../../core/errors.ts";
-import { isKey, type Key } from "../../../core/object.ts";
+import { compareUtf8, isKey, type Key } from "../../../core/object.ts";
 import { mayBeObject } from "./metadata.ts";
 import type { RemoteBucket, RemoteName } from "./remote.ts";
 import type { NamePage, RemoteRequests } from "./requests.ts";
@@ -78,9 +79,4 @@ export function objectNames(prefix: string, bucketId: string): ObjectNames {
       return isKey(key) ? key : undefined;
     },
   };
-}
-
-/** Compares by UTF-8 bytes, as S3 sorts names. */
-export function compareUtf8(one: string, other: string): number {
-  return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }

@@ -1,7 +1,7 @@
 // Merges the listings and the usage of a bucket whose objects are in the remote store and in the queue on this disk.
 import type { Key, ObjectInfo } from "../../../core/object.ts";
+import { compareUtf8 } from "../../../core/object.ts";
 import type { BucketDriver, ListOptions, ListPage } from "../contract/driver.ts";
-import { compareUtf8 } from "../remote/listing.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
 
 export interface ListSources {

@@ -1,8 +1,8 @@
 // The byte source of a remote put of a finished body.
 
 import { HuiyuanError } from "../../../core/errors.ts";
-import type { WholeBody } from "../../body/spool/spool.ts";
 import { closeFile, openFile, readInto } from "../../../core/files.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import type { ByteSource } from "../remote/remote.ts";
 
 /** Opens the body for `run` and closes it afterwards. Throws store_failed if its file cannot be read. */

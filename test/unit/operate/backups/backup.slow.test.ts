@@ -26,8 +26,8 @@ import { type BackupReport, makeBackup } from "../../../../src/operate/backups/b
 import { generationNames, MANIFEST, SETTINGS } from "../../../../src/operate/backups/generations.ts";
 import { readLastBackups } from "../../../../src/operate/backups/last-backups.ts";
 import { restoreBackup } from "../../../../src/operate/backups/restore.ts";
+import { blobPath } from "../../../../src/serve/bucket/fs/blob-places.ts";
 import { SWEEP_LOCK, tryLock, UNFINISHED_RESTORE } from "../../../../src/serve/bucket/fs/lock.ts";
-import { blobPath } from "../../../../src/serve/bucket/fs/packs/blob-folder.ts";
 import { createFsStore, type FsStore } from "../../../../src/serve/bucket/fs/store.ts";
 import { openOutbox, UPLOADED } from "../../../helpers/uploaded.ts";
 import { infoOf, randomBytes, readAll, wholeBody } from "../../../helpers/whole-body.ts";

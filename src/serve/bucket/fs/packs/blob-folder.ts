@@ -1,33 +1,12 @@
-// The folder of content-addressed blobs, `blobs/ab/cd/<sha256>`: builds paths, places files by rename, removes and
+// The folder of content-addressed blobs, `blobs/ab/cd/<sha256>`: places files by rename, removes and
 // quarantines them. Synchronous, for the writer thread; a path changes only under the write lock. It does not read the
 // catalogue.
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  type Stats,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
+
+import { linkSync, mkdirSync, renameSync, type Stats, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCodeOf } from "../../../../core/disk-failure.ts";
-import { HuiyuanError } from "../../../../core/errors.ts";
-import { isBlobName } from "../blob-places.ts";
-
-/** Path of a blob's file. Throws store_corrupt if `sha256` is no name of a blob, which could lead anywhere. */
-export function blobPath(dataDir: string, sha256: string): string {
-  return `${dataDir}/blobs/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}/${blobName(sha256)}`;
-}
-
-function blobName(sha256: string): string {
-  if (isBlobName(sha256)) return sha256;
-  const found = JSON.stringify(String(sha256).slice(0, 80));
-  throw new HuiyuanError("store_corrupt", `Cannot name a blob's file: found ${found}, wanted 64 hex digits`);
-}
+import { syncDirectory } from "../../../../core/files.ts";
+import { blobName, blobPath } from "../blob-places.ts";
 
 /** A blob that was renamed into place, before its name is synced. */
 export interface Placement {
@@ -125,16 +104,6 @@ export function openBlobFolder(dataDir: string): BlobFolder {
       }
     },
   };
-}
-
-/** Makes the names in a folder durable. */
-export function syncDirectory(path: string): void {
-  const descriptor = openSync(path, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 export function unlinkIfThere(path: string): void {

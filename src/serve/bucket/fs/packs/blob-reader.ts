@@ -5,14 +5,13 @@ import { fstatSync } from "node:fs";
 import { LRUCache } from "lru-cache";
 import { errorCodeOf, storeFailure } from "../../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../../core/errors.ts";
+import { closeFile, openFile, readInto } from "../../../../core/files.ts";
 import { firstBadBlock } from "../../../body/spool/hashing.ts";
 import { BLOCK_BYTES } from "../../../body/spool/spool.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
+import { blobPath, packPath } from "../blob-places.ts";
 import type { StoredBlob } from "../catalogue/reads.ts";
 import type { QuarantineRequest } from "../catalogue/write-operations.ts";
-import { closeFile, openFile, readInto } from "../../../../core/files.ts";
-import { blobPath } from "./blob-folder.ts";
-import { packPath } from "./pack-folder.ts";
 import { createQuickReads } from "./quick-reads.ts";
 import { createReadQueue } from "./read-queue.ts";
 

@@ -1,6 +1,7 @@
 // The folder of packs, `packs/<number>`: files of many small blobs, which so share one fsync. Packs are
 // only appended to. Dead bytes are reclaimed by moving the live blobs out and removing the pack. Synchronous, for the
 // writer thread. It does not read the catalogue, whose rows say where each blob is.
+
 import {
   closeSync,
   fdatasyncSync,
@@ -13,17 +14,10 @@ import {
   writeSync,
   writevSync,
 } from "node:fs";
-import { HuiyuanError } from "../../../../core/errors.ts";
+import { closeSynced, syncDirectory } from "../../../../core/files.ts";
+import { packPath } from "../blob-places.ts";
 import type { PackPlace } from "../catalogue/write-operations.ts";
-import { closeSynced } from "../../../../core/files.ts";
-import { syncDirectory, unlinkIfThere } from "./blob-folder.ts";
-
-/** Path of a pack. Throws store_corrupt if `pack` is no whole number: a column of a catalogue may have anything. */
-export function packPath(dataDir: string, pack: number): string {
-  if (Number.isSafeInteger(pack)) return `${dataDir}/packs/${pack}`;
-  const found = `found ${JSON.stringify(pack)}, wanted a number`;
-  throw new HuiyuanError("store_corrupt", `Cannot name a pack's file: ${found}`);
-}
+import { unlinkIfThere } from "./blob-folder.ts";
 
 /** The pack numbers among the names of the folder. */
 export function packNumbers(names: readonly string[]): number[] {

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { syncFile, writeSyncedFile } from "../../../../../../src/core/files.ts";
-import { blobPath } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
+import { blobPath, packPath } from "../../../../../../src/serve/bucket/fs/blob-places.ts";
 import { createBlobReaders } from "../../../../../../src/serve/bucket/fs/packs/blob-reader.ts";
-import { openPackFolder, packPath } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
+import { openPackFolder } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
 import { eventually } from "../../../../../helpers/program.ts";
 
 const { closeSync, fstatSync } = fs;

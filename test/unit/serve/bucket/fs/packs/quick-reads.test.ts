@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { blobPath } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
+import { blobPath } from "../../../../../../src/serve/bucket/fs/blob-places.ts";
 import { createBlobReaders } from "../../../../../../src/serve/bucket/fs/packs/blob-reader.ts";
 import { createQuickReads, type QuickReads } from "../../../../../../src/serve/bucket/fs/packs/quick-reads.ts";
 import { randomBytes, wholeBody } from "../../../../../helpers/whole-body.ts";

@@ -5,10 +5,11 @@ import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { toKey } from "../../../../../../src/core/object.ts";
 import { firstValue, type Sqlite } from "../../../../../../src/core/sqlite.ts";
+import { blobPath, packPath } from "../../../../../../src/serve/bucket/fs/blob-places.ts";
 import { openCatalogue } from "../../../../../../src/serve/bucket/fs/catalogue/schema.ts";
 import type { Operation } from "../../../../../../src/serve/bucket/fs/catalogue/write-operations.ts";
-import { blobPath, openBlobFolder } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
-import { openPackFolder, packPath } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
+import { openBlobFolder } from "../../../../../../src/serve/bucket/fs/packs/blob-folder.ts";
+import { openPackFolder } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
 import { prepareBatches, type RunBatch } from "../../../../../../src/serve/bucket/fs/writer/batch.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../../helpers/whole-body.ts";
 
