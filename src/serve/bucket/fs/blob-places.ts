@@ -1,5 +1,5 @@
-// The one rule for the names of blobs and packs, and the paths of their files. A column of a catalogue may have anything,
-// so a path is made only of what is a name.
+// The one rule for the names of blobs and packs, and the paths of their files. A column of a catalogue may have
+// anything, so a path is made only of what is a name.
 import { HuiyuanError } from "../../../core/errors.ts";
 
 const BLOB_NAME = /^[0-9a-f]{64}$/;
