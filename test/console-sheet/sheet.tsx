@@ -1,5 +1,5 @@
 // The component sheet: each part of the console in each state, with the longest names that there may be, in the
-// language of the document. The package does not have it; test/e2e/console-sheet.test.ts builds and photographs it.
+// language of the document. The package does not have it; test/e2e/console-sheet.lab.test.ts builds and photographs it.
 import { signal } from "@preact/signals";
 import { type ComponentChildren, render } from "preact";
 import "uplot/dist/uPlot.min.css";

@@ -293,7 +293,7 @@ const isOpen = ({ method, path }: AdminCall) => path === "/session" && method ==
 const sha256 = () => createHash("sha256").update(jpeg).digest("hex");
 
 test("this file makes every documented call of the admin API", () => {
-  // A place at an origin ends with its request: migrate-server.test.ts.
+  // A place at an origin ends with its request: migrate-server.lab.test.ts.
   const made = new Set(["post /api/v1/origins/place"]);
   for (const { method, path } of ADMIN_CALLS) made.add(`${method} /api/v1${path}`);
   const documented = Object.entries(admin.paths).flatMap(([path, methods]) =>

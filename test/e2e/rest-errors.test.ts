@@ -316,7 +316,7 @@ const ELSEWHERE: Readonly<Record<number, string>> = {
   [-5989]:
     "test/fault/uploads.test.ts: a full disk; test/unit/serve/http/rest/rest.slow.test.ts: a body that comes too late",
   [-2000]: "test/e2e/rest-slices.test.ts: too many uploads in slices",
-  [-71]: "test/e2e/abuse.test.ts: more requests than limits.perClient allows",
+  [-71]: "test/e2e/abuse.lab.test.ts: more requests than limits.perClient allows",
   [-199]: "test/fault/uploads.test.ts: a full disk",
   [-190]: "test/fault/uploads.test.ts: a full disk",
 };

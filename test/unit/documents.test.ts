@@ -1,4 +1,4 @@
-// The code blocks of the documentation: each shell block runs in test/e2e/documents.test.ts or says why it cannot. Each
+// The code blocks of the documentation: each shell block runs in test/e2e/documents.lab.test.ts or says why it cannot. Each
 // YAML block is valid settings, or says that it is something else.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";

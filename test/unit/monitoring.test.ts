@@ -1,5 +1,5 @@
 // The files of config/monitoring fit each other, the program's metrics and docs/operate/alerts.md.
-// test/e2e/monitoring.test.ts runs them.
+// test/e2e/monitoring.lab.test.ts runs them.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createMetrics } from "../../src/operate/admin/metrics.ts";
