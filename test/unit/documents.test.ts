@@ -1,5 +1,5 @@
-// The code blocks of the documentation: each shell block runs in test/e2e/documents.lab.test.ts or says why it cannot. Each
-// YAML block is valid settings, or says that it is something else.
+// The code blocks of the documentation: each shell block runs in test/e2e/documents.lab.test.ts or says why it cannot.
+// Each YAML block is valid settings, or says that it is something else.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse as parseYaml } from "yaml";
