@@ -1,5 +1,5 @@
-// The help of every command: all exports of src/operate/cli that make one.
-import { readdirSync } from "node:fs";
+// The help of every command that src/main.ts names.
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { expect, test } from "vitest";
@@ -8,13 +8,16 @@ import { run } from "../../../helpers/run-command.ts";
 
 type Create = (terminal: Terminal) => Command;
 
-const ROOM = fileURLToPath(new URL("../../../../src/operate/cli/", import.meta.url));
+const SOURCE = fileURLToPath(new URL("../../../../src/", import.meta.url));
 const SHARED = ["adminCommand", "newCommand"];
 
 /** Each command with the names that lead to each of its subcommands, itself first. */
 async function allCommands(): Promise<readonly { readonly create: Create; readonly path: readonly string[] }[]> {
-  const files = readdirSync(ROOM).filter((name) => name.endsWith(".ts"));
-  const modules = await Promise.all(files.map((name) => import(`${ROOM}${name}`) as Promise<Record<string, Create>>));
+  const named = readFileSync(`${SOURCE}main.ts`, "utf8").matchAll(/import\("\.\/(operate\/[^"]+)"\)/g);
+  const files = new Set([...named].map(([, file = ""]) => file));
+  const modules = await Promise.all(
+    [...files].map((file) => import(`${SOURCE}${file}`) as Promise<Record<string, Create>>),
+  );
   const creators = modules.flatMap((module) =>
     Object.entries(module).flatMap(([name, value]) =>
       name.endsWith("Command") && !SHARED.includes(name) ? [value] : [],
