@@ -19,7 +19,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     rollupOptions: {
-      input: [pathOf("src/operate/console/main.tsx"), pathOf("src/operate/trial/page/trial.ts")],
+      input: [pathOf("src/operate/pages.tsx"), pathOf("src/operate/trial/page/trial.ts")],
       output: {
         assetFileNames: "[name]-[hash][extname]",
         chunkFileNames: "[name]-[hash].js",

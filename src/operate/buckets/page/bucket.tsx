@@ -1,11 +1,12 @@
 // One bucket: its settings in the file, as a form. Changes are collected, shown as a diff, and saved at once.
 import { type Signal, signal, useSignal } from "@preact/signals";
-import type { SettingsApplied, SettingsState } from "../../console/answers.ts";
+import type { SettingsApplied, SettingsState } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Card, Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { go, Link, query } from "../../console/router.tsx";
-import { type TextName, t } from "../../console/text/text.ts";
+import { listAt, textAt, valueAt } from "../../console/tree.ts";
+import { type TextName, t } from "../words.ts";
 import { Access } from "./access.tsx";
 import { Processing } from "./aliases.tsx";
 import { Answers } from "./bucket-answers.tsx";
@@ -24,7 +25,7 @@ import {
 import type { Form } from "./form.tsx";
 import { Keys } from "./keys.tsx";
 import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
-import { type BucketPlace, faultAt, listAt, placeOf, textAt, trialUrl, valueAt } from "./tree.ts";
+import { type BucketPlace, faultAt, placeOf, trialUrl } from "./tree.ts";
 import { downloadCommand, keyOf, Trial, UploadCommand } from "./trial.tsx";
 
 export function BucketPage() {

@@ -1,13 +1,13 @@
 // Browse and search the images of a bucket.
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import type { BucketsAnswer, ObjectPage } from "../../console/answers.ts";
+import type { BucketsAnswer, ObjectPage } from "../../answers.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Empty, Field, Page, Show, TextInput } from "../../console/parts/parts.tsx";
 import { UploadDrop } from "../../console/parts/upload.tsx";
 import { Link, query, setQuery } from "../../console/router.tsx";
 import { bytes } from "../../console/text/format.ts";
-import { t } from "../../console/text/text.ts";
+import { t } from "../words.ts";
 
 const PAGE = 60;
 

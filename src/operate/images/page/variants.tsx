@@ -1,12 +1,12 @@
 // The stored results of processing one image.
 import { useSignal } from "@preact/signals";
-import type { VariantPage } from "../../console/answers.ts";
+import type { VariantPage } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Card, Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { ago, bytes, moment } from "../../console/text/format.ts";
-import { t } from "../../console/text/text.ts";
+import { t } from "../words.ts";
 
 interface VariantsProps {
   readonly bucket: string;
@@ -50,7 +50,7 @@ export function Variants({ bucket, imageKey: key }: VariantsProps) {
 
 function List({ variants }: Pick<VariantPage, "variants">) {
   return (
-    <Table head={["variantOf", "format", "dimensions", "size", "storedAt"]} numbers={["dimensions", "size"]}>
+    <Table t={t} head={["variantOf", "format", "dimensions", "size", "storedAt"]} numbers={["dimensions", "size"]}>
       {variants.map(({ name, alias, recipe, format, width, height, size, storedAt }) => (
         <tr key={name}>
           <td title={recipe ?? name}>{alias === undefined ? t("byInstruction") : <span class="mono">{alias}</span>}</td>

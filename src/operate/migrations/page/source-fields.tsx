@@ -1,9 +1,9 @@
 // The fields of each kind of source. The names are those of a config file's options.
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import type { BucketsAnswer } from "../../console/answers.ts";
+import type { BucketsAnswer } from "../../answers.ts";
 import { Field } from "../../console/parts/parts.tsx";
-import { type TextName, t } from "../../console/text/text.ts";
+import { type TextName, t } from "../words.ts";
 
 /** `migrate.type` of a config; `origins`: the origins of a domain, which need no config. */
 export type SourceKind = "origins" | "URLList" | "Qiniu" | "S3" | "Local";
