@@ -1,4 +1,5 @@
-// How Vite builds the console and the pages of the features: src/operate → dist/console, files with a hash in their names and the list of them.
+// How Vite builds the console with the pages of the features: src/operate → dist/console, files with a hash in their
+// names and the list of them.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 

@@ -67,12 +67,7 @@ function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOp
     >
       <div class="stack">
         <Budget origin={origin} />
-        <details
-          open={isOpen}
-          onToggle={({ currentTarget }) => {
-            isPlotted.value = currentTarget.open;
-          }}
-        >
+        <details open={isOpen} onToggle={({ currentTarget }) => (isPlotted.value = currentTarget.open)}>
           <summary>{t("latencyPlot")}</summary>
           <p class="hint">{t("latencyPlotAbout")}</p>
           {/* A closed plot costs as much as an open one. */}

@@ -118,9 +118,7 @@ function Names({ form, list, shown }: NamesProps) {
                     class="mono"
                     required
                     placeholder="imageView2/2/w/200"
-                    onInput={({ currentTarget }) => {
-                      shown.value = currentTarget.value.trim().replace(/^\?/, "");
-                    }}
+                    onInput={({ currentTarget }) => (shown.value = currentTarget.value.trim().replace(/^\?/, ""))}
                   />
                 )}
               />
@@ -151,9 +149,7 @@ function Entry({ name, value, form, list, shown }: EntryProps) {
               class="mono"
               value={value}
               readOnly={form.isReadOnly}
-              onFocus={() => {
-                shown.value = value;
-              }}
+              onFocus={() => (shown.value = value)}
               typing={(text) => {
                 shown.value = text.trim();
                 if (shown.value !== "") form.set([list, name], shown.value);
@@ -198,14 +194,7 @@ function Preview({ bucket, instruction }: { readonly bucket: string; readonly in
               <Field
                 label={t("imageKey")}
                 control={(properties) => (
-                  <TextInput
-                    {...properties}
-                    class="mono"
-                    value={key}
-                    set={(text) => {
-                      chosen.value = text.trim();
-                    }}
-                  />
+                  <TextInput {...properties} class="mono" value={key} set={(text) => (chosen.value = text.trim())} />
                 )}
               />
             </div>
@@ -231,12 +220,8 @@ function Picture({ bucket, imageKey: key, instruction }: PictureProps) {
         <img
           src={urlOf("/objects/image", { bucket, key, instruction: shown || undefined })}
           alt={key}
-          onLoad={() => {
-            fault.value = "";
-          }}
-          onError={() => {
-            fault.value = shown;
-          }}
+          onLoad={() => (fault.value = "")}
+          onError={() => (fault.value = shown)}
         />
       </div>
       <p class={fault.value === "" ? "hint" : "fault"} aria-live="polite">

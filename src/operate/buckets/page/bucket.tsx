@@ -54,22 +54,14 @@ export function BucketPage() {
                   state={state}
                   place={place}
                   reread={settings.reload}
-                  cancel={() => {
-                    isRemoving.value = false;
-                  }}
+                  cancel={() => (isRemoving.value = false)}
                 />
               ) : (
                 <>
                   <Bucket state={state} place={place} reread={settings.reload} />
                   {state.readOnly === undefined && (
                     <div class="inset">
-                      <button
-                        type="button"
-                        class="danger"
-                        onClick={() => {
-                          isRemoving.value = true;
-                        }}
-                      >
+                      <button type="button" class="danger" onClick={() => (isRemoving.value = true)}>
                         {t("removeBucket")}
                       </button>
                     </div>
@@ -235,25 +227,15 @@ function Changes({ state: { version = "" }, place, reread, draft, applied, fault
           drop();
           reread();
         }}
-        cancel={() => {
-          isReviewed.value = false;
-        }}
-        faulty={(found) => {
-          faults.value = found;
-        }}
+        cancel={() => (isReviewed.value = false)}
+        faulty={(found) => (faults.value = found)}
       />
     );
   return (
     <div class="bar" role="status">
       <span>{count === 1 ? t("oneChange") : t("manyChanges", { count })}</span>
       <div class="row">
-        <button
-          type="button"
-          class="primary"
-          onClick={() => {
-            isReviewed.value = true;
-          }}
-        >
+        <button type="button" class="primary" onClick={() => (isReviewed.value = true)}>
           {t("showChanges")}
         </button>
         <button type="button" onClick={drop}>

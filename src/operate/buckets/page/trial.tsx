@@ -73,9 +73,7 @@ export function Trial({ bucket, typed, url, needsToken }: TrialProps) {
         label={t("imageKey")}
         hint={t("imageKeyHint")}
         value={typed.value}
-        set={(value) => {
-          typed.value = value.replace(/^\/+/, "");
-        }}
+        set={(value) => (typed.value = value.replace(/^\/+/, ""))}
         more={{ required: true, placeholder: "2015/a.jpg", class: "mono" }}
       />
       <div>

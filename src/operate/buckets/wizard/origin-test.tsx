@@ -95,9 +95,7 @@ function SampleField({ sample, hint }: { readonly sample: Signal<string>; readon
       label={t("sampleImage")}
       hint={hint}
       value={sample.value}
-      set={(value) => {
-        sample.value = value;
-      }}
+      set={(value) => (sample.value = value)}
       more={{ placeholder: "2015/a.jpg", class: "mono" }}
     />
   );

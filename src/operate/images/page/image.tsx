@@ -10,10 +10,9 @@ import { Link, query } from "../../console/router.tsx";
 import { failureText } from "../../console/text/failures.ts";
 import { ago } from "../../console/text/format.ts";
 import { type TextName, t } from "../words.ts";
-import { Facts, Hashes, ServedFrom } from "./facts.tsx";
+import { Facts, Hashes, ServedFrom, Variants } from "./facts.tsx";
 import { Preview } from "./preview.tsx";
 import { SignCard } from "./sign.tsx";
-import { Variants } from "./variants.tsx";
 
 /** Calls of the API that change one image. */
 type Change = "objects/delete" | "objects/undelete" | "objects/purge" | "warm";

@@ -85,9 +85,7 @@ function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
                 type="search"
                 value={prefix.value}
                 placeholder="2024/photos/"
-                typing={(text) => {
-                  typed.value = text;
-                }}
+                typing={(text) => (typed.value = text)}
                 set={search}
               />
             )}
@@ -183,9 +181,7 @@ function Tile({ bucket, object }: { readonly bucket: string; readonly object: St
             decoding="async"
             src={urlOf("/objects/image", { bucket, key, instruction: THUMBNAIL })}
             alt=""
-            onError={() => {
-              isDrawn.value = false;
-            }}
+            onError={() => (isDrawn.value = false)}
           />
         )}
       </span>

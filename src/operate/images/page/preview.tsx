@@ -166,9 +166,7 @@ function InstructionField({ instruction, fault }: InstructionProps) {
           value={instruction.value}
           placeholder="imageView2/2/w/800"
           spellcheck={false}
-          set={(text) => {
-            instruction.value = text.trim().replace(/^\?/, "");
-          }}
+          set={(text) => (instruction.value = text.trim().replace(/^\?/, ""))}
         />
       )}
     />

@@ -79,9 +79,9 @@ function Controls({ operation }: { readonly operation: Signal<Operation> }) {
           <select
             {...properties}
             value={operation}
-            onChange={({ currentTarget }) => {
-              operation.value = OPERATIONS.find(([name]) => name === currentTarget.value)?.[0] ?? "download";
-            }}
+            onChange={({ currentTarget }) =>
+              (operation.value = OPERATIONS.find(([name]) => name === currentTarget.value)?.[0] ?? "download")
+            }
           >
             {OPERATIONS.map(([name, words]) => (
               <option key={name} value={name}>
