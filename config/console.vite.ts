@@ -1,4 +1,5 @@
-// How Vite builds the console and the pages of the features: src/operate → dist/console, files with a hash in their names and the list of them.
+// How Vite builds the console with the pages of the features: src/operate → dist/console, files with a hash in their
+// names and the list of them.
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 
@@ -19,7 +20,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     rollupOptions: {
-      input: [pathOf("src/operate/console/main.tsx"), pathOf("src/operate/trial/page/trial.ts")],
+      input: [pathOf("src/operate/pages.tsx"), pathOf("src/operate/trial/page/trial.ts")],
       output: {
         assetFileNames: "[name]-[hash][extname]",
         chunkFileNames: "[name]-[hash].js",

@@ -29,9 +29,10 @@ import { UploadDrop } from "../../src/operate/console/parts/upload.tsx";
 import { Link } from "../../src/operate/console/router.tsx";
 import "../../src/operate/console/style.css";
 import { bytes, count } from "../../src/operate/console/text/format.ts";
-import { language } from "../../src/operate/console/text/text.ts";
+import { language, t } from "../../src/operate/console/text/text.ts";
 
 /** English and Chinese, short and without any place to break the line. */
+language.value = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
 const NAME = language.value === "zh" ? "图片空间" : "Photographs";
 const LONG = (language.value === "zh" ? "二〇二六年秋季商品图片与活动海报" : "photographs-of-autumn-2026-").repeat(6);
 const TONES: readonly Tone[] = ["good", "warn", "bad", "plain"];
@@ -180,7 +181,7 @@ function Fields() {
 function Rows({ isSteady }: { readonly isSteady: boolean }) {
   return (
     <Card title={`Table${isSteady ? ": steady" : ""}`}>
-      <Table head={["reason", "size", "object"]} numbers={["size"]} isSteady={isSteady}>
+      <Table t={t} head={["reason", "size", "object"]} numbers={["size"]} isSteady={isSteady}>
         {[1, 12_345, 9_876_543_210].map((value) => (
           <tr key={value}>
             <td class="long mono">{LONG}</td>

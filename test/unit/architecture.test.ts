@@ -92,12 +92,21 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   // Development dependencies that the build puts into the console's files.
   "@preact/signals": ["operate/"],
   preact: ["operate/"],
-  uplot: ["operate/console/parts/plot.tsx", "operate/console/main.tsx"],
+  uplot: ["operate/console/parts/plot.tsx", "operate/pages.tsx"],
 };
 const BUNDLED = ["@preact/signals", "preact", "uplot"];
 
 /** Dependencies in package.json without a use yet; the first use adds a row above. */
 const NOT_USED_YET: readonly string[] = [];
+
+/** Sibling folders that still import each other, by their parent below src/. An entry goes with its circle. */
+const CIRCLES: Readonly<Record<string, readonly string[]>> = {
+  "": ["serve", "settings"],
+  operate: ["admin", "cli", "doctor", "migrations", "operations", "usage"],
+  "operate/migrations": ["config", "sources", "targets"],
+  "serve/bucket/fs": ["catalogue", "packs"],
+  "serve/http": ["request", "response"],
+};
 
 const LONGEST_UNEXPLAINED_LINES = 300;
 /** Files side by side in one room. cli/ has one file a command and may be long. */
@@ -218,11 +227,16 @@ test("each room imports only itself and the layers below", () => {
   expect(offences(isUpward)).toEqual([]);
 });
 
-test("the console imports only types from other rooms", () => {
-  const values = FILES.filter(({ path }) => roomOf(path) === "console").flatMap(({ path, text }) =>
-    [...text.matchAll(/^import(?! type\b)[^;]*?from "(\.[^"]+)"/gm)]
+/** Vite builds them for the browser. The trial has a page without the console. */
+const isForBrowser = (path: string) =>
+  /^operate\/(?!trial\/)(console\/|[^/]+\/(page|wizard)\/|.*\.tsx$|[^/]+\/words\.ts$)/.test(path);
+
+test("files of the browser import only types from the others, and the others nothing from them", () => {
+  const values = FILES.flatMap(({ path, text }) =>
+    [...text.matchAll(/^(?:import|export)(?! type\b)[^;]*?from "(\.[^"]+\.tsx?)"/gm)]
       .map(([, specifier = ""]) => targetOf(path, specifier))
-      .filter((target) => roomOf(target) !== "console"),
+      .filter((target) => isForBrowser(target) !== isForBrowser(path))
+      .map((target) => `${path} → ${target}`),
   );
   expect(values).toEqual([]);
 });
@@ -308,4 +322,32 @@ test("no file imports itself through others, types included", () => {
   };
   for (const { path } of FILES) visit(path, []);
   expect(circles).toEqual([]);
+});
+
+/** `[parent, from, to]`: the folders of two files below the deepest folder that has both. Loose files are no folder. */
+function foldersBetween(file: string, target: string): readonly [string, string, string] | undefined {
+  const [from, to] = [file.split("/").slice(0, -1), target.split("/").slice(0, -1)];
+  const depth = from.findIndex((name, index) => name !== to[index]);
+  const [own, other] = [from[depth], to[depth]];
+  return own === undefined || other === undefined ? undefined : [from.slice(0, depth).join("/"), own, other];
+}
+
+test("no folder imports itself through its siblings, types included, at any depth", () => {
+  /** By parent: the siblings that each folder reaches. */
+  const reached = new Map<string, Map<string, Set<string>>>();
+  for (const { path, imports } of FILES)
+    for (const specifier of imports.filter(isRelative)) {
+      const [parent, from, to] = foldersBetween(path, targetOf(path, specifier)) ?? [];
+      if (parent === undefined || from === undefined || to === undefined) continue;
+      const siblings = reached.get(parent) ?? new Map<string, Set<string>>();
+      reached.set(parent, siblings.set(from, (siblings.get(from) ?? new Set()).add(to)));
+    }
+  const circles = [...reached].flatMap(([parent, siblings]) => {
+    // A set grows while it is walked, so that it has in the end whatever is reached.
+    for (const all of siblings.values())
+      for (const next of all) for (const more of siblings.get(next) ?? []) all.add(more);
+    const inCircle = [...siblings].filter(([name, all]) => all.has(name)).map(([name]) => name);
+    return inCircle.length === 0 ? [] : [[parent, inCircle.sort()] as const];
+  });
+  expect(Object.fromEntries(circles)).toEqual(CIRCLES);
 });

@@ -2,21 +2,38 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ERROR_CODES, errorRow } from "../../src/core/errors.ts";
-import { en } from "../../src/operate/console/text/en.ts";
 import { failuresZh } from "../../src/operate/console/text/failures.ts";
-import { attentionZh, zh } from "../../src/operate/console/text/zh.ts";
+import { COMMON } from "../../src/operate/console/text/words.ts";
 import { judge, RULES, type Series } from "../../src/operate/overview/attention.ts";
+import { attentionZh } from "../../src/operate/overview/words.ts";
+
+type Texts = Readonly<Record<string, readonly [en: string, zh: string]>>;
 
 /** Commands and calls of the REST API fail so, downloads and origins never. */
 const OTHERS = new Set(["settings_invalid", "data_locked", "sign_not_one_time"]);
 const isOfRest = ({ status, errNo, rest }: ReturnType<typeof errorRow>) => status === 400 && errNo === rest;
 const ROOM = new URL("../../src/operate/", import.meta.url);
+const filesIn = (room: string, pattern: RegExp) =>
+  readdirSync(new URL(room, ROOM), { recursive: true, encoding: "utf8" })
+    .map((path) => `${room}${path}`)
+    .filter((path) => pattern.test(path));
+
+const features = await Promise.all(
+  filesIn("", /^[^/]+\/words\.ts$/).map(async (path) => {
+    const { t } = (await import(new URL(path, ROOM).href)) as { readonly t?: { readonly own: Texts } };
+    return { room: path.replace("words.ts", ""), texts: t?.own ?? {} };
+  }),
+);
+
 const valuesIn = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 
 test("a text has the same values in both languages", () => {
-  const pairs = Object.entries(en).map(([name, text]) => [name, valuesIn(text), valuesIn(zh[name as keyof typeof en])]);
-  expect(pairs.length).toBeGreaterThan(100);
-  expect(pairs.filter(([, one, other]) => String(one) !== String(other))).toEqual([]);
+  const texts = [COMMON, ...features.map((feature) => feature.texts)].flatMap((each) =>
+    Object.entries<Texts[string]>(each),
+  );
+  expect(texts.length).toBeGreaterThan(600);
+  expect(texts.filter(([, [en, zh]]) => String(valuesIn(en)) !== String(valuesIn(zh)))).toEqual([]);
+  expect(texts.filter(([, pair]) => pair.includes(""))).toEqual([]);
 });
 
 test("Chinese has words for each failure of a download", () => {
@@ -25,12 +42,19 @@ test("Chinese has words for each failure of a download", () => {
   expect(Object.keys(failuresZh).filter((code) => !(codes as readonly string[]).includes(code))).toEqual([]);
 });
 
-test("every text is shown somewhere", () => {
-  const sources = readdirSync(ROOM, { recursive: true, encoding: "utf8" })
-    .filter((path) => /\.tsx?$/.test(path) && !/^console\/text\/(?!format)|words\.ts$/.test(path))
-    .map((path) => readFileSync(new URL(path, ROOM), "utf8"))
-    .join("\n");
-  expect(Object.keys(en).filter((name) => !sources.includes(`"${name}"`))).toEqual([]);
+test.each([{ room: "", texts: COMMON as Texts }, ...features])(
+  "every text of /$room is shown there",
+  ({ room, texts }) => {
+    const sources = filesIn(room, /\.tsx?$/)
+      .filter((path) => !/^console\/text\/(?!format)|words\.ts$/.test(path))
+      .map((path) => readFileSync(new URL(path, ROOM), "utf8"))
+      .join("\n");
+    expect(Object.keys(texts).filter((name) => !sources.includes(`"${name}"`))).toEqual([]);
+  },
+);
+
+test("no feature has a text of its own under the name of a common one", () => {
+  expect(features.flatMap(({ texts }) => Object.keys(texts)).filter((name) => name in COMMON)).toEqual([]);
 });
 
 test("every check of the doctor has Chinese words", () => {

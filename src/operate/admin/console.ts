@@ -1,5 +1,5 @@
 // The console's files and the document around it. The files are read once, at the start, so no request reaches the
-// disk, and a path that is not in the list is absent. Vite builds them from src/operate/console.
+// disk, and a path that is not in the list is absent. Vite builds them from src/operate/pages.tsx.
 import { readdirSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { promisify } from "node:util";
@@ -56,7 +56,7 @@ export function openConsole(folder: URL = CONSOLE_FOLDER): Console | undefined {
   }
   // Vite writes the list.
   const list = JSON.parse(read(LIST).toString()) as Readonly<Record<string, ListedFile>>;
-  const [main, trial] = [list["console/main.tsx"], list["trial/page/trial.ts"]];
+  const [main, trial] = [list["pages.tsx"], list["trial/page/trial.ts"]];
   const head = headOf(main?.file, main?.css);
   return {
     async file(context, name) {

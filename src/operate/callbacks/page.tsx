@@ -1,12 +1,12 @@
 // Callbacks that the receiver has not confirmed.
-import type { NoticePage, NoticesChanged } from "../console/answers.ts";
+import type { NoticePage, NoticesChanged } from "../answers.ts";
 import { get, post } from "../console/api.ts";
 import { useCall, useLoaded } from "../console/load.ts";
 import { ConfirmButton } from "../console/parts/dialog.tsx";
 import { Badge, Card, Empty, ProblemNote, Show } from "../console/parts/parts.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { ago, count } from "../console/text/format.ts";
-import { t } from "../console/text/text.ts";
+import { t } from "./words.ts";
 
 export function Callbacks() {
   const notices = useLoaded((signal) => get<NoticePage>("/callbacks", {}, signal), { everyMs: 5_000 });
@@ -31,7 +31,7 @@ export function Callbacks() {
           all.length === 0 ? (
             <Empty title={t("noCallbacks")} />
           ) : (
-            <Table head={["object", "state", "attempts", "reason", "changes"]} numbers={["attempts"]}>
+            <Table t={t} head={["object", "state", "attempts", "reason", "changes"]} numbers={["attempts"]}>
               {all.map(({ id, fileid, bucket, state, attempts, since, reason, status }) => (
                 <tr key={id}>
                   <td class="long">

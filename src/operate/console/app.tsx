@@ -1,21 +1,11 @@
-// The frame of all pages: navigation, language and theme; before it the door, where the admin token is asked for.
+// The frame of all pages: navigation, language and theme; before it the login page.
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
-import { BucketPage } from "../buckets/page/bucket.tsx";
-import { BucketsPage } from "../buckets/page/list.tsx";
-import { WizardPage } from "../buckets/wizard/wizard.tsx";
-import { ImagePage } from "../images/page/image.tsx";
-import { ImagesPage } from "../images/page/images.tsx";
-import { MigrationsPage } from "../migrations/page/migrations.tsx";
-import { OriginsPage } from "../origins/page/origins.tsx";
-import { OverviewPage } from "../overview/page.tsx";
-import { access, hasSession, logOut, openSession } from "./api.ts";
-import { Door } from "./door.tsx";
+import { access, hasSession, logIn, logOut, openSession } from "./api.ts";
 import { useCall } from "./load.ts";
-import { LogsPage } from "./logs.tsx";
 import { Icon, type IconName, Mark } from "./parts/icons.tsx";
-import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
-import { isTrial, Link, path, query } from "./router.tsx";
+import { Empty, Field, Loading, Page, ProblemNote } from "./parts/parts.tsx";
+import { isTrial, Link, path } from "./router.tsx";
 import { language, type TextName, t } from "./text/text.ts";
 
 interface Entry {
@@ -33,11 +23,15 @@ const ENTRIES: readonly Entry[] = [
   { path: "/logs", name: "logs", icon: "logs" },
 ];
 
-export function App() {
+/** By the path of the address. */
+export type Pages = Readonly<Record<string, ComponentType>>;
+type PagesProps = { readonly pages: Pages };
+
+export function App({ pages }: PagesProps) {
   const { problem, run } = useCall();
   const open = () => void run(openSession);
   useEffect(open, []);
-  if (access.value === "closed") return <Door />;
+  if (access.value === "closed") return <LoginPage />;
   return (
     <div class="frame">
       <a class="skip" href="#main">
@@ -46,26 +40,14 @@ export function App() {
       <Side />
       <main id="main">
         {problem.value !== undefined && <ProblemNote problem={problem.value} retry={open} />}
-        {access.value === "open" ? <Current /> : <Loading lines={6} />}
+        {access.value === "open" ? <Current pages={pages} /> : <Loading lines={6} />}
       </main>
     </div>
   );
 }
 
-const PAGES: Readonly<Record<string, ComponentType>> = {
-  "/": OverviewPage,
-  "/buckets": BucketsPage,
-  "/buckets/one": () => <BucketPage key={query.value.get("bucket")} />,
-  "/buckets/new": WizardPage,
-  "/images": ImagesPage,
-  "/images/one": ImagePage,
-  "/origins": OriginsPage,
-  "/migrations": MigrationsPage,
-  "/logs": LogsPage,
-};
-
-function Current() {
-  const Own = PAGES[path.value];
+function Current({ pages }: PagesProps) {
+  const Own = pages[path.value];
   if (Own !== undefined) return <Own />;
   return (
     <Page title={t("noPage")}>
@@ -114,6 +96,40 @@ function Side() {
         )}
       </footer>
     </div>
+  );
+}
+
+/** Asks for the admin token. */
+function LoginPage() {
+  const { problem, isRunning, run } = useCall();
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const token = new FormData(event.currentTarget as HTMLFormElement).get("token");
+    void run(() => logIn(String(token)));
+  };
+  return (
+    <main class="login">
+      <form class="card stack" onSubmit={submit}>
+        <span class="brand">
+          <Mark />
+          Huiyuan
+        </span>
+        <h1>{t("logIn")}</h1>
+        {/* Password managers file the token under a name. */}
+        <input hidden name="user" autocomplete="username" value="admin" readOnly />
+        <Field
+          label={t("adminToken")}
+          hint={t("adminTokenHint")}
+          fault={problem.value && (problem.value.status === 0 ? t("noAnswer") : problem.value.message)}
+          control={(properties) => (
+            <input {...properties} type="password" name="token" autocomplete="current-password" required autofocus />
+          )}
+        />
+        <button type="submit" class="primary" disabled={isRunning.value}>
+          {t("logIn")}
+        </button>
+      </form>
+    </main>
   );
 }
 

@@ -1,6 +1,6 @@
-// Words the doctor's findings and failures in the reader's language. The server writes English; the Chinese is here, by
+// Words the doctor's findings in the reader's language. The server writes English; the Chinese is here, by
 // the code of a finding, or by its check and severity.
-import type { DoctorLine } from "../console/answers.ts";
+import type { DoctorLine } from "../answers.ts";
 import { language } from "../console/text/text.ts";
 
 /** `more`: what it means; in Chinese the doctor's own words, if they have names or figures that are needed. */
@@ -17,22 +17,6 @@ const WITH_FIGURES: ReadonlySet<string> = new Set(["redirects", "vary", "life", 
 
 /** Findings whose meaning names flags of the command. */
 const FOR_COMMAND: ReadonlySet<string> = new Set(["origin_blocked", "sample"]);
-
-/** Why a call failed, for readers of Chinese: the server's message is English, and has the details. */
-export function failureHeadline(status: number): string | undefined {
-  return language.value === "zh" ? failuresZh[status] : undefined;
-}
-
-const failuresZh: Readonly<Record<number, string>> = {
-  400: "请求有误，未做任何改动。",
-  403: "不允许这样做，未做任何改动。",
-  404: "没有找到。",
-  409: "内容刚被改动，请重新读取后再试。",
-  424: "源站没有给出可用的图片。",
-  429: "请求太频繁，请稍后再试。",
-  500: "服务内部出错。",
-  503: "服务正忙，请稍后再试。",
-};
 
 const findingsZh: Readonly<Record<string, string>> = {
   // 失败的代码。

@@ -1,13 +1,13 @@
 // The operation log (操作日志): who did what to which image.
 import { useComputed } from "@preact/signals";
-import type { BucketsAnswer, LogPage } from "../console/answers.ts";
+import type { BucketsAnswer, LogPage } from "../answers.ts";
 import { get, urlOf } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
 import { Badge, Card, Empty, Field, Show, TextInput } from "../console/parts/parts.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { query, setQuery } from "../console/router.tsx";
 import { bytes, moment } from "../console/text/format.ts";
-import { type TextName, t } from "../console/text/text.ts";
+import { type TextName, t } from "./words.ts";
 
 /** In the order of the filter. */
 const OPERATIONS: Readonly<Record<string, TextName>> = {
@@ -108,7 +108,7 @@ function Choice({ name, options }: ChoiceProps) {
 
 function Entries({ entries }: { readonly entries: LogPage["entries"] }) {
   return (
-    <Table head={["time", "operation", "object", "result", "client", "size"]} numbers={["size"]}>
+    <Table t={t} head={["time", "operation", "object", "result", "client", "size"]} numbers={["size"]}>
       {entries.map(({ id, time, operation, fileid, url, bucket, code, message, client, bytes: size, requestId }) => (
         <tr key={id}>
           <td class="nowrap">{moment(time)}</td>

@@ -1,6 +1,6 @@
 // The live part of the first page: rates of the last minutes from the totals of the server.
 import { type ReadonlySignal, useComputed } from "@preact/signals";
-import type { LiveFigures } from "../console/answers.ts";
+import type { LiveFigures } from "../answers.ts";
 import { KEPT, moments } from "../console/live.ts";
 import { Card, Figure } from "../console/parts/parts.tsx";
 import { Plot, type Series } from "../console/parts/plot.tsx";
@@ -16,9 +16,9 @@ import {
   type Total,
   timeOf,
 } from "../console/rates.ts";
+import { failureText } from "../console/text/failures.ts";
 import { bytes, count, milliseconds, percent } from "../console/text/format.ts";
-import { type TextName, t } from "../console/text/text.ts";
-import { failureText } from "./words.ts";
+import { type TextName, t } from "./words.ts";
 
 /** Events behind a point of the plots of rates; single seconds hide the course. */
 const SMOOTH = 4;
@@ -139,7 +139,7 @@ interface RowsProps {
 function Rows({ head, rows }: RowsProps) {
   if (rows.length === 0) return <p class="hint">{t("noneYet")}</p>;
   return (
-    <Table head={head} numbers={head.slice(1)} isSteady>
+    <Table t={t} head={head} numbers={head.slice(1)} isSteady>
       {rows.map(([name, values, words]) => (
         <tr key={name}>
           <td class="long">

@@ -1,15 +1,14 @@
 // The first page: what needs an operator, and what the server does now.
 import { useComputed } from "@preact/signals";
-import type { OverviewAnswer } from "../console/answers.ts";
+import type { OverviewAnswer } from "../answers.ts";
 import { get } from "../console/api.ts";
 import { isConnected, moments, useLive } from "../console/live.ts";
 import { useLoaded } from "../console/load.ts";
 import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../console/parts/parts.tsx";
 import { isTrial, Link } from "../console/router.tsx";
 import { ago, bytes, count } from "../console/text/format.ts";
-import { type TextName, t } from "../console/text/text.ts";
 import { LiveFiguresRow, LivePlots, LiveTables } from "./page-live.tsx";
-import { attentionText } from "./words.ts";
+import { attentionText, type TextName, t } from "./words.ts";
 
 export function OverviewPage() {
   useLive();

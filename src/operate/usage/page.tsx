@@ -1,13 +1,13 @@
 // Usage by day, as a plot and as a table.
 import { useComputed } from "@preact/signals";
-import type { UsageAnswer } from "../console/answers.ts";
+import type { UsageAnswer } from "../answers.ts";
 import { get } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
 import { Card, Empty, Show } from "../console/parts/parts.tsx";
 import { Plot } from "../console/parts/plot.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { bytes, count } from "../console/text/format.ts";
-import { t } from "../console/text/text.ts";
+import { t } from "./words.ts";
 
 interface Day {
   readonly day: string;
@@ -43,7 +43,7 @@ function Days({ days }: { readonly days: readonly Day[] }) {
         format={bytes}
         series={[{ name: t("bytesSent"), color: "accent", values: days.map((day) => day.bytes) }]}
       />
-      <Table head={["day", ...COLUMNS]} numbers={COLUMNS}>
+      <Table t={t} head={["day", ...COLUMNS]} numbers={COLUMNS}>
         {days.toReversed().map((day) => (
           <tr key={day.day}>
             <th scope="row">{day.day}</th>

@@ -1,8 +1,8 @@
 // The access to a bucket: operations, token and Referer anti-leech, and the address that is given out.
 import { Card } from "../../console/parts/parts.tsx";
-import { t } from "../../console/text/text.ts";
+import { textAt } from "../../console/tree.ts";
+import { t } from "../words.ts";
 import { ChoiceLeaf, Fields, type Form, LinesLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
-import { textAt } from "./tree.ts";
 
 export function Access({ form }: { readonly form: Form }) {
   return (

@@ -1,10 +1,10 @@
 // How a bucket processes images: separators, aliases and styles, with a preview of the one that is edited.
 import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
-import type { ObjectPage } from "../../console/answers.ts";
+import type { ObjectPage } from "../../answers.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Card, Field, Show, TextInput } from "../../console/parts/parts.tsx";
-import { t } from "../../console/text/text.ts";
+import { t } from "../words.ts";
 import { ChoiceLeaf, entriesAt, Fields, type Form, LinesLeaf, ToggleLeaf } from "./form.tsx";
 
 interface ProcessingProps {
@@ -118,9 +118,7 @@ function Names({ form, list, shown }: NamesProps) {
                     class="mono"
                     required
                     placeholder="imageView2/2/w/200"
-                    onInput={({ currentTarget }) => {
-                      shown.value = currentTarget.value.trim().replace(/^\?/, "");
-                    }}
+                    onInput={({ currentTarget }) => (shown.value = currentTarget.value.trim().replace(/^\?/, ""))}
                   />
                 )}
               />
@@ -151,9 +149,7 @@ function Entry({ name, value, form, list, shown }: EntryProps) {
               class="mono"
               value={value}
               readOnly={form.isReadOnly}
-              onFocus={() => {
-                shown.value = value;
-              }}
+              onFocus={() => (shown.value = value)}
               typing={(text) => {
                 shown.value = text.trim();
                 if (shown.value !== "") form.set([list, name], shown.value);
@@ -198,14 +194,7 @@ function Preview({ bucket, instruction }: { readonly bucket: string; readonly in
               <Field
                 label={t("imageKey")}
                 control={(properties) => (
-                  <TextInput
-                    {...properties}
-                    class="mono"
-                    value={key}
-                    set={(text) => {
-                      chosen.value = text.trim();
-                    }}
-                  />
+                  <TextInput {...properties} class="mono" value={key} set={(text) => (chosen.value = text.trim())} />
                 )}
               />
             </div>
@@ -231,12 +220,8 @@ function Picture({ bucket, imageKey: key, instruction }: PictureProps) {
         <img
           src={urlOf("/objects/image", { bucket, key, instruction: shown || undefined })}
           alt={key}
-          onLoad={() => {
-            fault.value = "";
-          }}
-          onError={() => {
-            fault.value = shown;
-          }}
+          onLoad={() => (fault.value = "")}
+          onError={() => (fault.value = shown)}
         />
       </div>
       <p class={fault.value === "" ? "hint" : "fault"} aria-live="polite">

@@ -1,11 +1,11 @@
 // The answers of a bucket: the page of a 404, and the callback after an upload, which can be tested.
 import { useSignal } from "@preact/signals";
-import type { CallbackTested } from "../../console/answers.ts";
+import type { CallbackTested } from "../../answers.ts";
 import { post } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { Badge, Card, ProblemNote } from "../../console/parts/parts.tsx";
 import { milliseconds } from "../../console/text/format.ts";
-import { t } from "../../console/text/text.ts";
+import { t } from "../words.ts";
 import { ChoiceLeaf, Fields, type Form, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
 
 interface AnswersProps {

@@ -1,11 +1,12 @@
 // One bucket: its settings in the file, as a form. Changes are collected, shown as a diff, and saved at once.
 import { type Signal, signal, useSignal } from "@preact/signals";
-import type { SettingsApplied, SettingsState } from "../../console/answers.ts";
+import type { SettingsApplied, SettingsState } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Card, Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { go, Link, query } from "../../console/router.tsx";
-import { type TextName, t } from "../../console/text/text.ts";
+import { listAt, textAt, valueAt } from "../../console/tree.ts";
+import { type TextName, t } from "../words.ts";
 import { Access } from "./access.tsx";
 import { Processing } from "./aliases.tsx";
 import { Answers } from "./bucket-answers.tsx";
@@ -24,7 +25,7 @@ import {
 import type { Form } from "./form.tsx";
 import { Keys } from "./keys.tsx";
 import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
-import { type BucketPlace, faultAt, listAt, placeOf, textAt, trialUrl, valueAt } from "./tree.ts";
+import { type BucketPlace, faultAt, placeOf, trialUrl } from "./tree.ts";
 import { downloadCommand, keyOf, Trial, UploadCommand } from "./trial.tsx";
 
 export function BucketPage() {
@@ -53,22 +54,14 @@ export function BucketPage() {
                   state={state}
                   place={place}
                   reread={settings.reload}
-                  cancel={() => {
-                    isRemoving.value = false;
-                  }}
+                  cancel={() => (isRemoving.value = false)}
                 />
               ) : (
                 <>
                   <Bucket state={state} place={place} reread={settings.reload} />
                   {state.readOnly === undefined && (
                     <div class="inset">
-                      <button
-                        type="button"
-                        class="danger"
-                        onClick={() => {
-                          isRemoving.value = true;
-                        }}
-                      >
+                      <button type="button" class="danger" onClick={() => (isRemoving.value = true)}>
                         {t("removeBucket")}
                       </button>
                     </div>
@@ -234,25 +227,15 @@ function Changes({ state: { version = "" }, place, reread, draft, applied, fault
           drop();
           reread();
         }}
-        cancel={() => {
-          isReviewed.value = false;
-        }}
-        faulty={(found) => {
-          faults.value = found;
-        }}
+        cancel={() => (isReviewed.value = false)}
+        faulty={(found) => (faults.value = found)}
       />
     );
   return (
     <div class="bar" role="status">
       <span>{count === 1 ? t("oneChange") : t("manyChanges", { count })}</span>
       <div class="row">
-        <button
-          type="button"
-          class="primary"
-          onClick={() => {
-            isReviewed.value = true;
-          }}
-        >
+        <button type="button" class="primary" onClick={() => (isReviewed.value = true)}>
           {t("showChanges")}
         </button>
         <button type="button" onClick={drop}>

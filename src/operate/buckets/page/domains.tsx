@@ -1,11 +1,11 @@
 // The domains of a bucket, and the mirror source of each.
 import { Badge, Card, Empty } from "../../console/parts/parts.tsx";
-import { t } from "../../console/text/text.ts";
+import { listAt, textAt, valueAt } from "../../console/tree.ts";
+import { t } from "../words.ts";
 import { ChoiceLeaf, Fields, type Form, formAt, LinesLeaf, OtherSettings, RemoveButton, TextLeaf } from "./form.tsx";
 import { originName } from "./list.tsx";
 import { AddOrigin, Origin } from "./origins.tsx";
 import { Rules } from "./rules.tsx";
-import { listAt, textAt, valueAt } from "./tree.ts";
 
 export function Domains({ form }: { readonly form: Form }) {
   const domains = listAt(form.value("domains"), []);

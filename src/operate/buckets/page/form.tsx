@@ -1,9 +1,10 @@
 // Fields of the bucket page: each shows one value of the settings file, and changes it in the draft.
 import type { ComponentChildren } from "preact";
 import { Field, TextInput } from "../../console/parts/parts.tsx";
-import { type TextName, t } from "../../console/text/text.ts";
+import { listAt, type Path, textAt, valueAt } from "../../console/tree.ts";
+import { type TextName, t } from "../words.ts";
 import { TextField, Toggle } from "./inputs.tsx";
-import { listAt, MASK, type Path, textAt, valueAt } from "./tree.ts";
+import { MASK } from "./tree.ts";
 
 /** The drafted settings below a path, and their changes. */
 export interface Form {

@@ -1,13 +1,14 @@
 // The list of the buckets: their domains, and where missing images come from.
-import type { BucketsAnswer, SettingsState } from "../../console/answers.ts";
+import type { BucketsAnswer, SettingsState } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Badge, Card, Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { Link } from "../../console/router.tsx";
-import { t } from "../../console/text/text.ts";
+import { listAt, textAt, valueAt } from "../../console/tree.ts";
+import { t } from "../words.ts";
 import { SettingsNotes } from "./review.tsx";
-import { listAt, placeOf, textAt, valueAt } from "./tree.ts";
+import { placeOf } from "./tree.ts";
 
 export function BucketsPage() {
   const loaded = useLoaded(
@@ -38,7 +39,7 @@ export function BucketsPage() {
               </Empty>
             ) : (
               <Card>
-                <Table head={["bucket", "domains", "mirrorSources", "allowedOperations", "antiLeech"]}>
+                <Table t={t} head={["bucket", "domains", "mirrorSources", "allowedOperations", "antiLeech"]}>
                   {buckets.map((each) => (
                     <Row key={each.bucket} bucket={each} tree={settings.settings} />
                   ))}

@@ -1,8 +1,9 @@
 // The origins of a mirror source: their addresses, keys and request headers, and which of them stands by.
 import { Badge, Field } from "../../console/parts/parts.tsx";
-import { type TextName, t } from "../../console/text/text.ts";
+import { listAt, textAt } from "../../console/tree.ts";
+import { type TextName, t } from "../words.ts";
 import { ChoiceLeaf, entriesAt, Fields, type Form, RemoveButton, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
-import { listAt, PRESETS, textAt } from "./tree.ts";
+import { PRESETS } from "./tree.ts";
 
 const NEW_ORIGINS = {
   site: { type: "site", url: "" },

@@ -1,9 +1,9 @@
 // The rules of a mirror source: exceptions by path. It has the common settings of a rule; the others are named, and
 // changed in the file.
 import { Badge } from "../../console/parts/parts.tsx";
-import { t } from "../../console/text/text.ts";
+import { listAt, textAt } from "../../console/tree.ts";
+import { t } from "../words.ts";
 import { ChoiceLeaf, Fields, type Form, formAt, OtherSettings, RemoveButton, TextLeaf } from "./form.tsx";
-import { listAt, textAt } from "./tree.ts";
 
 export function Rules({ form }: { readonly form: Form }) {
   const rules = listAt(form.value("rules"), []);

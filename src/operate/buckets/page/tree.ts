@@ -1,7 +1,5 @@
-// Finds buckets and values in the tree of the settings file, as GET /settings shows it. The file may have faults, so
-// nothing of its form is sure.
-
-import type { en } from "../../console/text/en.ts";
+// Finds buckets in the tree of the settings file.
+import { listAt, type Path, textAt } from "../../console/tree.ts";
 
 /** As the API shows secrets that stand in the file. */
 export const MASK = "[secret]";
@@ -17,9 +15,7 @@ export const PRESETS = [
   ["minio", "vendorMinio", ""],
   ["ceph", "vendorCeph", ""],
   ["kodo", "vendorKodo", "cn-east-1"],
-] as const satisfies readonly (readonly [preset: string, name: keyof typeof en, region: string])[];
-
-export type Path = readonly (string | number)[];
+] as const satisfies readonly (readonly [preset: string, name: string, region: string])[];
 
 /** As the calls of the settings take it: without a value it removes. */
 export interface Edit {
@@ -31,10 +27,6 @@ export interface BucketPlace {
   readonly appid: string;
   readonly name: string;
   readonly path: Path;
-}
-
-export function valueAt(tree: unknown, path: Path): unknown {
-  return path.reduce<unknown>((inner, part) => (isOwner(inner) ? inner[part] : undefined), tree);
 }
 
 /** As faults write it: `projects[0].aliases["a.b"]`. */
@@ -52,16 +44,6 @@ export function faultAt<Fault extends { readonly path: string }>(
 ): Fault | undefined {
   const own = pathText(path);
   return faults.find(({ path: at }) => at === own || at.startsWith(`${own}.`) || at.startsWith(`${own}[`));
-}
-
-export function textAt(tree: unknown, path: Path, fallback = ""): string {
-  const value = valueAt(tree, path);
-  return value === undefined || value === null ? fallback : String(value);
-}
-
-export function listAt(tree: unknown, path: Path): readonly unknown[] {
-  const value = valueAt(tree, path);
-  return Array.isArray(value) ? value : [];
 }
 
 export function placesOf(tree: unknown): readonly BucketPlace[] {
@@ -95,10 +77,4 @@ export function trialUrl(tree: unknown, place: Omit<BucketPlace, "path">, key: s
   url.pathname = path.split("/").map(encodeURIComponent).join("/");
   url.search = query ?? "";
   return url.href;
-}
-
-type Owner = Readonly<Record<string | number, unknown>>;
-
-function isOwner(value: unknown): value is Owner {
-  return typeof value === "object" && value !== null;
 }

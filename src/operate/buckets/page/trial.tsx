@@ -1,12 +1,12 @@
 // An image of a bucket, fetched if the bucket lacks it, with its URLs to copy; and a command that uploads one.
 import { type Signal, useSignal } from "@preact/signals";
-import type { SignAnswer } from "../../console/answers.ts";
+import type { SignAnswer } from "../../answers.ts";
 import { get, Problem, post, urlOf } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { Card, Copied, ProblemNote, Show } from "../../console/parts/parts.tsx";
-import { t } from "../../console/text/text.ts";
+import { textAt } from "../../console/tree.ts";
+import { t } from "../words.ts";
 import { TextField } from "./inputs.tsx";
-import { textAt } from "./tree.ts";
 
 interface TrialProps {
   readonly bucket: string;
@@ -73,9 +73,7 @@ export function Trial({ bucket, typed, url, needsToken }: TrialProps) {
         label={t("imageKey")}
         hint={t("imageKeyHint")}
         value={typed.value}
-        set={(value) => {
-          typed.value = value.replace(/^\/+/, "");
-        }}
+        set={(value) => (typed.value = value.replace(/^\/+/, ""))}
         more={{ required: true, placeholder: "2015/a.jpg", class: "mono" }}
       />
       <div>

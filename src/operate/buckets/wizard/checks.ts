@@ -1,5 +1,6 @@
 // Tidies and checks the wizard's addresses before any request is sent. The server checks all settings again.
-import { defaultDomain, listAt, placesOf, textAt } from "../page/tree.ts";
+import { listAt, textAt } from "../../console/tree.ts";
+import { defaultDomain, placesOf } from "../page/tree.ts";
 import { type Answers, hasEndpoint, isOnSite, isUploaded, usesUrl } from "./scenarios.ts";
 
 /** `bucket`: the one that has the domain, as `<appid>/<name>`. */

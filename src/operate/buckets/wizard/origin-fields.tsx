@@ -1,9 +1,9 @@
 // The wizard's fields about the place where the images are until now.
 import type { ComponentChildren } from "preact";
 import { Field } from "../../console/parts/parts.tsx";
-import { t } from "../../console/text/text.ts";
 import { TextField, Toggle } from "../page/inputs.tsx";
 import { PRESETS } from "../page/tree.ts";
+import { t } from "../words.ts";
 import { withScheme } from "./checks.ts";
 import { type Answers, hasEndpoint, isOnSite, isSite, usesUrl, type Vendor } from "./scenarios.ts";
 

@@ -1,12 +1,12 @@
 // The test of an origin before it is configured: what the doctor finds.
 import { type Signal, useSignal } from "@preact/signals";
-import type { DoctorEnd, DoctorLine } from "../../console/answers.ts";
+import type { DoctorEnd, DoctorLine } from "../../answers.ts";
 import { postLines } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
-import { type TextName, t } from "../../console/text/text.ts";
 import { findingText } from "../../doctor/words.ts";
 import { Reveal, TextField } from "../page/inputs.tsx";
+import { type TextName, t } from "../words.ts";
 import { type Answers, isOnSite, isSite, originOf } from "./scenarios.ts";
 
 interface OriginTestProps {
@@ -95,9 +95,7 @@ function SampleField({ sample, hint }: { readonly sample: Signal<string>; readon
       label={t("sampleImage")}
       hint={hint}
       value={sample.value}
-      set={(value) => {
-        sample.value = value;
-      }}
+      set={(value) => (sample.value = value)}
       more={{ placeholder: "2015/a.jpg", class: "mono" }}
     />
   );

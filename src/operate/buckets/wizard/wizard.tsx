@@ -1,15 +1,16 @@
 // A new bucket by one of four scenarios: a few fields, a test of the origin, the diff, and a URL to try.
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { SettingsState } from "../../console/answers.ts";
+import type { SettingsState } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Card, Field, Page, Show } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
-import { type TextName, t } from "../../console/text/text.ts";
+import { listAt, textAt } from "../../console/tree.ts";
 import { Reveal } from "../page/inputs.tsx";
 import { type Faulty, Review, SettingsNotes } from "../page/review.tsx";
-import { defaultDomain, listAt, textAt } from "../page/tree.ts";
+import { defaultDomain } from "../page/tree.ts";
+import { type TextName, t } from "../words.ts";
 import { bareHost, type Slip, slipsOf } from "./checks.ts";
 import { FirstImagePage, type FirstImageProps } from "./first-image.tsx";
 import { AnswerField, type AnswersProps, OriginFields } from "./origin-fields.tsx";

@@ -3,9 +3,9 @@
 import type { ReadonlySignal } from "@preact/signals";
 import type { ComponentChildren, InputHTMLAttributes, JSX } from "preact";
 import { useEffect, useId, useState } from "preact/hooks";
-import { failureHeadline } from "../../doctor/words.ts";
 import type { Problem } from "../api.ts";
 import type { Loaded } from "../load.ts";
+import { failureHeadline } from "../text/failures.ts";
 import { t } from "../text/text.ts";
 import { Icon } from "./icons.tsx";
 

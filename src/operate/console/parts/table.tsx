@@ -1,20 +1,21 @@
 // A table with a head. It scrolls sideways if it is wider than the page.
 import type { ComponentChildren } from "preact";
-import { type TextName, t } from "../text/text.ts";
 import { Scroll } from "./parts.tsx";
 
-interface TableProps {
+interface TableProps<Name> {
+  /** Shows the words of the head. */
+  readonly t: (name: Name) => string;
   /** The head of `changes`, a column of buttons, is for screen readers only. */
-  readonly head: readonly TextName[];
+  readonly head: readonly Name[];
   /** The columns of numbers. */
-  readonly numbers?: readonly TextName[];
+  readonly numbers?: readonly Name[];
   /** Columns keep their widths while values change. */
   readonly isSteady?: boolean;
   /** The rows. */
   readonly children: ComponentChildren;
 }
 
-export function Table({ head, numbers = [], isSteady = false, children }: TableProps) {
+export function Table<Name extends string>({ t, head, numbers = [], isSteady = false, children }: TableProps<Name>) {
   return (
     <Scroll>
       <table class={isSteady ? "steady" : ""}>

@@ -1,4 +1,26 @@
 // Chinese words for the reasons of failures, by their codes. The server writes English.
+import { language } from "./text.ts";
+
+/** `text`: the server's words for the code. */
+export function failureText(code: string, text: string = code): string {
+  return language.value === "zh" ? (failuresZh[code] ?? text) : text;
+}
+
+/** Why a call failed, for readers of Chinese: the server's message is English, and has the details. */
+export function failureHeadline(status: number): string | undefined {
+  return language.value === "zh" ? statusesZh[status] : undefined;
+}
+
+const statusesZh: Readonly<Record<number, string>> = {
+  400: "请求有误，未做任何改动。",
+  403: "不允许这样做，未做任何改动。",
+  404: "没有找到。",
+  409: "内容刚被改动，请重新读取后再试。",
+  424: "源站没有给出可用的图片。",
+  429: "请求太频繁，请稍后再试。",
+  500: "服务内部出错。",
+  503: "服务正忙，请稍后再试。",
+};
 
 export const failuresZh: Readonly<Record<string, string>> = {
   url_invalid: "URL 无效",

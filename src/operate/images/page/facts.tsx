@@ -1,9 +1,13 @@
-// The facts of a stored image: its source, its hashes, and the place that serves the next download.
-import type { BucketsAnswer, StatAnswer } from "../../console/answers.ts";
-import type { useLoaded } from "../../console/load.ts";
+// The facts of a stored image: its source, its hashes, the place that serves the next download, and the results of
+// processing that are stored.
+import { useSignal } from "@preact/signals";
+import type { BucketsAnswer, StatAnswer, VariantPage } from "../../answers.ts";
+import { get } from "../../console/api.ts";
+import { useLoaded } from "../../console/load.ts";
 import { Badge, Card, CopyButton, Show } from "../../console/parts/parts.tsx";
+import { Table } from "../../console/parts/table.tsx";
 import { ago, bytes, moment } from "../../console/text/format.ts";
-import { type TextName, t } from "../../console/text/text.ts";
+import { type TextName, t } from "../words.ts";
 
 type StoredObject = NonNullable<StatAnswer["object"]>;
 
@@ -16,7 +20,7 @@ const VIA: Readonly<Record<StoredObject["provenance"]["via"], TextName>> = {
 export function Facts({ answer: { object, isStale, isQueued, isInMemory } }: { readonly answer: StatAnswer }) {
   if (object === undefined) return null;
   const { provenance, size, width, height, format, mediaType, storedAt, modifiedAt } = object;
-  const rows: readonly (readonly [TextName, string | undefined])[] = [
+  const rows: Row[] = [
     ["cameBy", t(VIA[provenance.via])],
     ["originUrl", provenance.originUrl],
     ["originEtag", provenance.originEtag],
@@ -40,20 +44,34 @@ export function Facts({ answer: { object, isStale, isQueued, isInMemory } }: { r
         </>
       }
     >
-      <table>
-        <tbody>
-          {rows.map(
-            ([name, value]) =>
-              value !== undefined && (
-                <tr key={name}>
-                  <th scope="row">{t(name)}</th>
-                  <td class="long">{value}</td>
-                </tr>
-              ),
-          )}
-        </tbody>
-      </table>
+      <Rows rows={rows} />
     </Card>
+  );
+}
+
+/** A name and its value. Without a value it is left out. */
+type Row = readonly [TextName, string | undefined];
+
+function Rows({ rows, areCopied = false }: { readonly rows: readonly Row[]; readonly areCopied?: boolean }) {
+  return (
+    <table class={areCopied ? "copied" : undefined}>
+      <tbody>
+        {rows.map(
+          ([name, value]) =>
+            value !== undefined && (
+              <tr key={name}>
+                <th scope="row">{t(name)}</th>
+                <td class={areCopied ? "long mono" : "long"}>{value}</td>
+                {areCopied && (
+                  <td>
+                    <CopyButton text={value} about={t(name)} />
+                  </td>
+                )}
+              </tr>
+            ),
+        )}
+      </tbody>
+    </table>
   );
 }
 
@@ -100,7 +118,7 @@ export function ServedFrom({ answer: { bucket, isInMemory, isStale, isQueued }, 
 }
 
 export function Hashes({ object: { sha256, sha1, md5, etag } }: { readonly object: StoredObject }) {
-  const rows: readonly (readonly [TextName, string | undefined])[] = [
+  const rows: Row[] = [
     ["sha256", sha256],
     ["sha1", sha1],
     ["md5", md5],
@@ -108,22 +126,66 @@ export function Hashes({ object: { sha256, sha1, md5, etag } }: { readonly objec
   ];
   return (
     <Card title={t("hashes")}>
-      <table class="copied">
-        <tbody>
-          {rows.map(
-            ([name, value]) =>
-              value !== undefined && (
-                <tr key={name}>
-                  <th scope="row">{t(name)}</th>
-                  <td class="long mono">{value}</td>
-                  <td>
-                    <CopyButton text={value} about={t(name)} />
-                  </td>
-                </tr>
-              ),
-          )}
-        </tbody>
-      </table>
+      <Rows rows={rows} areCopied />
     </Card>
+  );
+}
+
+interface VariantsProps {
+  readonly bucket: string;
+  readonly imageKey: string;
+}
+
+/** A preview adds one. */
+const EVERY_MS = 5_000;
+
+/** The stored results of processing the image. */
+export function Variants({ bucket, imageKey: key }: VariantsProps) {
+  const after = useSignal<string | undefined>(undefined);
+  const page = useLoaded(
+    (signal) => get<VariantPage>("/objects/variants", { bucket, key, after: after.value }, signal),
+    { everyMs: EVERY_MS },
+  );
+  const show = (from: string | undefined) => () => {
+    after.value = from;
+  };
+  return (
+    <Card title={t("variants")} about={t("variantsAbout")}>
+      <Show of={page.state} reload={page.reload}>
+        {({ variants, next }) => (
+          <div class="stack">
+            {variants.length === 0 ? <p class="hint">{t("noVariants")}</p> : <List variants={variants} />}
+            {(next !== undefined || after.value !== undefined) && (
+              <div class="row">
+                <button type="button" disabled={after.value === undefined} onClick={show(undefined)}>
+                  {t("firstVariants")}
+                </button>
+                <button type="button" disabled={next === undefined} onClick={show(next)}>
+                  {t("moreVariants")}
+                </button>
+              </div>
+            )}
+          </div>
+        )}
+      </Show>
+    </Card>
+  );
+}
+
+function List({ variants }: Pick<VariantPage, "variants">) {
+  return (
+    <Table t={t} head={["variantOf", "format", "dimensions", "size", "storedAt"]} numbers={["dimensions", "size"]}>
+      {variants.map(({ name, alias, recipe, format, width, height, size, storedAt }) => (
+        <tr key={name}>
+          <td title={recipe ?? name}>{alias === undefined ? t("byInstruction") : <span class="mono">{alias}</span>}</td>
+          <td>{format.toUpperCase()}</td>
+          <td class="number">{width === undefined ? "–" : `${width} × ${height}`}</td>
+          <td class="number">{bytes(size)}</td>
+          <td class="nowrap" title={moment(storedAt)}>
+            {ago(storedAt)}
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

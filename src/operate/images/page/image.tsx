@@ -1,19 +1,18 @@
 // One image: what is stored, where it came from, what can be done with it, and a preview of processing.
 import { useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { BucketsAnswer, StatAnswer } from "../../console/answers.ts";
+import type { BucketsAnswer, StatAnswer } from "../../answers.ts";
 import { get, Problem, postLines, urlOf } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
 import { Badge, Card, Empty, Page, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { Link, query } from "../../console/router.tsx";
+import { failureText } from "../../console/text/failures.ts";
 import { ago } from "../../console/text/format.ts";
-import { type TextName, t } from "../../console/text/text.ts";
-import { failureText } from "../../overview/words.ts";
-import { Facts, Hashes, ServedFrom } from "./facts.tsx";
+import { type TextName, t } from "../words.ts";
+import { Facts, Hashes, ServedFrom, Variants } from "./facts.tsx";
 import { Preview } from "./preview.tsx";
 import { SignCard } from "./sign.tsx";
-import { Variants } from "./variants.tsx";
 
 /** Calls of the API that change one image. */
 type Change = "objects/delete" | "objects/undelete" | "objects/purge" | "warm";

@@ -1,13 +1,13 @@
 // Browse and search the images of a bucket.
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import type { BucketsAnswer, ObjectPage } from "../../console/answers.ts";
+import type { BucketsAnswer, ObjectPage } from "../../answers.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Empty, Field, Page, Show, TextInput } from "../../console/parts/parts.tsx";
 import { UploadDrop } from "../../console/parts/upload.tsx";
 import { Link, query, setQuery } from "../../console/router.tsx";
 import { bytes } from "../../console/text/format.ts";
-import { t } from "../../console/text/text.ts";
+import { t } from "../words.ts";
 
 const PAGE = 60;
 
@@ -85,9 +85,7 @@ function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
                 type="search"
                 value={prefix.value}
                 placeholder="2024/photos/"
-                typing={(text) => {
-                  typed.value = text;
-                }}
+                typing={(text) => (typed.value = text)}
                 set={search}
               />
             )}
@@ -183,9 +181,7 @@ function Tile({ bucket, object }: { readonly bucket: string; readonly object: St
             decoding="async"
             src={urlOf("/objects/image", { bucket, key, instruction: THUMBNAIL })}
             alt=""
-            onError={() => {
-              isDrawn.value = false;
-            }}
+            onError={() => (isDrawn.value = false)}
           />
         )}
       </span>

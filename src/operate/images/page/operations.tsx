@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { Field, TextInput } from "../../console/parts/parts.tsx";
-import { type TextName, t } from "../../console/text/text.ts";
+import { type TextName, t } from "../words.ts";
 import { type Choices, instructionOf, NO_CHOICES } from "./instruction.ts";
 
 const SIZES: readonly (readonly [Choices["size"], TextName])[] = [

@@ -1,11 +1,11 @@
 // An image as processing makes it, beside what the original costs: bytes, pixels and the time of loading.
 import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { StatAnswer } from "../../console/answers.ts";
+import type { StatAnswer } from "../../answers.ts";
 import { type Problem, urlOf } from "../../console/api.ts";
 import { Card, Copied, Field, Scroll, TextInput } from "../../console/parts/parts.tsx";
 import { bytes, milliseconds, percent } from "../../console/text/format.ts";
-import { t } from "../../console/text/text.ts";
+import { t } from "../words.ts";
 import { Operations } from "./operations.tsx";
 
 interface PreviewProps {
@@ -166,9 +166,7 @@ function InstructionField({ instruction, fault }: InstructionProps) {
           value={instruction.value}
           placeholder="imageView2/2/w/800"
           spellcheck={false}
-          set={(text) => {
-            instruction.value = text.trim().replace(/^\?/, "");
-          }}
+          set={(text) => (instruction.value = text.trim().replace(/^\?/, ""))}
         />
       )}
     />

@@ -1,12 +1,12 @@
 // Makes a signed URL or a token for an image, and says what its parts are.
 import { type Signal, useSignal } from "@preact/signals";
-import type { SignAnswer } from "../../console/answers.ts";
+import type { SignAnswer } from "../../answers.ts";
 import { post } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { Card, Copied, Field, ProblemNote } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { duration, moment } from "../../console/text/format.ts";
-import { type TextName, t } from "../../console/text/text.ts";
+import { type TextName, t } from "../words.ts";
 
 interface SignProps {
   readonly bucket: string;
@@ -79,9 +79,9 @@ function Controls({ operation }: { readonly operation: Signal<Operation> }) {
           <select
             {...properties}
             value={operation}
-            onChange={({ currentTarget }) => {
-              operation.value = OPERATIONS.find(([name]) => name === currentTarget.value)?.[0] ?? "download";
-            }}
+            onChange={({ currentTarget }) =>
+              (operation.value = OPERATIONS.find(([name]) => name === currentTarget.value)?.[0] ?? "download")
+            }
           >
             {OPERATIONS.map(([name, words]) => (
               <option key={name} value={name}>
@@ -127,7 +127,7 @@ function Signed({ answer: { url, token, expiresAt, parts } }: { readonly answer:
       <Copied about={t("token")} text={token} />
       <details>
         <summary>{t("signedParts")}</summary>
-        <Table head={["part", "meaning", "value"]}>
+        <Table t={t} head={["part", "meaning", "value"]}>
           {parts.map(({ letter, name, value, meaning }) => (
             <tr key={name}>
               <td class="mono">{letter}</td>

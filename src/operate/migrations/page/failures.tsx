@@ -1,14 +1,13 @@
 // The failures of a migration, by cause and one by one.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { MigrationFailures } from "../../console/answers.ts";
+import type { MigrationFailures } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { count } from "../../console/text/format.ts";
-import { t } from "../../console/text/text.ts";
-import { causeText } from "./cause-words.ts";
+import { causeText, t } from "../words.ts";
 
 const LISTED = 50;
 
@@ -27,7 +26,7 @@ export function Failures({ id, failed }: { readonly id: string; readonly failed:
       {({ failures: all, causes, next }) => (
         <div class="stack">
           <h3>{t("failuresByCause")}</h3>
-          <Table head={["reason", "failures", "example"]} numbers={["failures"]}>
+          <Table t={t} head={["reason", "failures", "example"]} numbers={["failures"]}>
             {causes.map(({ cause, count: many, example }) => (
               <tr key={cause}>
                 <td>
@@ -40,7 +39,7 @@ export function Failures({ id, failed }: { readonly id: string; readonly failed:
           </Table>
           <details>
             <summary>{t("eachFailure")}</summary>
-            <Table head={["object", "reason"]}>
+            <Table t={t} head={["object", "reason"]}>
               {all.map(({ serial, fileid, log }) => (
                 <tr key={serial}>
                   <td class="long mono">{fileid}</td>

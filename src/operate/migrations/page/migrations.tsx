@@ -1,12 +1,17 @@
-// Migrations that this server runs, and the form that starts one.
+// Migrations that this server runs: how far each is, how fast, what failed and why, and what can be done with it.
 import { useSignal } from "@preact/signals";
-import type { MigrationList } from "../../console/answers.ts";
-import { get } from "../../console/api.ts";
-import { useLoaded } from "../../console/load.ts";
-import { Empty, Page, Show } from "../../console/parts/parts.tsx";
-import { t } from "../../console/text/text.ts";
-import { MigrationCard } from "./migration-card.tsx";
+import { useId, useMemo, useRef } from "preact/hooks";
+import type { MigrationAnswer, MigrationList } from "../../answers.ts";
+import { get, post } from "../../console/api.ts";
+import { useCall, useLoaded } from "../../console/load.ts";
+import { ConfirmButton } from "../../console/parts/dialog.tsx";
+import { Badge, Card, Empty, Page, ProblemNote, Show, type Tone } from "../../console/parts/parts.tsx";
+import { bytes, count, duration } from "../../console/text/format.ts";
+import { type TextName, t } from "../words.ts";
+import { Failures } from "./failures.tsx";
 import { MigrationForm } from "./migration-form.tsx";
+import { addSample, paceOf, type Sample } from "./pace.ts";
+import { countOf, lastVerification, Verification } from "./verification.tsx";
 
 export function MigrationsPage() {
   const list = useLoaded((signal) => get<MigrationList>("/migrations", {}, signal), { everyMs: 2_000 });
@@ -16,13 +21,7 @@ export function MigrationsPage() {
     list.reload();
   };
   const open = !isAsking.value && (
-    <button
-      type="button"
-      class="primary"
-      onClick={() => {
-        isAsking.value = true;
-      }}
-    >
+    <button type="button" class="primary" onClick={() => (isAsking.value = true)}>
       {t("newMigration")}
     </button>
   );
@@ -47,5 +46,165 @@ export function MigrationsPage() {
         }
       </Show>
     </Page>
+  );
+}
+
+interface MigrationProps {
+  readonly migration: MigrationAnswer;
+  readonly reload: () => void;
+}
+
+function MigrationCard({ migration, reload }: MigrationProps) {
+  const { id, source, isRunning, ended, counters: { failed = 0 } = {}, output } = migration;
+  const { problem, run } = useCall();
+  const call = async (name: string, more: object = {}) => {
+    await run(() => post<MigrationAnswer>(`/migrations/${name}`, { id, ...more }));
+    reload();
+  };
+  const [tone, words] = stateOf(migration);
+  // Only its output says why a run ended before it copied or compared anything.
+  const isFailed = !isRunning && ended !== undefined && ended !== "0";
+  const isUnexplained = isFailed && failed === 0 && lastVerification(migration) === undefined;
+  return (
+    <Card title={id} about={source} actions={<Badge tone={tone}>{words}</Badge>}>
+      <div class="stack">
+        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+        <Progress migration={migration} />
+        <Verification migration={migration} />
+        {failed > 0 && <Failures id={id} failed={failed} />}
+        {output !== "" && (
+          <details open={isUnexplained}>
+            <summary>{t("output")}</summary>
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it. */}
+            <pre tabIndex={0}>{output}</pre>
+          </details>
+        )}
+        <Actions migration={migration} call={(name, more) => void call(name, more)} />
+      </div>
+    </Card>
+  );
+}
+
+function stateOf(migration: MigrationAnswer): readonly [Tone, string] {
+  const { isRunning, isVerifying, ended, counters } = migration;
+  const { submitted = 0, successful = 0, failed = 0, isScanning = 1 } = counters ?? {};
+  const found = lastVerification(migration);
+  if (isRunning) return ["good", t(isVerifying ? "isVerifying" : "isRunning")];
+  if (ended !== undefined && ended !== "0" && ended !== "1") return ["bad", t("isEnded", { how: ended })];
+  if (failed > 0) return ["warn", t("isIncomplete")];
+  if (found !== undefined && countOf(found) > 0) return ["warn", t("isDifferent")];
+  const isWhole = submitted > 0 && successful === submitted && isScanning === 0;
+  if (isWhole || ended === "0") return ["good", t("isDone")];
+  return ended === undefined ? ["plain", t("isStopped")] : ["warn", t("endedEarly")];
+}
+
+function Progress({ migration: { isRunning, isVerifying, counters = {} } }: Pick<MigrationProps, "migration">) {
+  const { submitted = 0, successful = 0, failed = 0, same = 0, deleted = 0, bytes: sent = 0, isScanning } = counters;
+  const done = successful + failed;
+  return (
+    <div class="stack tight">
+      <progress value={done} max={Math.max(submitted, 1)} aria-label={t("progress")} />
+      <p>
+        {t("copiedOf", { done: count(successful), all: count(submitted), bytes: bytes(sent) })}
+        {failed > 0 && <strong class="fault"> {t("failedCount", { count: count(failed) })}</strong>}
+      </p>
+      {isRunning && !isVerifying && <PaceLine counters={counters} left={submitted - done} />}
+      {(same > 0 || deleted > 0 || (isRunning && isScanning === 1)) && (
+        <p class="hint">
+          {isRunning && isScanning === 1 && `${t("stillListing")} `}
+          {same > 0 && `${t("sameCount", { count: count(same) })} `}
+          {deleted > 0 && t("deletedCount", { count: count(deleted) })}
+        </p>
+      )}
+    </div>
+  );
+}
+
+interface PaceProps {
+  readonly counters: NonNullable<MigrationAnswer["counters"]>;
+  /** Objects that are listed and not done. */
+  readonly left: number;
+}
+
+/** It is there from the start, so that nothing jumps when the rate is known. */
+function PaceLine({ counters, left }: PaceProps) {
+  const samples = useRef<readonly Sample[]>([]);
+  const { successful = 0, failed = 0, bytes: sent = 0, isScanning } = counters;
+  const pace = useMemo(() => {
+    samples.current = addSample(samples.current, { at: Date.now(), done: successful + failed, bytes: sent });
+    return paceOf(samples.current, left);
+  }, [counters]);
+  if (pace === undefined) return <p class="hint">{t("measuring")}</p>;
+  const { perSecond, bytesPerSecond, secondsLeft } = pace;
+  const values = { rate: count(Math.round(perSecond * 10) / 10), bytes: bytes(Math.round(bytesPerSecond)) };
+  // The end is not known while the source is being listed.
+  return (
+    <p class="hint">
+      {secondsLeft === undefined || isScanning === 1
+        ? t("paceLineOpen", values)
+        : t("paceLine", { ...values, left: duration(secondsLeft) })}
+    </p>
+  );
+}
+
+interface ActionsProps {
+  readonly migration: MigrationAnswer;
+  /** Calls the admin API, such as `start`. */
+  readonly call: (name: string, more?: object) => void;
+}
+
+const SAMPLES: readonly (readonly [string, TextName])[] = [
+  ["1000", "sampleThousand"],
+  ["5%", "sampleShare"],
+  ["100%", "sampleAll"],
+];
+
+function Actions({ migration, call }: ActionsProps) {
+  const { id, isRunning, counters: { failed = 0 } = {} } = migration;
+  const found = lastVerification(migration);
+  if (isRunning)
+    return (
+      <div class="row">
+        <button type="button" onClick={() => call("stop")}>
+          {t("stop")}
+        </button>
+      </div>
+    );
+  const isRetry = failed > 0 || (found !== undefined && countOf(found, ["differs", "missing"]) > 0);
+  return (
+    <div class="row">
+      <button type="button" class="primary" onClick={() => call("start")}>
+        {t(isRetry ? "retry" : "continue")}
+      </button>
+      <button type="button" onClick={() => call("start", { rescan: true })}>
+        {t("rescan")}
+      </button>
+      <VerifyForm verify={(sample) => call("verify", { sample })} />
+      <ConfirmButton label={t("remove")} question={t("removeQuestion", { id })} run={() => call("remove")} />
+    </div>
+  );
+}
+
+function VerifyForm({ verify }: { readonly verify: (sample: string) => void }) {
+  const sample = useSignal("1000");
+  const id = useId();
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    verify(sample.value);
+  };
+  return (
+    <form class="row one-line" onSubmit={submit}>
+      <label class="visually-hidden" for={id}>
+        {t("verifySample")}
+      </label>
+      <select id={id} value={sample} onChange={({ currentTarget }) => (sample.value = currentTarget.value)}>
+        {SAMPLES.map(([value, words]) => (
+          <option key={value} value={value}>
+            {t(words)}
+          </option>
+        ))}
+      </select>
+      <button type="submit">{t("verify")}</button>
+    </form>
   );
 }

@@ -1,9 +1,9 @@
 // The fields of each kind of source. The names are those of a config file's options.
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import type { BucketsAnswer } from "../../console/answers.ts";
+import type { BucketsAnswer } from "../../answers.ts";
 import { Field } from "../../console/parts/parts.tsx";
-import { type TextName, t } from "../../console/text/text.ts";
+import { type TextName, t } from "../words.ts";
 
 /** `migrate.type` of a config; `origins`: the origins of a domain, which need no config. */
 export type SourceKind = "origins" | "URLList" | "Qiniu" | "S3" | "Local";
@@ -44,9 +44,7 @@ function OriginFields({ buckets }: SourceProps) {
               {...properties}
               name={domain.value === "*" ? undefined : "fromOrigin"}
               value={domain}
-              onChange={({ currentTarget }) => {
-                domain.value = currentTarget.value;
-              }}
+              onChange={({ currentTarget }) => (domain.value = currentTarget.value)}
             >
               {mirrored.map(({ domain: name, bucket }) => (
                 <option key={name} value={name}>
@@ -66,9 +64,9 @@ function OriginFields({ buckets }: SourceProps) {
             <select
               {...properties}
               value={way}
-              onChange={({ currentTarget }) => {
-                way.value = WAYS.find(([name]) => name === currentTarget.value)?.[0] ?? "list";
-              }}
+              onChange={({ currentTarget }) =>
+                (way.value = WAYS.find(([name]) => name === currentTarget.value)?.[0] ?? "list")
+              }
             >
               {WAYS.map(([name, words]) => (
                 <option key={name} value={name}>
@@ -163,9 +161,7 @@ function S3Fields() {
             {...properties}
             name="s3.preset"
             value={vendor}
-            onChange={({ currentTarget }) => {
-              vendor.value = currentTarget.value;
-            }}
+            onChange={({ currentTarget }) => (vendor.value = currentTarget.value)}
           >
             {VENDORS.map(([name, words]) => (
               <option key={name} value={name}>

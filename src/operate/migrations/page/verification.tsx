@@ -1,8 +1,8 @@
 // The last comparison of a migration's source with its bucket: what it found, and what to do next.
-import type { MigrationAnswer } from "../../console/answers.ts";
+import type { MigrationAnswer } from "../../answers.ts";
 import { Table } from "../../console/parts/table.tsx";
 import { bytes, count, moment } from "../../console/text/format.ts";
-import { type TextName, t } from "../../console/text/text.ts";
+import { type TextName, t } from "../words.ts";
 
 type Found = NonNullable<MigrationAnswer["verification"]>;
 type Kind = Found["findings"][number]["kind"];
@@ -40,7 +40,7 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
       <Summary found={found} isLast={isLast} />
       {isLast && found.findings.length > 0 && (
         <>
-          <Table head={["difference", "objects", "nextStep"]} numbers={["objects"]}>
+          <Table t={t} head={["difference", "objects", "nextStep"]} numbers={["objects"]}>
             {found.findings.map(({ kind, count: many }) => (
               <tr key={kind}>
                 <td>{t(WORDS[kind][0])}</td>
@@ -51,7 +51,7 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
           </Table>
           <details>
             <summary>{t("eachDifference")}</summary>
-            <Table head={["object", "difference", "details"]}>
+            <Table t={t} head={["object", "difference", "details"]}>
               {found.findings.flatMap(({ kind, first }) =>
                 first.map(({ fileid, reason }) => (
                   <tr key={`${kind} ${fileid}`}>

@@ -18,7 +18,7 @@ writeFileSync(join(folder, "main-B1x_9Zq2.js"), SCRIPT);
 writeFileSync(join(folder, "main-Ab34_-x9.css"), "a{}");
 writeFileSync(join(folder, "icon.svg"), "<svg/>");
 writeFileSync(join(folder, "notes.txt"), "a secret");
-const list = { "console/main.tsx": { file: "main-B1x_9Zq2.js", isEntry: true, css: ["main-Ab34_-x9.css"] } };
+const list = { "pages.tsx": { file: "main-B1x_9Zq2.js", isEntry: true, css: ["main-Ab34_-x9.css"] } };
 writeFileSync(join(folder, "files.json"), JSON.stringify(list));
 
 const server = await startServer({

@@ -1,6 +1,6 @@
 // The rates of the console's live figures.
 import { expect, test } from "vitest";
-import type { LiveFigures } from "../../../../src/operate/console/answers.ts";
+import type { LiveFigures } from "../../../../src/operate/answers.ts";
 import { allRequests, hitRatioAt, hitRatioOf, latencyAt, rateAt } from "../../../../src/operate/console/rates.ts";
 
 function figuresAt(second: number, hits: number, misses = 0, failures = 0): LiveFigures {

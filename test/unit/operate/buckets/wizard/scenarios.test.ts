@@ -2,16 +2,16 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { trialUrl } from "../../../../src/operate/buckets/page/tree.ts";
-import { bareHost, slipsOf, withScheme } from "../../../../src/operate/buckets/wizard/checks.ts";
+import { trialUrl } from "../../../../../src/operate/buckets/page/tree.ts";
+import { bareHost, slipsOf, withScheme } from "../../../../../src/operate/buckets/wizard/checks.ts";
 import {
   type Answers,
   editsOfAnswers,
   NO_ANSWERS,
   SCENARIOS,
-} from "../../../../src/operate/buckets/wizard/scenarios.ts";
-import { editText } from "../../../../src/settings/edit/edit-text.ts";
-import { parseSettings } from "../../../../src/settings/load.ts";
+} from "../../../../../src/operate/buckets/wizard/scenarios.ts";
+import { editText } from "../../../../../src/settings/edit/edit-text.ts";
+import { parseSettings } from "../../../../../src/settings/load.ts";
 
 const EMPTY = `server: { publicScheme: https, baseDomain: image.example.com }
 projects:
@@ -46,7 +46,7 @@ const settingsOf = (text: string) =>
 test.each(SCENARIOS)("scenario %i has the settings of its example", (scenario) => {
   const made = settingsOf(editText(EMPTY, editsOfAnswers(parse(EMPTY), answersOf(scenario))).text);
   const example = settingsOf(
-    readFileSync(new URL(`../../../../config/scenario-${scenario}.yaml`, import.meta.url), "utf8"),
+    readFileSync(new URL(`../../../../../config/scenario-${scenario}.yaml`, import.meta.url), "utf8"),
   );
   const seen = (settings: typeof made) =>
     settings.projects[0]?.buckets.map(({ name, access, domains }) => ({

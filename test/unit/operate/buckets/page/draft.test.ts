@@ -9,8 +9,8 @@ import {
   NO_DRAFT,
   withRemoved,
   withSet,
-} from "../../../../src/operate/buckets/page/draft.ts";
-import { editText } from "../../../../src/settings/edit/edit-text.ts";
+} from "../../../../../src/operate/buckets/page/draft.ts";
+import { editText } from "../../../../../src/settings/edit/edit-text.ts";
 
 const TEXT = `# by hand
 name: photos

@@ -1,14 +1,41 @@
-// One origin: breaker, budget, latency and last failures.
+// The origins: whether they answer, how much they are asked, how fast they are, and what failed.
 import { useComputed, useSignal } from "@preact/signals";
-import type { OriginsAnswer } from "../../console/answers.ts";
-import { KEPT, moments } from "../../console/live.ts";
-import { Badge, Card, type Tone } from "../../console/parts/parts.tsx";
-import { Plot, type Series } from "../../console/parts/plot.tsx";
-import { Table } from "../../console/parts/table.tsx";
-import { latencyAt, timeOf } from "../../console/rates.ts";
-import { ago, count, duration, milliseconds, moment } from "../../console/text/format.ts";
-import { type TextName, t } from "../../console/text/text.ts";
-import { failureText } from "../../overview/words.ts";
+import type { OriginsAnswer } from "../answers.ts";
+import { get } from "../console/api.ts";
+import { KEPT, moments, useLive } from "../console/live.ts";
+import { useLoaded } from "../console/load.ts";
+import { Badge, Card, Empty, Page, Show, type Tone } from "../console/parts/parts.tsx";
+import { Plot, type Series } from "../console/parts/plot.tsx";
+import { Table } from "../console/parts/table.tsx";
+import { latencyAt, timeOf } from "../console/rates.ts";
+import { failureText } from "../console/text/failures.ts";
+import { ago, count, duration, milliseconds, moment } from "../console/text/format.ts";
+import { type TextName, t } from "./words.ts";
+
+/** With more origins their plots are closed at first. */
+const FEW = 4;
+
+export function OriginsPage() {
+  useLive();
+  const origins = useLoaded((signal) => get<OriginsAnswer>("/origins", {}, signal), { everyMs: 2_000 });
+  return (
+    <Page title={t("origins")} about={t("originsAbout")}>
+      <Show of={origins.state} reload={origins.reload}>
+        {({ origins: all }) =>
+          all.length === 0 ? (
+            <Empty title={t("noOrigins")}>
+              <p>{t("noOriginsHint")}</p>
+            </Empty>
+          ) : (
+            all.map((origin, index) => (
+              <OriginCard key={`${origin.name} ${index}`} origin={origin} isOpen={all.length <= FEW} />
+            ))
+          )
+        }
+      </Show>
+    </Page>
+  );
+}
 
 type Origin = OriginsAnswer["origins"][number];
 
@@ -19,7 +46,8 @@ const CONDITIONS: Readonly<Record<Origin["condition"], readonly [Tone, TextName]
   paused: ["bad", "isPaused"],
 };
 
-export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOpen: boolean }) {
+/** One origin: breaker, budget, latency and last failures. */
+function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOpen: boolean }) {
   const { name, condition, state, since, failures } = origin;
   const [tone, words] = CONDITIONS[condition];
   const isPlotted = useSignal(isOpen);
@@ -39,12 +67,7 @@ export function OriginCard({ origin, isOpen }: { readonly origin: Origin; readon
     >
       <div class="stack">
         <Budget origin={origin} />
-        <details
-          open={isOpen}
-          onToggle={({ currentTarget }) => {
-            isPlotted.value = currentTarget.open;
-          }}
-        >
+        <details open={isOpen} onToggle={({ currentTarget }) => (isPlotted.value = currentTarget.open)}>
           <summary>{t("latencyPlot")}</summary>
           <p class="hint">{t("latencyPlotAbout")}</p>
           {/* A closed plot costs as much as an open one. */}
@@ -130,7 +153,7 @@ function LatencyPlot({ name }: { readonly name: string }) {
 function Failures({ failures }: Pick<Origin, "failures">) {
   if (failures.length === 0) return <p class="hint">{t("noFailures")}</p>;
   return (
-    <Table head={["time", "object", "reason", "status"]} numbers={["status"]} isSteady>
+    <Table t={t} head={["time", "object", "reason", "status"]} numbers={["status"]} isSteady>
       {failures.map(({ time, key, code, status, text }, index) => (
         <tr key={`${time} ${index}`}>
           <td class="nowrap" title={moment(time)}>

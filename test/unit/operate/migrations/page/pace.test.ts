@@ -1,6 +1,6 @@
 // The pace of a migration that the console shows.
 import { expect, test } from "vitest";
-import { addSample, paceOf, type Sample } from "../../../../src/operate/console/pace.ts";
+import { addSample, paceOf, type Sample } from "../../../../../src/operate/migrations/page/pace.ts";
 
 const sample = (second: number, done: number, bytes = done * 1_000): Sample => ({ at: second * 1_000, done, bytes });
 const samplesOf = (...all: readonly Sample[]) => all.reduce<readonly Sample[]>(addSample, []);

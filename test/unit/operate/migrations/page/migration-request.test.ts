@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { checkRequest } from "../../../../src/operate/migrations/jobs/job-files.ts";
-import { requestOf } from "../../../../src/operate/migrations/page/migration-request.ts";
+import { checkRequest } from "../../../../../src/operate/migrations/jobs/job-files.ts";
+import { requestOf } from "../../../../../src/operate/migrations/page/migration-request.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "huiyuan-form-"));
 
