@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { errorCodeOf } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { writeSyncedFile } from "../../core/files.ts";
-import { makeKeyPair } from "../signing/key-pair.ts";
+import { makeKeyPair } from "../../settings/key-pair.ts";
 
 const PORTS = [8080, 8081] as const;
 /** Ports that are tried after the usual one. */

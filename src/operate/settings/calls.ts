@@ -14,7 +14,7 @@ import {
   settingsProposal,
   settingsState,
 } from "../admin/openapi/settings-answers.ts";
-import { type KeyPair, makeKeyPair } from "../signing/key-pair.ts";
+import { type KeyPair, makeKeyPair } from "../../settings/key-pair.ts";
 
 const MAX_EDITS = 100;
 const MAX_DEPTH = 20;
