@@ -6,6 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import { Problem } from "../../src/operate/console/api.ts";
 import type { Loaded } from "../../src/operate/console/load.ts";
 import { ConfirmButton } from "../../src/operate/console/parts/dialog.tsx";
+import { Field, Select, TextField, TextInput, Toggle } from "../../src/operate/console/parts/fields.tsx";
 import { Icon, type IconName, Mark } from "../../src/operate/console/parts/icons.tsx";
 import {
   Badge,
@@ -13,14 +14,12 @@ import {
   Copied,
   CopyButton,
   Empty,
-  Field,
   Figure,
   Loading,
   Page,
   ProblemNote,
   Scroll,
   Show,
-  TextInput,
   type Tone,
 } from "../../src/operate/console/parts/parts.tsx";
 import { Plot, type Series } from "../../src/operate/console/parts/plot.tsx";
@@ -160,19 +159,10 @@ function Fields() {
           control={(properties) => <TextInput {...properties} value={LONG} set={() => undefined} />}
         />
         <Field label={LONG} fault={LONG} control={(properties) => <input {...properties} type="date" />} />
-        <Field
-          label={NAME}
-          control={(properties) => (
-            <select {...properties}>
-              <option>{LONG}</option>
-            </select>
-          )}
-        />
+        <Select label={NAME} options={[[LONG, LONG]]} />
+        <TextField label={NAME} value={NAME} set={() => undefined} />
         <Field label={NAME} control={(properties) => <input {...properties} disabled value={NAME} />} />
-        <label class="choice">
-          <input type="checkbox" checked />
-          <span class="grow">{LONG}</span>
-        </label>
+        <Toggle label={LONG} hint={LONG} value set={() => undefined} />
       </div>
     </Card>
   );

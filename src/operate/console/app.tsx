@@ -3,8 +3,9 @@ import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { access, hasSession, logIn, logOut, openSession } from "./api.ts";
 import { useCall } from "./load.ts";
+import { Field } from "./parts/fields.tsx";
 import { Icon, type IconName, Mark } from "./parts/icons.tsx";
-import { Empty, Field, Loading, Page, ProblemNote } from "./parts/parts.tsx";
+import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
 import { isTrial, Link, path } from "./router.tsx";
 import { language, type TextName, t } from "./text/text.ts";
 

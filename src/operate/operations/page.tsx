@@ -3,7 +3,8 @@ import { useComputed } from "@preact/signals";
 import type { BucketsAnswer, LogPage } from "../answers.ts";
 import { get, urlOf } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
-import { Badge, Card, Empty, Field, Show, TextInput } from "../console/parts/parts.tsx";
+import { Field, type Option, Select, TextInput } from "../console/parts/fields.tsx";
+import { Badge, Card, Empty, Show } from "../console/parts/parts.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { query, setQuery } from "../console/router.tsx";
 import { bytes, moment } from "../console/text/format.ts";
@@ -81,27 +82,16 @@ export function Operations() {
 interface ChoiceProps {
   /** The parameter of the page's address, and the name of the control. */
   readonly name: "operation" | "bucket";
-  readonly options: readonly (readonly [value: string, words: string])[];
+  readonly options: readonly Option[];
 }
 
 function Choice({ name, options }: ChoiceProps) {
   return (
-    <Field
+    <Select
       label={t(name)}
-      control={(properties) => (
-        <select
-          {...properties}
-          value={query.value.get(name) ?? ""}
-          onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value })}
-        >
-          <option value="">{t("all")}</option>
-          {options.map(([value, words]) => (
-            <option key={value} value={value}>
-              {words}
-            </option>
-          ))}
-        </select>
-      )}
+      options={[["", t("all")], ...options]}
+      value={query.value.get(name) ?? ""}
+      set={(value) => setQuery({ [name]: value })}
     />
   );
 }

@@ -3,7 +3,8 @@ import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
 import type { ObjectPage } from "../../answers.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Card, Field, Show, TextInput } from "../../console/parts/parts.tsx";
+import { Field, TextInput } from "../../console/parts/fields.tsx";
+import { Card, Show } from "../../console/parts/parts.tsx";
 import { t } from "../words.ts";
 import { ChoiceLeaf, entriesAt, Fields, type Form, LinesLeaf, ToggleLeaf } from "./form.tsx";
 

@@ -1,9 +1,8 @@
 // Fields of the bucket page: each shows one value of the settings file, and changes it in the draft.
 import type { ComponentChildren } from "preact";
-import { Field, TextInput } from "../../console/parts/parts.tsx";
+import { Field, type Option, Select, TextField, TextInput, Toggle } from "../../console/parts/fields.tsx";
 import { listAt, type Path, textAt, valueAt } from "../../console/tree.ts";
 import { type TextName, t } from "../words.ts";
-import { TextField, Toggle } from "./inputs.tsx";
 import { MASK } from "./tree.ts";
 
 /** The drafted settings below a path, and their changes. */
@@ -89,29 +88,16 @@ export function ChoiceLeaf({ form, path, label, hint, choices }: ChoiceLeafProps
   const [[standard] = [""]] = choices;
   const value = textAt(form.value(...path), [], String(standard));
   const isListed = choices.some(([choice]) => String(choice) === value);
+  const options: readonly Option<string | number>[] = choices.map(([choice, name]) => [choice, t(name)]);
   return (
-    <Field
+    <Select
       label={label}
       hint={hint}
       fault={form.fault(path)}
-      control={(properties) => (
-        <select
-          {...properties}
-          value={value}
-          disabled={form.isReadOnly}
-          onChange={({ currentTarget }) => {
-            const chosen = choices.find(([choice]) => String(choice) === currentTarget.value)?.[0];
-            form.set(path, chosen === "" ? undefined : chosen, standard);
-          }}
-        >
-          {choices.map(([choice, name]) => (
-            <option key={choice} value={choice}>
-              {t(name)}
-            </option>
-          ))}
-          {!isListed && <option value={value}>{value}</option>}
-        </select>
-      )}
+      options={isListed ? options : [...options, [value, value]]}
+      value={value}
+      isDisabled={form.isReadOnly}
+      set={(chosen) => form.set(path, chosen === "" ? undefined : chosen, standard)}
     />
   );
 }

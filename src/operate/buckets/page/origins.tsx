@@ -1,5 +1,6 @@
 // The origins of a mirror source: their addresses, keys and request headers, and which of them stands by.
-import { Badge, Field } from "../../console/parts/parts.tsx";
+import { Field } from "../../console/parts/fields.tsx";
+import { Badge } from "../../console/parts/parts.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import { type TextName, t } from "../words.ts";
 import { ChoiceLeaf, entriesAt, Fields, type Form, RemoveButton, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";

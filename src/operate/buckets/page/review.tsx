@@ -1,10 +1,11 @@
 // The diff of the settings file, which is always shown before edits are saved.
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import type { SettingsApplied, SettingsProposal, SettingsState } from "../../answers.ts";
 import { post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { t } from "../words.ts";
-import { Reveal } from "./inputs.tsx";
 import type { Edit } from "./tree.ts";
 
 interface ReviewProps {
@@ -155,5 +156,19 @@ export function SettingsNotes({ state }: { readonly state: SettingsState }) {
         </div>
       )}
     </>
+  );
+}
+
+/** Scrolls to what it holds when that appears, so that a next step is not missed, and moves the focus there. */
+export function Reveal({ children }: { readonly children: ComponentChildren }) {
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    element.current?.focus({ preventScroll: true });
+    element.current?.scrollIntoView({ block: "start" });
+  }, []);
+  return (
+    <div ref={element} tabIndex={-1} class="reveal">
+      {children}
+    </div>
   );
 }

@@ -3,10 +3,10 @@ import { type Signal, useSignal } from "@preact/signals";
 import type { SignAnswer } from "../../answers.ts";
 import { get, Problem, post, urlOf } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
+import { TextField } from "../../console/parts/fields.tsx";
 import { Card, Copied, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
-import { TextField } from "./inputs.tsx";
 
 interface TrialProps {
   readonly bucket: string;

@@ -1,7 +1,6 @@
 // The wizard's fields about the place where the images are until now.
 import type { ComponentChildren } from "preact";
-import { Field } from "../../console/parts/parts.tsx";
-import { TextField, Toggle } from "../page/inputs.tsx";
+import { type Option, Select, TextField, Toggle } from "../../console/parts/fields.tsx";
 import { PRESETS } from "../page/tree.ts";
 import { t } from "../words.ts";
 import { withScheme } from "./checks.ts";
@@ -99,23 +98,15 @@ function CloudFields(props: AnswersProps) {
   return (
     <>
       <div class="halves">
-        <Field
+        <Select
           label={t("cloud")}
-          control={(properties) => (
-            <select
-              {...properties}
-              value={vendor}
-              onChange={({ currentTarget }) => set({ vendor: currentTarget.value as Vendor, region: "", endpoint: "" })}
-            >
-              <option value="domain">{t("vendorDomain")}</option>
-              <option value="qiniu">{t("vendorQiniu")}</option>
-              {PRESETS.map(([preset, name]) => (
-                <option key={preset} value={preset}>
-                  {t(name)}
-                </option>
-              ))}
-            </select>
-          )}
+          options={[
+            ["domain", t("vendorDomain")],
+            ["qiniu", t("vendorQiniu")],
+            ...PRESETS.map(([preset, name]): Option<Vendor> => [preset, t(name)]),
+          ]}
+          value={vendor}
+          set={(chosen) => set({ vendor: chosen, region: "", endpoint: "" })}
         />
         {vendor === "domain" && (
           <UrlField {...props} label={t("cloudUrl")} hint={t("siteUrlHint")} example="https://pictures.example.com" />

@@ -3,9 +3,10 @@ import { type Signal, useSignal } from "@preact/signals";
 import type { DoctorEnd, DoctorLine } from "../../answers.ts";
 import { postLines } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
+import { TextField } from "../../console/parts/fields.tsx";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
 import { findingText } from "../../doctor/words.ts";
-import { Reveal, TextField } from "../page/inputs.tsx";
+import { Reveal } from "../page/review.tsx";
 import { type TextName, t } from "../words.ts";
 import { type Answers, isOnSite, isSite, originOf } from "./scenarios.ts";
 

@@ -4,11 +4,11 @@ import { useEffect, useRef } from "preact/hooks";
 import type { SettingsState } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Card, Field, Page, Show } from "../../console/parts/parts.tsx";
+import { Select } from "../../console/parts/fields.tsx";
+import { Card, Page, Show } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
-import { Reveal } from "../page/inputs.tsx";
-import { type Faulty, Review, SettingsNotes } from "../page/review.tsx";
+import { type Faulty, Reveal, Review, SettingsNotes } from "../page/review.tsx";
 import { defaultDomain } from "../page/tree.ts";
 import { type TextName, t } from "../words.ts";
 import { bareHost, type Slip, slipsOf } from "./checks.ts";
@@ -224,15 +224,11 @@ function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
   return (
     <div class="halves">
       {appids.length > 1 && (
-        <Field
+        <Select
           label={t("project")}
-          control={(properties) => (
-            <select {...properties} value={appid} onChange={({ currentTarget }) => set({ appid: currentTarget.value })}>
-              {appids.map((each) => (
-                <option key={each}>{each}</option>
-              ))}
-            </select>
-          )}
+          options={appids.map((each) => [each, each])}
+          value={appid}
+          set={(chosen) => set({ appid: chosen })}
         />
       )}
       <AnswerField

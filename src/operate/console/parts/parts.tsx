@@ -1,7 +1,7 @@
 // The parts that all pages are made of: the page's frame of heading and content, states of loaded values, figures,
-// badges and fields.
+// badges and texts to copy.
 import type { ReadonlySignal } from "@preact/signals";
-import type { ComponentChildren, InputHTMLAttributes, JSX } from "preact";
+import type { ComponentChildren } from "preact";
 import { useEffect, useId, useState } from "preact/hooks";
 import type { Problem } from "../api.ts";
 import type { Loaded } from "../load.ts";
@@ -157,76 +157,6 @@ export function Figure({ name, value, hint = "" }: FigureProps) {
       <dd class="hint">{hint}</dd>
     </div>
   );
-}
-
-interface FieldProps extends Children {
-  readonly label: string;
-  readonly hint?: string | undefined;
-  readonly fault?: ComponentChildren;
-  /** Makes the control; its properties tie it to label, hint and fault. */
-  readonly control: (properties: ControlProps) => JSX.Element;
-}
-
-export interface ControlProps {
-  readonly id: string;
-  readonly "aria-describedby": string | undefined;
-  readonly "aria-invalid": boolean;
-}
-
-export function Field({ label, hint, fault, control }: FieldProps) {
-  const id = useId();
-  const described = [hint === undefined ? [] : `${id}-hint`, fault === undefined ? [] : `${id}-fault`].flat().join(" ");
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      {control({
-        id,
-        "aria-describedby": described === "" ? undefined : described,
-        "aria-invalid": fault !== undefined,
-      })}
-      {hint !== undefined && (
-        <p class="hint" id={`${id}-hint`}>
-          {hint}
-        </p>
-      )}
-      {fault !== undefined && (
-        <p class="fault" id={`${id}-fault`} role="alert">
-          {fault}
-        </p>
-      )}
-    </div>
-  );
-}
-
-export interface TextInputProps
-  extends Omit<InputHTMLAttributes<HTMLInputElement>, "value" | "type" | "onInput" | "onChange"> {
-  readonly value: string;
-  /** Gets the text when the field is left, or after Enter. */
-  readonly set?: (text: string) => void;
-  /** Gets the text at each key. */
-  readonly typing?: (text: string) => void;
-  readonly type?: string;
-  /** For more than one line. */
-  readonly rows?: number;
-}
-
-/** A field of text. While someone types, nothing rewrites it; once it is left, it shows `value`. */
-export function TextInput({ value, set, typing, rows, ...more }: TextInputProps) {
-  const [typed, setTyped] = useState<string>();
-  const all = {
-    ...(more as object),
-    value: typed ?? value,
-    onInput: ({ currentTarget: { value: text } }: { readonly currentTarget: { readonly value: string } }) => {
-      setTyped(text);
-      typing?.(text);
-    },
-    onChange: ({ currentTarget }: { readonly currentTarget: { readonly value: string } }) => {
-      setTyped(undefined);
-      set?.(currentTarget.value);
-    },
-    onBlur: () => setTyped(undefined),
-  };
-  return rows === undefined ? <input {...all} /> : <textarea {...all} rows={rows} />;
 }
 
 interface CopyProps {

@@ -3,7 +3,8 @@ import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { BucketsAnswer, ObjectPage } from "../../answers.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Empty, Field, Page, Show, TextInput } from "../../console/parts/parts.tsx";
+import { Field, Select, TextInput } from "../../console/parts/fields.tsx";
+import { Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { UploadDrop } from "../../console/parts/upload.tsx";
 import { Link, query, setQuery } from "../../console/router.tsx";
 import { bytes } from "../../console/text/format.ts";
@@ -60,19 +61,11 @@ function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
     <>
       <search class="card row">
         {buckets.length > 1 && (
-          <Field
+          <Select
             label={t("bucket")}
-            control={(properties) => (
-              <select
-                {...properties}
-                value={bucket}
-                onChange={({ currentTarget }) => setQuery({ bucket: currentTarget.value, after: undefined })}
-              >
-                {buckets.map((name) => (
-                  <option key={name}>{name}</option>
-                ))}
-              </select>
-            )}
+            options={buckets.map((name) => [name, name])}
+            value={bucket.value}
+            set={(name) => setQuery({ bucket: name, after: undefined })}
           />
         )}
         <div class="grow">

@@ -1,7 +1,6 @@
 // A few controls that write a processing instruction. What is typed into the field of the instruction counts after it.
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
-import { Field, TextInput } from "../../console/parts/parts.tsx";
+import { Field, type Option, Select, TextInput } from "../../console/parts/fields.tsx";
 import { type TextName, t } from "../words.ts";
 import { type Choices, instructionOf, NO_CHOICES } from "./instruction.ts";
 
@@ -26,13 +25,12 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
   const { size, width, height, gravity, rotate, format, quality, text, textSize } = choices.value;
   return (
     <div class="controls">
-      <Select label="sizing" value={size} set={(value) => set({ size: value as Choices["size"] })}>
-        {SIZES.map(([name, words]) => (
-          <option key={name} value={name}>
-            {t(words)}
-          </option>
-        ))}
-      </Select>
+      <Select
+        label={t("sizing")}
+        options={SIZES.map(([name, words]) => [name, t(words)])}
+        value={size}
+        set={(value) => set({ size: value })}
+      />
       <Whole label="width" value={width} most={10_000} isOff={size === "none"} set={(value) => set({ width: value })} />
       <Whole
         label="height"
@@ -41,29 +39,25 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
         isOff={size === "none"}
         set={(value) => set({ height: value })}
       />
-      <Select label="position" value={gravity} isOff={size !== "cut"} set={(value) => set({ gravity: value })}>
-        {GRAVITIES.map((name) => (
-          <option key={name} value={name}>
-            {t(name)}
-          </option>
-        ))}
-      </Select>
-      <Select label="rotate" value={rotate} set={(value) => set({ rotate: value })}>
-        <option value="">{t("notRotated")}</option>
-        {ANGLES.map((angle) => (
-          <option key={angle} value={angle}>
-            {angle}°
-          </option>
-        ))}
-      </Select>
-      <Select label="format" value={format} set={(value) => set({ format: value })}>
-        <option value="">{t("formatAsStored")}</option>
-        {FORMATS.map((name) => (
-          <option key={name} value={name}>
-            {name.toUpperCase()}
-          </option>
-        ))}
-      </Select>
+      <Select
+        label={t("position")}
+        options={GRAVITIES.map((name) => [name, t(name)])}
+        value={gravity}
+        isDisabled={size !== "cut"}
+        set={(value) => set({ gravity: value })}
+      />
+      <Select
+        label={t("rotate")}
+        options={[["", t("notRotated")], ...ANGLES.map((angle): Option => [angle, `${angle}°`])]}
+        value={rotate}
+        set={(value) => set({ rotate: value })}
+      />
+      <Select
+        label={t("format")}
+        options={[["", t("formatAsStored")], ...FORMATS.map((name): Option => [name, name.toUpperCase()])]}
+        value={format}
+        set={(value) => set({ format: value })}
+      />
       <Whole
         label="quality"
         value={quality}
@@ -89,32 +83,11 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
   );
 }
 
-interface ControlProps {
+interface WholeProps {
   readonly label: TextName;
   readonly value: string;
   readonly isOff?: boolean;
   readonly set: (value: string) => void;
-}
-
-function Select({ label, value, isOff = false, set, children }: ControlProps & { children: ComponentChildren }) {
-  return (
-    <Field
-      label={t(label)}
-      control={(properties) => (
-        <select
-          {...properties}
-          value={value}
-          disabled={isOff}
-          onChange={({ currentTarget }) => set(currentTarget.value)}
-        >
-          {children}
-        </select>
-      )}
-    />
-  );
-}
-
-interface WholeProps extends ControlProps {
   readonly most: number;
   readonly placeholder?: string;
 }

@@ -3,7 +3,8 @@ import { type Signal, useSignal } from "@preact/signals";
 import type { SignAnswer } from "../../answers.ts";
 import { post } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
-import { Card, Copied, Field, ProblemNote } from "../../console/parts/parts.tsx";
+import { type Option, Select } from "../../console/parts/fields.tsx";
+import { Card, Copied, ProblemNote } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { duration, moment } from "../../console/text/format.ts";
 import { type TextName, t } from "../words.ts";
@@ -71,39 +72,19 @@ export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
 
 function Controls({ operation }: { readonly operation: Signal<Operation> }) {
   const hasLife = operation.value === "download" || operation.value === "upload";
+  const lives: readonly Option<number | string>[] = [
+    ...LIVES.map((seconds) => [seconds, duration(seconds)] as const),
+    ...(operation.value === "upload" ? [] : [[ONCE, t("once")] as const]),
+  ];
   return (
     <div class="controls">
-      <Field
+      <Select
         label={t("signFor")}
-        control={(properties) => (
-          <select
-            {...properties}
-            value={operation}
-            onChange={({ currentTarget }) =>
-              (operation.value = OPERATIONS.find(([name]) => name === currentTarget.value)?.[0] ?? "download")
-            }
-          >
-            {OPERATIONS.map(([name, words]) => (
-              <option key={name} value={name}>
-                {t(words)}
-              </option>
-            ))}
-          </select>
-        )}
+        options={OPERATIONS.map(([name, words]) => [name, t(words)])}
+        value={operation.value}
+        set={(name) => (operation.value = name)}
       />
-      <Field
-        label={t("validFor")}
-        control={(properties) => (
-          <select {...properties} name="life" disabled={!hasLife}>
-            {LIVES.map((seconds) => (
-              <option key={seconds} value={seconds}>
-                {duration(seconds)}
-              </option>
-            ))}
-            {operation.value !== "upload" && <option value={ONCE}>{t("once")}</option>}
-          </select>
-        )}
-      />
+      <Select name="life" label={t("validFor")} options={lives} isDisabled={!hasLife} />
     </div>
   );
 }

@@ -4,7 +4,8 @@ import { useSignal } from "@preact/signals";
 import type { BucketsAnswer, MigrationAnswer, SettingsState } from "../../answers.ts";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
-import { Card, Field, ProblemNote, Show } from "../../console/parts/parts.tsx";
+import { Field, Select } from "../../console/parts/fields.tsx";
+import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { listAt } from "../../console/tree.ts";
 import { type TextName, t } from "../words.ts";
 import { requestOf } from "./migration-request.ts";
@@ -69,7 +70,14 @@ function Form({ buckets, folders, done }: FormProps) {
       {/* Another kind has other fields: nothing that was typed is carried over. */}
       <div key={kind.value} class="stack">
         <Fields buckets={buckets} folders={folders} />
-        {kind.value !== "origins" && <TargetBucket buckets={buckets} />}
+        {kind.value !== "origins" && (
+          <Select
+            name="bucket"
+            label={t("targetBucket")}
+            options={buckets.map(({ bucket }) => [bucket, bucket])}
+            isRequired
+          />
+        )}
       </div>
       <Options />
       {problem.value !== undefined && <ProblemNote problem={problem.value} />}
@@ -116,37 +124,20 @@ function SourceChoice({ kind, choose }: SourceChoiceProps) {
   );
 }
 
-/** A single bucket needs no name. */
-function TargetBucket({ buckets }: Pick<BucketsAnswer, "buckets">) {
-  return (
-    <Field
-      label={t("targetBucket")}
-      control={(properties) => (
-        <select {...properties} name="bucket" required>
-          {buckets.map(({ bucket }) => (
-            <option key={bucket}>{bucket}</option>
-          ))}
-        </select>
-      )}
-    />
-  );
-}
-
 function Options() {
   return (
     <details>
       <summary>{t("options")}</summary>
       <div class="stack">
         <div class="grid">
-          <Field
+          <Select
+            name="overwrite"
             label={t("overwrite")}
-            control={(properties) => (
-              <select {...properties} name="overwrite">
-                <option value="never">{t("overwriteNever")}</option>
-                <option value="newer">{t("overwriteNewer")}</option>
-                <option value="always">{t("overwriteAlways")}</option>
-              </select>
-            )}
+            options={[
+              ["never", t("overwriteNever")],
+              ["newer", t("overwriteNewer")],
+              ["always", t("overwriteAlways")],
+            ]}
           />
           <Field
             label={t("requestsLimit")}

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import type { BucketsAnswer } from "../../answers.ts";
-import { Field } from "../../console/parts/parts.tsx";
+import { Field, Select } from "../../console/parts/fields.tsx";
 import { type TextName, t } from "../words.ts";
 
 /** `migrate.type` of a config; `origins`: the origins of a domain, which need no config. */
@@ -37,44 +37,25 @@ function OriginFields({ buckets }: SourceProps) {
   return (
     <>
       <div class="grid">
-        <Field
+        <Select
+          name={domain.value === "*" ? undefined : "fromOrigin"}
           label={t("domain")}
-          control={(properties) => (
-            <select
-              {...properties}
-              name={domain.value === "*" ? undefined : "fromOrigin"}
-              value={domain}
-              onChange={({ currentTarget }) => (domain.value = currentTarget.value)}
-            >
-              {mirrored.map(({ domain: name, bucket }) => (
-                <option key={name} value={name}>
-                  {`${name === "*" ? t("everyOtherHost") : name} → ${bucket}`}
-                </option>
-              ))}
-            </select>
-          )}
+          options={mirrored.map(({ domain: name, bucket }) => [
+            name,
+            `${name === "*" ? t("everyOtherHost") : name} → ${bucket}`,
+          ])}
+          value={domain.value}
+          set={(name) => (domain.value = name)}
         />
         {domain.value === "*" && (
           <TextField name="fromOrigin" label="hostName" hint="hostNameHint" placeholder="img.example.com" />
         )}
-        <Field
+        <Select
           label={t("listOrSitemap")}
           hint={way.value === "store" ? t("listOfStoreHint") : undefined}
-          control={(properties) => (
-            <select
-              {...properties}
-              value={way}
-              onChange={({ currentTarget }) =>
-                (way.value = WAYS.find(([name]) => name === currentTarget.value)?.[0] ?? "list")
-              }
-            >
-              {WAYS.map(([name, words]) => (
-                <option key={name} value={name}>
-                  {t(words)}
-                </option>
-              ))}
-            </select>
-          )}
+          options={WAYS.map(([name, words]) => [name, t(words)])}
+          value={way.value}
+          set={(name) => (way.value = name)}
         />
       </div>
       {way.value === "list" && <ListField hint="listHint" />}
@@ -154,23 +135,12 @@ function S3Fields() {
   const needsEndpoint = WITHOUT_ENDPOINT.includes(vendor.value);
   return (
     <div class="grid">
-      <Field
+      <Select
+        name="s3.preset"
         label={t("vendor")}
-        control={(properties) => (
-          <select
-            {...properties}
-            name="s3.preset"
-            value={vendor}
-            onChange={({ currentTarget }) => (vendor.value = currentTarget.value)}
-          >
-            {VENDORS.map(([name, words]) => (
-              <option key={name} value={name}>
-                {words}
-              </option>
-            ))}
-            <option value="">{t("vendorOther")}</option>
-          </select>
-        )}
+        options={[...VENDORS, ["", t("vendorOther")]]}
+        value={vendor.value}
+        set={(name) => (vendor.value = name)}
       />
       <TextField name="s3.bucket" label="sourceBucket" />
       <TextField name="s3.region" label="region" hint="regionHint" isOptional />
