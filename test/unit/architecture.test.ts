@@ -104,8 +104,6 @@ const CIRCLES: Readonly<Record<string, readonly string[]>> = {
   "": ["serve", "settings"],
   operate: ["admin", "cli", "doctor", "migrations", "operations", "usage"],
   "operate/migrations": ["config", "sources", "targets"],
-  "serve/bucket/fs": ["catalogue", "packs"],
-  "serve/http": ["request", "response"],
 };
 
 const LONGEST_UNEXPLAINED_LINES = 300;
