@@ -6,6 +6,7 @@ import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/raw-options.ts";
 import type { SourceOptions } from "../config/source-options.ts";
 import { assertBelow } from "../sources/folders.ts";
+import type { JobInput } from "./contract.ts";
 
 export interface JobRequest {
   /** Options of a config file. */
@@ -97,23 +98,15 @@ export function readRequest(dir: string): JobRequest {
 /** The work of a run: to copy, or to compare by hash a sample such as `5%`. */
 export type JobWork = { readonly rescans: boolean } | { readonly sample: string };
 
-/** The arguments of `huiyuan` for a run. Every user of the machine sees them, so they do not have the config. */
-export function commandOf(dir: string, settingsFile: string, work: JobWork): readonly string[] {
+/** `settings`: the file of the server. */
+export function inputOf(dir: string, settings: string, work: JobWork): JobInput {
   const { fromOrigin, sitemap, list, acceptSuspect, overwrite } = readRequest(dir);
-  return [
-    ...["migrate", "sample" in work ? "verify" : "start"],
-    ...["--config", join(dir, CONFIG), "--job", dir, "--settings", settingsFile, "--confined"],
-    ...(fromOrigin === undefined ? [] : [`--from-origin=${fromOrigin}`]),
-    ...(fromOrigin === undefined || list === undefined ? [] : ["--list", join(dir, LIST)]),
-    ...(sitemap === undefined ? [] : [`--sitemap=${sitemap}`]),
-    ...("sample" in work
-      ? ["--sample", work.sample]
-      : [
-          ...["--overwrite", overwrite],
-          ...(acceptSuspect ? ["--accept-suspect"] : []),
-          ...(work.rescans ? ["--force"] : []),
-        ]),
-  ];
+  const ends = {
+    ...{ config: join(dir, CONFIG), job: dir, json: false, settings, allowPrivate: false, isOfServer: true },
+    ...{ fromOrigin, sitemap, list: fromOrigin === undefined || list === undefined ? undefined : join(dir, LIST) },
+  };
+  if ("sample" in work) return { verify: { ...ends, all: false, sample: work.sample } };
+  return { copy: { ...ends, overwrite, acceptSuspect, force: work.rescans, lenient: false } };
 }
 
 /** The source that the request names, without secrets. */

@@ -1,6 +1,6 @@
-// The migrations of a running server. Each is `huiyuan migrate start` or `verify` as a child process, with its journal
-// in a folder of its own. They end with the server, and only an operator continues them.
-import { type ChildProcess, spawn } from "node:child_process";
+// The migrations of a running server. Each is a child process that works as `huiyuan migrate start` or `verify` does,
+// with its journal in a folder of its own. They end with the server, and only an operator continues them.
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -8,12 +8,13 @@ import { createThread } from "../../../async/thread.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Counters, State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
-import { type CauseCount, type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
+import { type CauseCount, type FailedJob, readJournal } from "../journal/reading.ts";
 import { type FindingKind, KINDS, type Verification } from "../journal/verification.ts";
+import { startJobProcess } from "./contract.ts";
 import {
   asRefusal,
   type checkRequest,
-  commandOf,
+  inputOf,
   isJob,
   type JobRequest,
   type JobWork,
@@ -80,8 +81,6 @@ export interface MigrationJobsOptions {
   readonly dir: string;
   /** The settings file of the server, which names the target. */
   readonly settingsFile: string;
-  /** The arguments of node that run this program. */
-  readonly program: readonly string[];
   /** Removes the user name, the password and tokens of a URL. */
   readonly redactUrl: (url: string) => string;
 }
@@ -105,7 +104,7 @@ const MAX_OUTPUT_CHARACTERS = 4_096;
 const MAX_CAUSES = 20;
 
 export function createMigrationJobs(options: MigrationJobsOptions): MigrationJobs {
-  const { dir, settingsFile, program, redactUrl } = options;
+  const { dir, settingsFile, redactUrl } = options;
   const thread = createThread<{ checkRequest: typeof checkRequest }>({
     file: "check-thread.js",
     from: import.meta.url,
@@ -142,9 +141,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   }
 
   function run(id: string, work: JobWork): MigrationJob {
-    const args = [...program, ...commandOf(dirOf(id), settingsFile, work)];
-    // The channel tells the child if this process ends, in whatever way.
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const child = startJobProcess(inputOf(dirOf(id), settingsFile, work), ["ignore", "pipe", "pipe", "ipc"]);
     const own: Run = { child, work, output: "", ended: undefined };
     runs.set(id, own);
     for (const stream of [child.stdout, child.stderr])
@@ -160,12 +157,12 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   }
 
   function summaryOf(id: string): Summary | undefined {
-    const stamp = stampOf(jobFolder(join(dir, id)).journal);
+    const { journal } = jobFolder(join(dir, id));
+    const stamp = stampOf(journal);
     const known = summaries.get(id);
     if (known?.stamp === stamp) return known;
-    const read = readJournal(join(dir, id), (reader) => {
-      const [counters, verification] = [reader.counters(), reader.verification()];
-      return { stamp, counters, verification };
+    const read = readJournal(journal, (reader) => {
+      return { stamp, counters: reader.counters(), verification: reader.verification() };
     });
     if (read !== undefined) summaries.set(id, read);
     return read;
@@ -192,12 +189,12 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     stat,
     failures(id, after, limit) {
       const request = readRequest(dirOf(id));
-      const failed = readJournal(dirOf(id), (reader) => reader.failed(after, limit)) ?? [];
+      const failed = readJournal(jobFolder(dirOf(id)).journal, (reader) => reader.failed(after, limit)) ?? [];
       return failed.map((job) => ({ ...job, log: withoutSecrets(job.log, request, redactUrl) }));
     },
     causes(id) {
       const request = readRequest(dirOf(id));
-      const causes = readJournal(dirOf(id), (reader) => reader.causes(MAX_CAUSES)) ?? [];
+      const causes = readJournal(jobFolder(dirOf(id)).journal, (reader) => reader.causes(MAX_CAUSES)) ?? [];
       return causes.map((each) => ({ ...each, example: withoutSecrets(each.example, request, redactUrl) }));
     },
     async create(id, request) {
@@ -250,14 +247,4 @@ function shownVerification(found: State["verification"], without: (text: string)
 function stampOf(journal: string): string {
   const facts = [journal, `${journal}-wal`].map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }));
   return facts.map((found) => `${found?.ino} ${found?.size} ${found?.mtimeNs}`).join();
-}
-
-/** Undefined: its first run has not begun. */
-function readJournal<Value>(dir: string, read: (reader: JournalReader) => Value): Value | undefined {
-  const reader = openJournalReader(jobFolder(dir).journal);
-  try {
-    return reader && read(reader);
-  } finally {
-    reader?.close();
-  }
 }
