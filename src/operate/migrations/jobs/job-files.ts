@@ -39,7 +39,7 @@ export function checkRequest(request: JobRequest, folders: readonly string[]): v
   const source = originsOf(request);
   if (source === undefined && sitemap !== undefined) throw refused('"sitemap" needs "fromOrigin"');
   if (list !== undefined && sitemap !== undefined) throw refused('give "list" or "sitemap", not both');
-  // Every user of this machine sees the arguments of a run.
+  // The journal and the reports name it.
   if (/[?@\p{Cc}]/u.test(sitemap ?? "")) throw refused('"sitemap" must have neither "?" nor "@": give "list" instead');
   // A list of the request needs no file yet.
   const own = list === undefined || source !== undefined ? {} : { [LIST_OPTION]: "-" };

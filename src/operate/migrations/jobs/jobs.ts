@@ -6,10 +6,11 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createThread } from "../../../async/thread.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
-import type { Counters, State } from "../journal/database.ts";
+import type { MigrationAnswer, MigrationFailures } from "../../admin/openapi/migration-answers.ts";
+import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
-import { type CauseCount, type FailedJob, readJournal } from "../journal/reading.ts";
-import { type FindingKind, KINDS, type Verification } from "../journal/verification.ts";
+import { readJournal } from "../journal/reading.ts";
+import { KINDS } from "../journal/verification.ts";
 import { startJobProcess } from "./contract.ts";
 import {
   asRefusal,
@@ -27,28 +28,7 @@ import {
   writeJob,
 } from "./job-files.ts";
 
-export interface MigrationJob {
-  readonly id: string;
-  /** `migrate.type` of its config, or the domain whose origins are the source. */
-  readonly source: string;
-  readonly isRunning: boolean;
-  /** Its last run compares source and target. */
-  readonly isVerifying: boolean;
-  /** The last comparison, also of an operator's command. */
-  readonly verification: FoundInJob | undefined;
-  /** The exit code of its last run since the server started, or the name of the signal that ended it. */
-  readonly ended: string | undefined;
-  /** Undefined before its first run has begun. */
-  readonly counters: Counters | undefined;
-  /** The end of that of its last run since the server started. */
-  readonly output: string;
-}
-
-interface FoundInJob extends Omit<Verification, "findings"> {
-  readonly run: number;
-  /** Kinds with a count above 0. */
-  readonly findings: readonly (Verification["findings"][FindingKind] & { readonly kind: FindingKind })[];
-}
+export type MigrationJob = MigrationAnswer;
 
 /**
  * All methods that take an id throw request_invalid if there is no such job, and with status 409 if it is running and
@@ -57,9 +37,8 @@ interface FoundInJob extends Omit<Verification, "findings"> {
 export interface MigrationJobs {
   list(): readonly MigrationJob[];
   stat(id: string): MigrationJob;
-  failures(id: string, after: number, limit: number): readonly FailedJob[];
-  /** The most frequent causes of its failures. */
-  causes(id: string): readonly CauseCount[];
+  /** Failed objects behind the row `after`, and the most frequent causes of all. */
+  failures(id: string, after: number, limit: number): MigrationFailures;
   /** Creates and starts it. Throws as checkRequest() and start(). */
   create(id: string, request: JobRequest): Promise<MigrationJob>;
   /** Continues it, or compares source and target. Throws as checkRequest(), overloaded, draining. */
@@ -189,13 +168,15 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     stat,
     failures(id, after, limit) {
       const request = readRequest(dirOf(id));
-      const failed = readJournal(jobFolder(dirOf(id)).journal, (reader) => reader.failed(after, limit)) ?? [];
-      return failed.map((job) => ({ ...job, log: withoutSecrets(job.log, request, redactUrl) }));
-    },
-    causes(id) {
-      const request = readRequest(dirOf(id));
-      const causes = readJournal(jobFolder(dirOf(id)).journal, (reader) => reader.causes(MAX_CAUSES)) ?? [];
-      return causes.map((each) => ({ ...each, example: withoutSecrets(each.example, request, redactUrl) }));
+      const without = (text: string) => withoutSecrets(text, request, redactUrl);
+      const [failed, causes] = readJournal(jobFolder(dirOf(id)).journal, (reader) => {
+        return [reader.failed(after, limit), reader.causes(MAX_CAUSES)] as const;
+      }) ?? [[], []];
+      return {
+        failures: failed.map((job) => ({ ...job, log: without(job.log) })),
+        next: failed.length < limit ? undefined : failed.at(-1)?.serial,
+        causes: causes.map((each) => ({ ...each, example: without(each.example) })),
+      };
     },
     async create(id, request) {
       await check(request);
@@ -234,7 +215,10 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   };
 }
 
-function shownVerification(found: State["verification"], without: (text: string) => string): FoundInJob | undefined {
+function shownVerification(
+  found: State["verification"],
+  without: (text: string) => string,
+): MigrationAnswer["verification"] {
   if (found === undefined) return undefined;
   const findings = KINDS.map((kind) => {
     const { count, first } = found.findings[kind];
