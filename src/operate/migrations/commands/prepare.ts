@@ -148,7 +148,8 @@ export async function withEnds(
     terminal.err.write(`Tool is already running on ${folder.dir}. \n`);
     return 1;
   }
-  process.send?.(WORKING, undefined, undefined, () => undefined); // to the process that started one in the background
+  // Only a process in the background has a channel. Its other end may have gone.
+  process.send?.(WORKING, undefined, undefined, () => undefined);
   const { show, clear } = createStatusLine(terminal, json);
   let journal: Journal | undefined;
   let target: MigrationTarget | undefined;

@@ -64,6 +64,7 @@ export function startCommand(terminal: Terminal): Command {
     });
 }
 
+/** The whole run, also one that the flags put into the background. Prints every fault. */
 export async function startCopy(flags: CopyFlags, terminal: Terminal): Promise<ExitCode> {
   const code = await withPrepared(flags, terminal, async (prepared) => {
     if (flags.overwrite !== "never" && prepared.bucketId === undefined) {

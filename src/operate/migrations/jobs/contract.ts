@@ -1,5 +1,5 @@
-// The contract of a run: everything that it is told, as one JSON value. A command makes it from its flags, and the
-// server from a request. The command runs it itself, or a process in the background does.
+// The contract of a run of a migration: its input as one JSON value. A command makes it from its flags, and the server
+// from a request. A command runs in its own process, `--detach` and the server start one in the background.
 import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
 import { threadUrl } from "../../../async/thread.ts";
 

@@ -6,18 +6,13 @@ import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/raw-options.ts";
 import type { SourceOptions } from "../config/source-options.ts";
 import { assertBelow } from "../sources/folders.ts";
-import type { JobInput } from "./contract.ts";
+import type { CopyFlags, JobInput } from "./contract.ts";
 
-export interface JobRequest {
+export interface JobRequest extends Pick<CopyFlags, "fromOrigin" | "sitemap" | "acceptSuspect" | "overwrite"> {
   /** Options of a config file. */
   readonly config: Readonly<Record<string, string | number | boolean>>;
   /** Lines: URLs, or with `fromOrigin` also keys. */
   readonly list?: string | undefined;
-  /** The source is the origins of this domain of the settings. */
-  readonly fromOrigin?: string | undefined;
-  readonly sitemap?: string | undefined;
-  readonly acceptSuspect: boolean;
-  readonly overwrite: "never" | "newer" | "always";
 }
 
 /** Options that name files of this machine. */
