@@ -1,12 +1,10 @@
 #!/usr/bin/env node
-// Entry point: runs the command of argv. The only file that ends the process.
-import { setTimeout as delay } from "node:timers/promises";
+// Entry point: runs the command of argv.
 import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
-import { HuiyuanError } from "./core/errors.ts";
 import { readVersion } from "./core/version.ts";
-import { HeldUp, newCommand, processTerminal, type Terminal } from "./operate/cli/terminal.ts";
-import { SettingsFaults } from "./settings/faults.ts";
+import { runToEnd } from "./operate/cli/run-to-end.ts";
+import { newCommand, processTerminal, type Terminal } from "./operate/cli/terminal.ts";
 
 /** By group of the help. Loaded on demand, so that a server does not hold the libraries of other commands in memory. */
 const COMMANDS = {
@@ -52,8 +50,6 @@ const EXAMPLES = `Examples:
   huiyuan try https://your.site          run a trial mirror of your site
   huiyuan serve --config huiyuan.yaml    run the server
   huiyuan help serve                     show the options of a command`;
-const USAGE = 2;
-const FLUSH_MS = 5_000;
 type Load = () => Promise<(terminal: Terminal) => Command>;
 const terminal = processTerminal();
 const program = newCommand(terminal, "huiyuan", DESCRIPTION, EXAMPLES)
@@ -75,45 +71,5 @@ for (const [group, commands] of Object.entries(COMMANDS))
     if (!isAlone || name === wanted) program.addCommand((await load())(terminal).helpGroup(group));
 // Back to the default: under load a larger young generation pays off.
 setFlagsFromString("--semi-space-growth-factor=2");
-// Start full collections later: not as soon as one more young generation might not fit.
-setFlagsFromString("--heap-growing-percent=100");
-setFlagsFromString("--incremental-marking-soft-trigger=80");
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof HeldUp) endBy(error.signal);
-  else process.exitCode = exitCodeOf(error);
-}
-await Promise.all([flush(process.stdout), flush(process.stderr)]);
-process.exit();
-
-/** Waits until a slow reader of a pipe has taken the output. A reader that takes nothing must not stop the exit. */
-async function flush(stream: NodeJS.WriteStream): Promise<void> {
-  if (stream.writableLength === 0) return;
-  stream.on("error", () => undefined); // the reader has closed it
-  await Promise.race([new Promise((resolve) => stream.write("", resolve)), delay(FLUSH_MS)]);
-}
-
-/**
- * Ends the process by a signal, because process.exit() waits for threads, which may wait for a slow disk. All output is
- * written by now. Process 1 of a container cannot end itself by a signal and goes on; the container runtime kills it.
- */
-function endBy(signal: NodeJS.Signals): void {
-  process.removeAllListeners(signal);
-  process.kill(process.pid, signal);
-}
-
-/** Prints the error, unless commander has printed it. */
-function exitCodeOf(error: unknown): number {
-  if (isUsage(error)) return error.exitCode === 0 ? 0 : USAGE;
-  const message = error instanceof Error ? error.message : String(error);
-  terminal.err.write(`huiyuan: ${message}\n`);
-  const isNamed = error instanceof HuiyuanError || error instanceof SettingsFaults;
-  if (!isNamed && error instanceof Error) terminal.err.write(`${error.stack}\n`);
-  return 1;
-}
-
-function isUsage(error: unknown): error is { readonly exitCode: number } {
-  return error instanceof Error && error.constructor.name === "CommanderError";
-}
+await runToEnd(() => program.parseAsync(), terminal);

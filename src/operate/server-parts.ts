@@ -74,7 +74,6 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
       : createMigrationJobs({
           dir: join(started.data, "migrations"),
           settingsFile: file,
-          program: [...process.execArgv, ...process.argv.slice(1, 2)],
           folders: () => settings().server.migrationFolders,
           redactUrl: redactTarget,
           checkOrigins: (source) => checkOrigins(settings(), source),

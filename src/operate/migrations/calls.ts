@@ -100,11 +100,7 @@ export function addMigrationCalls(
       fields: { id: ID, after: AFTER, limit: whole(1, MAX_LISTED).default(LISTED) },
       answer: { json: migrationFailures },
     },
-    (context, { id, limit, after }) => {
-      const failures = jobs().failures(id, after, limit);
-      const next = failures.length < limit ? undefined : failures.at(-1)?.serial;
-      return context.json({ failures, next, causes: jobs().causes(id) });
-    },
+    (context, { id, limit, after }) => context.json(jobs().failures(id, after, limit)),
   );
   const removing = { fields: { id: ID }, answer: { json: migrationRemoved } };
   calls.post(

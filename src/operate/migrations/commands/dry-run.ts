@@ -5,11 +5,12 @@ import { join } from "node:path";
 import { isKey } from "../../../core/object.ts";
 import { createStatusLine, type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { formatBytes } from "../../doctor/finding.ts";
-import { filtered } from "../../migrations/runner/scan.ts";
-import type { SourceObject } from "../../migrations/source.ts";
-import { describeFailure } from "../../migrations/sources/failure.ts";
-import { openTarget } from "../../migrations/wiring/target.ts";
-import { type JobFlags, print } from "./job.ts";
+import type { JobFlags } from "../jobs/contract.ts";
+import { filtered } from "../runner/scan.ts";
+import type { SourceObject } from "../source.ts";
+import { describeFailure } from "../sources/failure.ts";
+import { openTarget } from "../wiring/target.ts";
+import { print } from "./job.ts";
 import type { Prepared } from "./prepare.ts";
 
 const SHOWN_REFUSALS = 20;

@@ -3,13 +3,8 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { newCommand, type Terminal } from "../../cli/terminal.ts";
-import { type JobFolder, jobFolder } from "../../migrations/journal/job-folder.ts";
-
-export interface JobFlags {
-  readonly config: string;
-  readonly job?: string;
-  readonly json: boolean;
-}
+import type { JobFlags } from "../jobs/contract.ts";
+import { type JobFolder, jobFolder } from "../journal/job-folder.ts";
 
 const DEFAULT_CONFIG = "conf/config.ini";
 
@@ -46,7 +41,7 @@ const NAMED = {
 /** A command on the same job with the same source and target, as a shell takes it. */
 export function commandLine(
   name: string,
-  flags: Partial<Readonly<Record<keyof typeof NAMED, string | boolean>>>,
+  flags: { readonly [Name in keyof typeof NAMED]?: string | boolean | undefined },
 ): string {
   const given = Object.entries(NAMED).flatMap(([key, option]) => {
     const value = flags[key as keyof typeof NAMED];

@@ -1,7 +1,7 @@
 // Shared by `start`, its dry run and `verify`: checks the flags that name source and target, and opens both with the
 // journal.
 import { resolve } from "node:path";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { SettingsFaults } from "../../../settings/faults.ts";
 import { loadSettings } from "../../../settings/load.ts";
@@ -10,26 +10,15 @@ import { parseUrl } from "../../cli/admin-command.ts";
 import { createLogger } from "../../cli/logger.ts";
 import { runningServer, serverAt } from "../../cli/reach-server.ts";
 import { createStatusLine, type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
-import { ConfigFaults, loadConfig, type MigrationConfig } from "../../migrations/config/config.ts";
-import type { JobFolder } from "../../migrations/journal/job-folder.ts";
-import { type Journal, openJournal } from "../../migrations/journal/journal.ts";
-import type { Source } from "../../migrations/source.ts";
-import { openSource } from "../../migrations/wiring/sources.ts";
-import { type MigrationTarget, openTarget, type TargetOptions, targetBucket } from "../../migrations/wiring/target.ts";
-import { folderOf, hasConfig, type JobFlags, jobCommand } from "./job.ts";
+import { ConfigFaults, loadConfig, type MigrationConfig } from "../config/config.ts";
+import { type EndFlags, WORKING } from "../jobs/contract.ts";
+import type { JobFolder } from "../journal/job-folder.ts";
+import { type Journal, openJournal } from "../journal/journal.ts";
+import type { Source } from "../source.ts";
+import { openSource } from "../wiring/sources.ts";
+import { type MigrationTarget, openTarget, type TargetOptions, targetBucket } from "../wiring/target.ts";
+import { folderOf, hasConfig, jobCommand } from "./job.ts";
 import { createProgress, type Done } from "./stat.ts";
-
-/** Flags that name source and target. */
-export interface EndFlags extends JobFlags {
-  readonly settings?: string;
-  readonly admin?: string;
-  readonly fromOrigin?: string;
-  readonly list?: string;
-  readonly sitemap?: string;
-  readonly allowPrivate: boolean;
-  readonly confined?: boolean;
-  readonly detach?: boolean;
-}
 
 /** A checked command. */
 export interface Prepared extends Omit<TargetOptions, "spoolDir"> {
@@ -48,17 +37,13 @@ export function endsCommand(
   verb: string,
   help: string,
 ): Command {
-  return (
-    jobCommand(terminal, name, description, help)
-      .option("--settings <file>", `${verb} the store of these settings; default: the REST API of the config`)
-      .option("--admin <url>", `${verb} the running server that has this admin port`, parseUrl)
-      .option("--from-origin <host>", "the source is the origins of this domain of the settings; needs --settings")
-      .option("--list <file>", "with --from-origin: a file with keys or URLs, - for standard input")
-      .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
-      .option("--allow-private", "the source may have a private address", false)
-      // For the jobs of a server, whose callers may be on another machine.
-      .addOption(new Option("--confined", "read only the folders that the settings name for migrations").hideHelp())
-  );
+  return jobCommand(terminal, name, description, help)
+    .option("--settings <file>", `${verb} the store of these settings; default: the REST API of the config`)
+    .option("--admin <url>", `${verb} the running server that has this admin port`, parseUrl)
+    .option("--from-origin <host>", "the source is the origins of this domain of the settings; needs --settings")
+    .option("--list <file>", "with --from-origin: a file with keys or URLs, - for standard input")
+    .option("--sitemap <url>", "with --from-origin: the sitemap of the web site")
+    .option("--allow-private", "the source may have a private address", false);
 }
 
 /** Runs the work if flags, config and settings have no fault; else prints every fault. */
@@ -103,10 +88,10 @@ async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
   const { concurrency = MAX_CONNECTIONS } = config.tool;
   const server = settings && (await runningServer(settings.server));
   const admin = remote?.send ?? server;
-  const { allowPrivate, confined } = flags;
+  const { allowPrivate, isOfServer } = flags;
   const folder = folderOf(flags);
-  // The list of a job's request lies in the job's own folder.
-  const folders = confined ? [...(settings?.server.migrationFolders ?? []), folder.dir] : undefined;
+  // The callers of a server may be on another machine. The list of a request lies in the job's own folder.
+  const folders = isOfServer ? [...(settings?.server.migrationFolders ?? []), folder.dir] : undefined;
   const parts = { ...config.tool, ...{ concurrency, allowPrivate, folders, log, server } };
   const source = openSource(config.source, parts, settings);
   const place = bucketId && {
@@ -132,15 +117,6 @@ function sourceOf({ fromOrigin: host, settings, admin, list, sitemap, detach }: 
   if (host === undefined) return undefined;
   const file = list === undefined || list === "-" ? list : resolve(list);
   return { type: "origins", host: host.toLowerCase(), list: file, sitemap };
-}
-
-/** Aborts once the server that runs this command as one of its migrations has ended. */
-export function orphanSignal(): AbortSignal {
-  const orphaned = new AbortController();
-  const abort = () => orphaned.abort(new Error("stopped: the server has ended"));
-  if (process.connected === false) abort();
-  else process.once("disconnect", abort);
-  return orphaned.signal;
 }
 
 export interface Ends extends Omit<MigrationTarget, "close"> {
@@ -172,6 +148,8 @@ export async function withEnds(
     terminal.err.write(`Tool is already running on ${folder.dir}. \n`);
     return 1;
   }
+  // Only a process in the background has a channel. Its other end may have gone.
+  process.send?.(WORKING, undefined, undefined, () => undefined);
   const { show, clear } = createStatusLine(terminal, json);
   let journal: Journal | undefined;
   let target: MigrationTarget | undefined;

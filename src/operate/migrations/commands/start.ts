@@ -3,24 +3,16 @@
 import { type Command, Option } from "commander";
 import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from "../../cli/terminal.ts";
 import { formatBytes } from "../../doctor/finding.ts";
-import type { Counters } from "../../migrations/journal/database.ts";
-import type { Journal } from "../../migrations/journal/journal.ts";
-import { type CauseCount, openJournalReader } from "../../migrations/journal/reading.ts";
-import { type RunEnd, runMigration } from "../../migrations/runner/runner.ts";
+import type { CopyFlags } from "../jobs/contract.ts";
+import type { Counters } from "../journal/database.ts";
+import type { Journal } from "../journal/journal.ts";
+import { type CauseCount, readJournal } from "../journal/reading.ts";
+import { type RunEnd, runMigration } from "../runner/runner.ts";
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
 import { commandLine, print } from "./job.ts";
-import { type EndFlags, endsCommand, orphanSignal, type Prepared, withEnds, withPrepared } from "./prepare.ts";
+import { endsCommand, type Prepared, withEnds, withPrepared } from "./prepare.ts";
 import { durationText, statLine } from "./stat.ts";
-
-interface StartFlags extends EndFlags {
-  readonly force: boolean;
-  readonly dryRun: boolean;
-  readonly lenient: boolean;
-  readonly detach: boolean;
-  readonly acceptSuspect: boolean;
-  readonly overwrite: "never" | "newer" | "always";
-}
 
 const HELP = `It can be stopped or killed at any moment; the next start continues.
 Failed objects are retried by the next start, unless error.ignore.if matches.
@@ -67,19 +59,26 @@ export function startCommand(terminal: Terminal): Command {
     )
     .option("--detach", "run in the background", false)
     .option("--lenient", "exit with 0 although objects failed, as the old tool did", false)
-    .action(async (flags: StartFlags) => {
-      const code = await withPrepared(flags, terminal, (prepared) => start(prepared, flags, terminal));
-      process.exitCode = flags.lenient && code === 2 ? 1 : code;
+    .action(async (flags: CopyFlags) => {
+      process.exitCode = await startCopy(flags, terminal);
     });
 }
 
-async function start(prepared: Prepared, flags: StartFlags, terminal: Terminal): Promise<ExitCode> {
-  if (flags.overwrite !== "never" && prepared.bucketId === undefined) {
-    terminal.err.write("Error: --overwrite needs --settings or --admin: an upload over REST never replaces. \n");
-    return 2;
-  }
-  if (flags.dryRun) return dryRun(prepared, flags, terminal);
-  if (flags.detach) return startDetached(prepared.folder, terminal);
+/** The whole run, also one that the flags put into the background. Prints every fault. */
+export async function startCopy(flags: CopyFlags, terminal: Terminal): Promise<ExitCode> {
+  const code = await withPrepared(flags, terminal, async (prepared) => {
+    if (flags.overwrite !== "never" && prepared.bucketId === undefined) {
+      terminal.err.write("Error: --overwrite needs --settings or --admin: an upload over REST never replaces. \n");
+      return 2;
+    }
+    if (flags.dryRun) return dryRun(prepared, flags, terminal);
+    if (flags.detach) return startDetached(flags, prepared.folder, terminal);
+    return copy(prepared, flags, terminal);
+  });
+  return flags.lenient && code === 2 ? 1 : code;
+}
+
+function copy(prepared: Prepared, flags: CopyFlags, terminal: Terminal): Promise<ExitCode> {
   const { config, folder } = prepared;
   const began = performance.now();
   const bar = { terminal, json: flags.json, done: ({ counters }: Journal) => counters };
@@ -99,9 +98,7 @@ async function start(prepared: Prepared, flags: StartFlags, terminal: Terminal):
       }),
     });
     clear();
-    const reader = openJournalReader(folder.journal);
-    const causes = reader?.causes(CAUSES) ?? [];
-    reader?.close();
+    const causes = readJournal(folder.journal, (reader) => reader.causes(CAUSES)) ?? [];
     const [seconds, waiting] = [(performance.now() - began) / 1_000, backlog()];
     return printReport({ flags, before, counters: journal.counters, causes, end, waiting, seconds }, terminal);
   });
@@ -111,7 +108,7 @@ async function start(prepared: Prepared, flags: StartFlags, terminal: Terminal):
 function signals(terminal: Terminal) {
   const kill = new AbortController();
   void untilStopped(["SIGTERM"]).then(() => kill.abort(new Error("stopped by SIGTERM")));
-  return { stop: stopSignal(terminal, ["SIGINT"]), kill: AbortSignal.any([kill.signal, orphanSignal()]) };
+  return { stop: stopSignal(terminal, ["SIGINT"]), kill: kill.signal };
 }
 
 /** The old tool's lines. */
@@ -131,7 +128,7 @@ function linesOf(write: (event: object, lines: readonly string[]) => void) {
 }
 
 interface Report {
-  readonly flags: StartFlags;
+  readonly flags: CopyFlags;
   /** When the run began. */
   readonly before: Counters;
   readonly counters: Counters;

@@ -4,9 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import { createStatusLine, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { formatBytes } from "../../doctor/finding.ts";
-import type { Counters } from "../../migrations/journal/database.ts";
-import { openJournalReader } from "../../migrations/journal/reading.ts";
-import { folderOf, type JobFlags, jobCommand, print } from "./job.ts";
+import type { JobFlags } from "../jobs/contract.ts";
+import type { Counters } from "../journal/database.ts";
+import { readJournal } from "../journal/reading.ts";
+import { folderOf, jobCommand, print } from "./job.ts";
 
 const STAT_HELP = `On a terminal it follows until the run ends.
 
@@ -25,25 +26,19 @@ export function statCommand(terminal: Terminal): Command {
     .option("--once", "print one line and exit", false)
     .action(async (flags: JobFlags & { readonly once: boolean }) => {
       const folder = folderOf(flags);
-      let reader = openJournalReader(folder.journal);
-      try {
-        const { isShown, show, clear } = createStatusLine(terminal, flags.json || flags.once);
-        const signal = stopSignal(terminal);
-        const progress = createProgress();
-        while (isShown && !signal.aborted && folder.runningPid() !== undefined) {
-          reader ??= openJournalReader(folder.journal); // a run that has just started may not have made it yet
-          if (reader !== undefined) show(progress(reader.counters()));
-          await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
-        }
-        clear();
-        reader ??= openJournalReader(folder.journal);
-        const counters = reader?.counters();
-        const causes = reader?.causes(CAUSES) ?? [];
-        const shownCauses = isShown ? causes.map(({ cause, count }) => `  ${count}  ${shown(cause)}`) : [];
-        print(flags, terminal, { ...counters, causes }, [statLine(counters), ...shownCauses]);
-      } finally {
-        reader?.close();
+      const { isShown, show, clear } = createStatusLine(terminal, flags.json || flags.once);
+      const signal = stopSignal(terminal);
+      const progress = createProgress();
+      while (isShown && !signal.aborted && folder.runningPid() !== undefined) {
+        const counters = readJournal(folder.journal, (reader) => reader.counters());
+        if (counters !== undefined) show(progress(counters)); // a run that has just started may not have made it yet
+        await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
       }
+      clear();
+      const [counters, causes = []] =
+        readJournal(folder.journal, (reader) => [reader.counters(), reader.causes(CAUSES)] as const) ?? [];
+      const shownCauses = isShown ? causes.map(({ cause, count }) => `  ${count}  ${shown(cause)}`) : [];
+      print(flags, terminal, { ...counters, causes }, [statLine(counters), ...shownCauses]);
     });
 }
 
@@ -83,22 +78,19 @@ export function durationText(seconds: number): string {
 export function viewFailedCommand(terminal: Terminal): Command {
   return jobCommand(terminal, "view-failed", "print `fileid|reason` of each failed object", FAILED_HELP).action(
     async (flags: JobFlags) => {
-      const reader = openJournalReader(folderOf(flags).journal);
+      const { journal } = folderOf(flags);
       const signal = stopSignal(terminal);
-      try {
-        for (let after = 0; reader !== undefined && !signal.aborted; ) {
-          const page = reader.failed(after, PAGE);
-          if (page.length === 0) break;
-          after = page.at(-1)!.serial;
-          const lines = page.map(({ fileid, log }) =>
-            flags.json ? JSON.stringify({ fileid, log }) : `${shown(fileid)}|${shown(log)}`,
-          );
-          if (!terminal.out.write(`${lines.join("\n")}\n`)) await once(terminal.out, "drain", { signal });
-        }
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      } finally {
-        reader?.close();
+      for (let after = 0; !signal.aborted; ) {
+        const page = readJournal(journal, (reader) => reader.failed(after, PAGE)) ?? [];
+        if (page.length === 0) break;
+        after = page.at(-1)!.serial;
+        const lines = page.map(({ fileid, log }) =>
+          flags.json ? JSON.stringify({ fileid, log }) : `${shown(fileid)}|${shown(log)}`,
+        );
+        if (!terminal.out.write(`${lines.join("\n")}\n`))
+          await once(terminal.out, "drain", { signal }).catch((error: unknown) => {
+            if (!signal.aborted) throw error;
+          });
       }
     },
   );

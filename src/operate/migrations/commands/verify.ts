@@ -3,21 +3,15 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { formatBytes } from "../../doctor/finding.ts";
-import type { Journal } from "../../migrations/journal/journal.ts";
-import { createTally, type FindingKind, type Tally, type Verification } from "../../migrations/journal/verification.ts";
-import { createManifest, type ManifestEnd } from "../../migrations/verify/manifest.ts";
-import { DEFAULT_SAMPLE, isSample } from "../../migrations/verify/sample.ts";
-import { verify } from "../../migrations/verify/verify.ts";
+import type { EndFlags, VerifyFlags } from "../jobs/contract.ts";
+import type { Journal } from "../journal/journal.ts";
+import { createTally, type FindingKind, type Tally, type Verification } from "../journal/verification.ts";
+import { createManifest, type ManifestEnd } from "../verify/manifest.ts";
+import { DEFAULT_SAMPLE, isSample } from "../verify/sample.ts";
+import { verify } from "../verify/verify.ts";
 import { commandLine, print } from "./job.ts";
-import { type EndFlags, endsCommand, orphanSignal, type Prepared, withEnds, withPrepared } from "./prepare.ts";
+import { endsCommand, type Prepared, withEnds, withPrepared } from "./prepare.ts";
 import { durationText } from "./stat.ts";
-
-interface VerifyFlags extends EndFlags {
-  /** `100` or `5%`. */
-  readonly sample?: string;
-  readonly all: boolean;
-  readonly manifest?: string;
-}
 
 const HELP = `The source is listed again. A random sample is read on both sides and compared by
 SHA-256 (over the REST API by the MD5 that it tells). In a store the presence
@@ -45,7 +39,7 @@ export function verifyCommand(terminal: Terminal): Command {
     .option("--all", "compare every object by hash", false)
     .option("--manifest <file>", "write SHA-256 and key of each equal object to this file; needs --all")
     .action(async (flags: VerifyFlags) => {
-      process.exitCode = await start(flags, terminal);
+      process.exitCode = await startVerify(flags, terminal);
     });
 }
 
@@ -54,7 +48,7 @@ function checkSample(text: string): string {
   throw new InvalidArgumentError("It must be a number of objects, or a percentage such as 5%.");
 }
 
-async function start(flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> {
+export async function startVerify(flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> {
   const isBoth = flags.sample !== undefined && flags.all;
   if (isBoth || (flags.manifest !== undefined && !flags.all)) {
     const fault = isBoth ? "Give --sample or --all, not both" : "--manifest needs --all: it lists every object";
@@ -66,7 +60,7 @@ async function start(flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> 
 
 function run(prepared: Prepared, flags: VerifyFlags, terminal: Terminal): Promise<ExitCode> {
   const { tool, filters } = prepared.config;
-  const stop = AbortSignal.any([stopSignal(terminal), orphanSignal()]);
+  const stop = stopSignal(terminal);
   const sample = flags.all ? "100%" : (flags.sample ?? DEFAULT_SAMPLE);
   const tally = createTally();
   const began = performance.now();

@@ -6,17 +6,13 @@ import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/raw-options.ts";
 import type { SourceOptions } from "../config/source-options.ts";
 import { assertBelow } from "../sources/folders.ts";
+import type { CopyFlags, JobInput } from "./contract.ts";
 
-export interface JobRequest {
+export interface JobRequest extends Pick<CopyFlags, "fromOrigin" | "sitemap" | "acceptSuspect" | "overwrite"> {
   /** Options of a config file. */
   readonly config: Readonly<Record<string, string | number | boolean>>;
   /** Lines: URLs, or with `fromOrigin` also keys. */
   readonly list?: string | undefined;
-  /** The source is the origins of this domain of the settings. */
-  readonly fromOrigin?: string | undefined;
-  readonly sitemap?: string | undefined;
-  readonly acceptSuspect: boolean;
-  readonly overwrite: "never" | "newer" | "always";
 }
 
 /** Options that name files of this machine. */
@@ -38,7 +34,7 @@ export function checkRequest(request: JobRequest, folders: readonly string[]): v
   const source = originsOf(request);
   if (source === undefined && sitemap !== undefined) throw refused('"sitemap" needs "fromOrigin"');
   if (list !== undefined && sitemap !== undefined) throw refused('give "list" or "sitemap", not both');
-  // Every user of this machine sees the arguments of a run.
+  // The journal and the reports name it.
   if (/[?@\p{Cc}]/u.test(sitemap ?? "")) throw refused('"sitemap" must have neither "?" nor "@": give "list" instead');
   // A list of the request needs no file yet.
   const own = list === undefined || source !== undefined ? {} : { [LIST_OPTION]: "-" };
@@ -97,23 +93,15 @@ export function readRequest(dir: string): JobRequest {
 /** The work of a run: to copy, or to compare by hash a sample such as `5%`. */
 export type JobWork = { readonly rescans: boolean } | { readonly sample: string };
 
-/** The arguments of `huiyuan` for a run. Every user of the machine sees them, so they do not have the config. */
-export function commandOf(dir: string, settingsFile: string, work: JobWork): readonly string[] {
+/** `settings`: the file of the server. */
+export function inputOf(dir: string, settings: string, work: JobWork): JobInput {
   const { fromOrigin, sitemap, list, acceptSuspect, overwrite } = readRequest(dir);
-  return [
-    ...["migrate", "sample" in work ? "verify" : "start"],
-    ...["--config", join(dir, CONFIG), "--job", dir, "--settings", settingsFile, "--confined"],
-    ...(fromOrigin === undefined ? [] : [`--from-origin=${fromOrigin}`]),
-    ...(fromOrigin === undefined || list === undefined ? [] : ["--list", join(dir, LIST)]),
-    ...(sitemap === undefined ? [] : [`--sitemap=${sitemap}`]),
-    ...("sample" in work
-      ? ["--sample", work.sample]
-      : [
-          ...["--overwrite", overwrite],
-          ...(acceptSuspect ? ["--accept-suspect"] : []),
-          ...(work.rescans ? ["--force"] : []),
-        ]),
-  ];
+  const ends = {
+    ...{ config: join(dir, CONFIG), job: dir, json: false, settings, allowPrivate: false, isOfServer: true },
+    ...{ fromOrigin, sitemap, list: fromOrigin === undefined || list === undefined ? undefined : join(dir, LIST) },
+  };
+  if ("sample" in work) return { verify: { ...ends, all: false, sample: work.sample } };
+  return { copy: { ...ends, overwrite, acceptSuspect, force: work.rescans, lenient: false } };
 }
 
 /** The source that the request names, without secrets. */

@@ -1,19 +1,21 @@
-// The migrations of a running server. Each is `huiyuan migrate start` or `verify` as a child process, with its journal
-// in a folder of its own. They end with the server, and only an operator continues them.
-import { type ChildProcess, spawn } from "node:child_process";
+// The migrations of a running server. Each is a child process that works as `huiyuan migrate start` or `verify` does,
+// with its journal in a folder of its own. They end with the server, and only an operator continues them.
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createThread } from "../../../async/thread.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
-import type { Counters, State } from "../journal/database.ts";
+import type { MigrationAnswer, MigrationFailures } from "../../admin/openapi/migration-answers.ts";
+import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
-import { type CauseCount, type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
-import { type FindingKind, KINDS, type Verification } from "../journal/verification.ts";
+import { readJournal } from "../journal/reading.ts";
+import { KINDS } from "../journal/verification.ts";
+import { startJobProcess } from "./contract.ts";
 import {
   asRefusal,
   type checkRequest,
-  commandOf,
+  inputOf,
   isJob,
   type JobRequest,
   type JobWork,
@@ -26,28 +28,7 @@ import {
   writeJob,
 } from "./job-files.ts";
 
-export interface MigrationJob {
-  readonly id: string;
-  /** `migrate.type` of its config, or the domain whose origins are the source. */
-  readonly source: string;
-  readonly isRunning: boolean;
-  /** Its last run compares source and target. */
-  readonly isVerifying: boolean;
-  /** The last comparison, also of an operator's command. */
-  readonly verification: FoundInJob | undefined;
-  /** The exit code of its last run since the server started, or the name of the signal that ended it. */
-  readonly ended: string | undefined;
-  /** Undefined before its first run has begun. */
-  readonly counters: Counters | undefined;
-  /** The end of that of its last run since the server started. */
-  readonly output: string;
-}
-
-interface FoundInJob extends Omit<Verification, "findings"> {
-  readonly run: number;
-  /** Kinds with a count above 0. */
-  readonly findings: readonly (Verification["findings"][FindingKind] & { readonly kind: FindingKind })[];
-}
+export type MigrationJob = MigrationAnswer;
 
 /**
  * All methods that take an id throw request_invalid if there is no such job, and with status 409 if it is running and
@@ -56,9 +37,8 @@ interface FoundInJob extends Omit<Verification, "findings"> {
 export interface MigrationJobs {
   list(): readonly MigrationJob[];
   stat(id: string): MigrationJob;
-  failures(id: string, after: number, limit: number): readonly FailedJob[];
-  /** The most frequent causes of its failures. */
-  causes(id: string): readonly CauseCount[];
+  /** Failed objects behind the row `after`, and the most frequent causes of all. */
+  failures(id: string, after: number, limit: number): MigrationFailures;
   /** Creates and starts it. Throws as checkRequest() and start(). */
   create(id: string, request: JobRequest): Promise<MigrationJob>;
   /** Continues it, or compares source and target. Throws as checkRequest(), overloaded, draining. */
@@ -80,8 +60,6 @@ export interface MigrationJobsOptions {
   readonly dir: string;
   /** The settings file of the server, which names the target. */
   readonly settingsFile: string;
-  /** The arguments of node that run this program. */
-  readonly program: readonly string[];
   /** Removes the user name, the password and tokens of a URL. */
   readonly redactUrl: (url: string) => string;
 }
@@ -105,7 +83,7 @@ const MAX_OUTPUT_CHARACTERS = 4_096;
 const MAX_CAUSES = 20;
 
 export function createMigrationJobs(options: MigrationJobsOptions): MigrationJobs {
-  const { dir, settingsFile, program, redactUrl } = options;
+  const { dir, settingsFile, redactUrl } = options;
   const thread = createThread<{ checkRequest: typeof checkRequest }>({
     file: "check-thread.js",
     from: import.meta.url,
@@ -142,9 +120,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   }
 
   function run(id: string, work: JobWork): MigrationJob {
-    const args = [...program, ...commandOf(dirOf(id), settingsFile, work)];
-    // The channel tells the child if this process ends, in whatever way.
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const child = startJobProcess(inputOf(dirOf(id), settingsFile, work), ["ignore", "pipe", "pipe", "ipc"]);
     const own: Run = { child, work, output: "", ended: undefined };
     runs.set(id, own);
     for (const stream of [child.stdout, child.stderr])
@@ -160,12 +136,12 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   }
 
   function summaryOf(id: string): Summary | undefined {
-    const stamp = stampOf(jobFolder(join(dir, id)).journal);
+    const { journal } = jobFolder(join(dir, id));
+    const stamp = stampOf(journal);
     const known = summaries.get(id);
     if (known?.stamp === stamp) return known;
-    const read = readJournal(join(dir, id), (reader) => {
-      const [counters, verification] = [reader.counters(), reader.verification()];
-      return { stamp, counters, verification };
+    const read = readJournal(journal, (reader) => {
+      return { stamp, counters: reader.counters(), verification: reader.verification() };
     });
     if (read !== undefined) summaries.set(id, read);
     return read;
@@ -192,13 +168,15 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     stat,
     failures(id, after, limit) {
       const request = readRequest(dirOf(id));
-      const failed = readJournal(dirOf(id), (reader) => reader.failed(after, limit)) ?? [];
-      return failed.map((job) => ({ ...job, log: withoutSecrets(job.log, request, redactUrl) }));
-    },
-    causes(id) {
-      const request = readRequest(dirOf(id));
-      const causes = readJournal(dirOf(id), (reader) => reader.causes(MAX_CAUSES)) ?? [];
-      return causes.map((each) => ({ ...each, example: withoutSecrets(each.example, request, redactUrl) }));
+      const without = (text: string) => withoutSecrets(text, request, redactUrl);
+      const [failed, causes] = readJournal(jobFolder(dirOf(id)).journal, (reader) => {
+        return [reader.failed(after, limit), reader.causes(MAX_CAUSES)] as const;
+      }) ?? [[], []];
+      return {
+        failures: failed.map((job) => ({ ...job, log: without(job.log) })),
+        next: failed.length < limit ? undefined : failed.at(-1)?.serial,
+        causes: causes.map((each) => ({ ...each, example: without(each.example) })),
+      };
     },
     async create(id, request) {
       await check(request);
@@ -237,7 +215,10 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   };
 }
 
-function shownVerification(found: State["verification"], without: (text: string) => string): FoundInJob | undefined {
+function shownVerification(
+  found: State["verification"],
+  without: (text: string) => string,
+): MigrationAnswer["verification"] {
   if (found === undefined) return undefined;
   const findings = KINDS.map((kind) => {
     const { count, first } = found.findings[kind];
@@ -250,14 +231,4 @@ function shownVerification(found: State["verification"], without: (text: string)
 function stampOf(journal: string): string {
   const facts = [journal, `${journal}-wal`].map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }));
   return facts.map((found) => `${found?.ino} ${found?.size} ${found?.mtimeNs}`).join();
-}
-
-/** Undefined: its first run has not begun. */
-function readJournal<Value>(dir: string, read: (reader: JournalReader) => Value): Value | undefined {
-  const reader = openJournalReader(jobFolder(dir).journal);
-  try {
-    return reader && read(reader);
-  } finally {
-    reader?.close();
-  }
 }

@@ -15,8 +15,6 @@ export interface JobFolder {
   lock(): (() => void) | undefined;
   /** The process of the run that works; undefined if none does. A run that starts in the same moment is refused. */
   runningPid(): number | undefined;
-  /** The process of the run that has the lock, or of one that was killed. */
-  pid(): number | undefined;
   /** Removes the journal and the pid. The caller has the lock. */
   clean(): void;
 }
@@ -35,6 +33,7 @@ export function jobFolder(dir: string): JobFolder {
     }
   }
 
+  /** The process of the run that has the lock, or of one that was killed. */
   function pid(): number | undefined {
     try {
       const found = Number(readFileSync(pidFile, "utf8"));
@@ -45,7 +44,7 @@ export function jobFolder(dir: string): JobFolder {
   }
 
   return {
-    ...{ dir, journal, output: at("migrate.log"), spool, pid },
+    ...{ dir, journal, output: at("migrate.log"), spool },
     lock() {
       const unlock = tryToLock();
       if (unlock === undefined) return undefined;

@@ -24,7 +24,6 @@ export interface JournalReader {
   failed(after: number, limit: number): readonly FailedJob[];
   /** The most frequent first. */
   causes(limit: number): readonly CauseCount[];
-  close(): void;
 }
 
 const FAILED = "SELECT serial, fileid, log FROM jobs WHERE status = 2 AND serial > ? ORDER BY serial LIMIT ?";
@@ -32,24 +31,22 @@ const CAUSES = `SELECT cause, count(*) AS count, min(log) AS example FROM jobs W
  GROUP BY cause ORDER BY count DESC, cause LIMIT ?`;
 
 /** Undefined: there is no journal, or its run was killed before it began. Throws store_failed. */
-export function openJournalReader(path: string): JournalReader | undefined {
+export function readJournal<Value>(path: string, read: (reader: JournalReader) => Value): Value | undefined {
   if (!existsSync(path)) return undefined;
   let database: Sqlite | undefined;
   try {
     const opened = openSqlite(path);
     database = opened;
-    if (firstValue(opened, "PRAGMA user_version") !== 0)
-      return {
-        counters: () => readState(opened).counters,
-        verification: () => readState(opened).verification,
-        failed: (after, limit) => opened.prepare<[number, number], FailedJob>(FAILED).all(after, limit),
-        causes: (limit) => opened.prepare<[number], CauseCount>(CAUSES).all(limit),
-        close: () => opened.close(),
-      };
-    opened.close();
-    return undefined;
+    if (firstValue(opened, "PRAGMA user_version") === 0) return undefined;
+    return read({
+      counters: () => readState(opened).counters,
+      verification: () => readState(opened).verification,
+      failed: (after, limit) => opened.prepare<[number, number], FailedJob>(FAILED).all(after, limit),
+      causes: (limit) => opened.prepare<[number], CauseCount>(CAUSES).all(limit),
+    });
   } catch (error) {
-    database?.close();
     throw storeFailure(error, `read the journal "${path}"`);
+  } finally {
+    database?.close();
   }
 }
