@@ -5,7 +5,7 @@ import { errorsPage, zhErrorsPage } from "./errors.ts";
 import { glossaryPage } from "./glossary.ts";
 import { limitsPage } from "./limits.ts";
 import { metricsPage } from "./metrics.ts";
-import { settingsPage } from "./settings.ts";
+import { settingsPage, zhSettingsPage } from "./settings.ts";
 
 /** Path below the repository → its text. */
 export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
@@ -15,6 +15,7 @@ export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
   "docs/reference/limits.md": limitsPage,
   "docs/reference/glossary.md": glossaryPage,
   "docs/zh/errors.md": zhErrorsPage,
+  "docs/zh/settings.md": zhSettingsPage,
   "docs/reference/metrics.md": metricsPage,
   "docs/reference/rest-api.md": restApiPage,
   "docs/reference/admin-api.md": adminApiPage,

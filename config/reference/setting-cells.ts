@@ -1,4 +1,4 @@
-// Writes the cells of a setting for settings.ts: its type, default, range and meaning.
+// Writes the cells of a setting for settings.ts: its type, default and range, in one language.
 import type * as z from "zod";
 import type { Quantity } from "../../src/settings/schema/quantities.ts";
 import { code } from "./markdown.ts";
@@ -8,51 +8,96 @@ export interface Schema extends z.core.JSONSchema.BaseSchema {
   readonly secret?: true;
 }
 
-export function typeOf({ quantity, secret, type, items, additionalProperties, anyOf, ...rest }: Schema): string {
-  if (quantity !== undefined) return quantity.type;
-  if (secret === true) return "secret";
-  const [first = rest.const] = rest.enum ?? [];
-  if (first !== undefined) return typeof first === "number" ? "number" : "word";
-  if (anyOf !== undefined) return [...new Set(anyOf.map((each) => typeOf(each as Schema)))].join(" or ");
-  if (type === "array") return `list of ${listed(items as Schema)}`;
-  if (typeof additionalProperties === "object") return `names with a ${typeOf(additionalProperties as Schema)}`;
-  return TYPES[String(type)] ?? "mapping";
+/** The words of one language. */
+export interface CellWords {
+  /** By JSON type, kind of quantity, `secret`, `word` and `mapping`. */
+  readonly types: Readonly<Record<string, string>>;
+  readonly or: string;
+  readonly listOf: (type: string) => string;
+  readonly numbersOrWords: string;
+  readonly namesWith: (type: string) => string;
+  readonly between: (min: string | number, max: string | number) => string;
+  readonly atLeast: (min: string | number) => string;
+  readonly atMost: (max: string | number) => string;
+  /** Behind the largest number of items. */
+  readonly colon: string;
+  readonly comma: string;
 }
 
-const TYPES: Readonly<Record<string, string>> = {
-  boolean: "true, false",
-  integer: "whole number",
-  number: "number",
-  string: "text",
+export const EN_CELLS: CellWords = {
+  types: {
+    ...{ boolean: "true, false", integer: "whole number", number: "number", string: "text" },
+    ...{ size: "size", duration: "duration", secret: "secret", word: "word", mapping: "mapping" },
+  },
+  or: " or ",
+  listOf: (type) => `list of ${type}s`,
+  numbersOrWords: "list of numbers or words",
+  namesWith: (type) => `names with a ${type}`,
+  between: (min, max) => `${min} to ${max}`,
+  atLeast: (min) => `at least ${min}`,
+  atMost: (max) => `at most ${max}`,
+  ...{ colon: ": ", comma: ", " },
 };
 
-const listed = (item: Schema) => (item.anyOf === undefined ? `${typeOf(item)}s` : "numbers or words");
+export const ZH_CELLS: CellWords = {
+  types: {
+    ...{ boolean: "true、false", integer: "整数", number: "数字", string: "文本" },
+    ...{ size: "大小", duration: "时长", secret: "密钥", word: "关键字", mapping: "一组配置项" },
+  },
+  or: "或",
+  listOf: (type) => `${type}的列表`,
+  numbersOrWords: "数字或关键字的列表",
+  namesWith: (type) => `名称与${type}`,
+  between: (min, max) => `${min} 到 ${max}`,
+  atLeast: (min) => `至少 ${min}`,
+  atMost: (max) => `最多 ${max}`,
+  ...{ colon: "：", comma: "、" },
+};
 
-export function defaultOf({ default: value, type }: Schema): string {
+/** The type, the default and the range. */
+export function cellsOf(schema: Schema, words: CellWords): readonly [string, string, string] {
+  return [typeOf(schema, words), defaultOf(schema), rangeOf(schema, words)];
+}
+
+function typeOf(schema: Schema, words: CellWords): string {
+  const { quantity, secret, type, items, additionalProperties, anyOf, ...rest } = schema;
+  const { types } = words;
+  if (quantity !== undefined) return types[quantity.type] ?? "";
+  if (secret === true) return types.secret ?? "";
+  const [first = rest.const] = rest.enum ?? [];
+  if (first !== undefined) return (typeof first === "number" ? types.number : types.word) ?? "";
+  if (anyOf !== undefined) return [...new Set(anyOf.map((each) => typeOf(each as Schema, words)))].join(words.or);
+  if (type === "array") {
+    const item = items as Schema;
+    return item.anyOf === undefined ? words.listOf(typeOf(item, words)) : words.numbersOrWords;
+  }
+  if (typeof additionalProperties === "object") return words.namesWith(typeOf(additionalProperties as Schema, words));
+  return types[String(type)] ?? types.mapping ?? "";
+}
+
+function defaultOf({ default: value, type }: Schema): string {
   // Defaults of mappings are those of their keys.
   return value === undefined || type === "object" ? "" : code(text(value));
 }
 
-export function rangeOf(schema: Schema): string {
+function rangeOf(schema: Schema, words: CellWords): string {
   const { quantity, minimum, maximum, anyOf, items, maxItems } = schema;
-  if (schema.enum !== undefined) return schema.enum.map((each) => code(text(each))).join(", ");
+  if (schema.enum !== undefined) return schema.enum.map((each) => code(text(each))).join(words.comma);
   if (schema.const !== undefined) return code(text(schema.const));
-  if (quantity !== undefined) return between(quantity.min, quantity.max);
+  if (quantity !== undefined) return between(words, quantity.min, quantity.max);
   if (anyOf !== undefined)
     return anyOf
-      .map((each) => rangeOf(each as Schema))
+      .map((each) => rangeOf(each as Schema, words))
       .filter(Boolean)
-      .join(", ");
-  const inItems = typeof items === "object" ? rangeOf(items as Schema) : "";
-  if (maxItems !== undefined) return [`at most ${maxItems}`, inItems].filter(Boolean).join(": ");
-  return inItems || between(minimum, maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum);
+      .join(words.comma);
+  const inItems = typeof items === "object" ? rangeOf(items as Schema, words) : "";
+  if (maxItems !== undefined) return [words.atMost(maxItems), inItems].filter(Boolean).join(words.colon);
+  return inItems || between(words, minimum, maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum);
 }
 
-function between(min?: string | number, max?: string | number): string {
-  if (min !== undefined && max !== undefined) return `${min} to ${max}`;
-  return max === undefined ? (min === undefined ? "" : `at least ${min}`) : `at most ${max}`;
+function between({ between, atLeast, atMost }: CellWords, min?: string | number, max?: string | number): string {
+  if (min !== undefined && max !== undefined) return between(min, max);
+  return max === undefined ? (min === undefined ? "" : atLeast(min)) : atMost(max);
 }
-
-export const wordsOf = ({ description = "" }: Schema) => description.replace(/</g, "&lt;").replace(/\*/g, "\\*");
 
 const text = (value: unknown) => (typeof value === "string" ? value || '""' : JSON.stringify(value));

@@ -71,28 +71,39 @@ export interface S3Place {
   readonly isEtagMd5: boolean;
 }
 
-/** Returns the message that s3Place() would throw; undefined if it finds the bucket. */
-export function s3PlaceFault(options: S3PlaceOptions): string | undefined {
+/** The fault that s3Place() would throw; undefined if it finds the bucket. */
+export function s3PlaceFault(options: S3PlaceOptions): S3PlaceFault | undefined {
   try {
     s3Place(options);
     return undefined;
   } catch (error) {
-    if (error instanceof HuiyuanError && error.code === "settings_invalid") return error.message;
+    if (error instanceof S3PlaceFault) return error;
     throw error;
+  }
+}
+
+/** `zh`: the message in Chinese. */
+class S3PlaceFault extends HuiyuanError {
+  readonly zh: string;
+  constructor(en: string, zh: string) {
+    super("settings_invalid", `Cannot find the bucket: ${en}`);
+    this.zh = `无法确定空间的地址：${zh}`;
   }
 }
 
 /** Throws settings_invalid with the missing or wrong setting. */
 export function s3Place(options: S3PlaceOptions): S3Place {
   const preset: S3Preset = options.preset === undefined ? NO_PRESET : S3_PRESETS[options.preset];
-  if (options.endpoint && !isHttpUrl(options.endpoint)) throw invalid("the endpoint is not an http(s) URL");
+  if (options.endpoint && !isHttpUrl(options.endpoint))
+    throw new S3PlaceFault("the endpoint is not an http(s) URL", "endpoint 不是 http(s) URL");
   const region = regionOf(options, preset);
   const endpoint = new URL(options.endpoint || defaultEndpoint(preset, region, options));
   const { bucket } = options;
   const isEtagMd5 = preset.isEtagMd5 ?? false;
   const base = endpoint.pathname.replace(/\/+$/, "");
   if (options.isAlias === true) return { url: endpoint.origin + base, region, isEtagMd5 };
-  if (endpoint.hostname.startsWith(`${bucket.toLowerCase()}.`)) throw invalid("the endpoint names the bucket already");
+  if (endpoint.hostname.startsWith(`${bucket.toLowerCase()}.`))
+    throw new S3PlaceFault("the endpoint names the bucket already", "endpoint 中已经有空间名");
   const inPath = isInPath(endpoint, preset, options);
   const host = inPath ? endpoint.host : `${bucket}.${endpoint.host}`;
   return { url: `${endpoint.protocol}//${host}${base}${inPath ? `/${bucket}` : ""}`, region, isEtagMd5 };
@@ -103,12 +114,17 @@ function regionOf({ region, preset: name, endpoint }: S3PlaceOptions, preset: S3
   const given = name === "oss" ? region?.replace(/^oss-/, "") : region;
   if (given) {
     // The region becomes a part of a host name and of the signature's scope.
-    if (!/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/i.test(given)) throw invalid(`"${given}" is not a region`);
+    if (!/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/i.test(given))
+      throw new S3PlaceFault(`"${given}" is not a region`, `"${given}" 不是地域`);
     return given;
   }
   const own = (endpoint ? regionIn(endpoint, preset) : undefined) ?? preset.defaultRegion;
   if (own !== undefined) return own;
-  throw invalid(`the preset ${name} needs a region, such as ${preset.regionExample}`);
+  const such = preset.regionExample;
+  throw new S3PlaceFault(
+    `the preset ${name} needs a region, such as ${such}`,
+    `\`preset: ${name}\` 需要 region，例如 ${such}`,
+  );
 }
 
 /** Reads the region from an endpoint of the vendor's form, including internal endpoints. */
@@ -125,34 +141,36 @@ function regionIn(endpoint: string, preset: S3Preset): string | undefined {
 }
 
 function defaultEndpoint(preset: S3Preset, region: string, { preset: name }: S3PlaceOptions): string {
-  if (preset.endpoint === undefined) throw invalid(`${name === undefined ? "a store" : name} needs an endpoint`);
+  if (preset.endpoint === undefined)
+    throw new S3PlaceFault(`${name ?? "a store"} needs an endpoint`, `${name ?? "S3 存储"} 需要 endpoint`);
   const url = preset.endpoint.replace("{region}", region);
   return name === "aws" && region.startsWith("cn-") ? `${url}.cn` : url;
 }
 
 function isInPath(endpoint: URL, preset: S3Preset, { bucket, pathStyle, preset: name }: S3PlaceOptions): boolean {
   if (pathStyle === true && preset.style === "host-only")
-    throw invalid(`${name} does not accept the bucket in the path`);
+    throw new S3PlaceFault(`${name} does not accept the bucket in the path`, `${name} 不接受路径中的空间名`);
   const fault = hostStyleFault(endpoint, bucket);
   if (fault === undefined) return pathStyle ?? preset.style === "path";
-  if (pathStyle === false || preset.style === "host-only") throw invalid(fault);
+  if (pathStyle === false || preset.style === "host-only") throw new S3PlaceFault(...fault);
   return true;
 }
 
 /** Returns the reason why the bucket's name cannot precede the endpoint's host; undefined if it can. */
-function hostStyleFault({ protocol, hostname }: URL, bucket: string): string | undefined {
-  if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) return `the bucket cannot precede the IP address ${hostname}`;
-  if (!/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(bucket)) return `the bucket "${bucket}" is not a host name`;
+function hostStyleFault({ protocol, hostname }: URL, bucket: string): readonly [string, string] | undefined {
+  if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0)
+    return [`the bucket cannot precede the IP address ${hostname}`, `IP 地址 ${hostname} 之前不能有空间名`];
+  if (!/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/.test(bucket))
+    return [`the bucket "${bucket}" is not a host name`, `空间名 "${bucket}" 不能用作域名`];
   // The vendors' wildcard certificates cover one label.
   if (protocol === "https:" && bucket.includes("."))
-    return `no TLS certificate covers the bucket "${bucket}" as a host name`;
+    return [
+      `no TLS certificate covers the bucket "${bucket}" as a host name`,
+      `没有 TLS 证书包含以空间名 "${bucket}" 开头的域名`,
+    ];
   return undefined;
 }
 
 function isHttpUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
-}
-
-function invalid(found: string): HuiyuanError {
-  return new HuiyuanError("settings_invalid", `Cannot find the bucket: ${found}`);
 }

@@ -14,6 +14,7 @@ import {
   visit,
   type YAMLError,
 } from "yaml";
+import { type Both, SYNTAX, say } from "./fault-words.ts";
 import { type Fault, formatPath, type PathFault, type SettingsPath } from "./faults.ts";
 
 const MAX_ALIASES = 100;
@@ -43,25 +44,23 @@ export function readDocument(text: string): SettingsDocument {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
+  const faultOf = (path: SettingsPath, offset: number, { en, zh }: Both): Fault => ({
+    ...{ path: formatPath(path), ...place(offset) },
+    ...{ message: en, zh },
+  });
   const problems = [...document.errors, ...document.warnings];
-  const faults: Fault[] = problems.map((error) => ({ path: "", ...place(error.pos[0]), message: describe(error) }));
+  const faults: Fault[] = problems.map((error) => faultOf([], error.pos[0], describe(error)));
   const { aliases, keys } = unusableNodes(document);
-  for (const offset of aliases)
-    faults.push({ path: "", ...place(offset), message: "no anchor of this name precedes the alias" });
+  for (const offset of aliases) faults.push(faultOf([], offset, say("noAnchor")));
   // A file with duplicate keys can still be checked as a whole; a file with broken syntax cannot.
   const isUsable = faults.length === 0;
-  for (const offset of keys)
-    faults.push({ path: "", ...place(offset), message: "this key is repeated in the same mapping" });
+  for (const offset of keys) faults.push(faultOf([], offset, say("repeatedKey")));
   const tree = isUsable ? plainTree(document, faults) : undefined;
   return {
     document,
     tree,
     faults: isUsable ? faults : withoutEchoes(faults),
-    locate: ({ path, message, at }) => ({
-      path: formatPath(path),
-      ...place(offsetOf(document, path, at ?? "value")),
-      message,
-    }),
+    locate: ({ path, message, at }) => faultOf(path, offsetOf(document, path, at ?? "value"), message),
   };
 }
 
@@ -77,7 +76,8 @@ function plainTree(document: Document, faults: Fault[]): unknown {
     return document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    faults.push({ path: "", line: 1, column: 1, message: `found too many aliases, wanted at most ${MAX_ALIASES}` });
+    const { en, zh } = say("manyAliases", { max: MAX_ALIASES });
+    faults.push({ path: "", line: 1, column: 1, message: en, zh });
     return undefined;
   }
 }
@@ -142,25 +142,9 @@ function target(document: Document, node: Node | null): Node | null {
   return isAlias(node) ? (node.resolve(document) ?? null) : node;
 }
 
-// Own messages, because those of the parser may quote the text, which may be a secret.
-const SYNTAX: Readonly<Partial<Record<YAMLError["code"], string>>> = {
-  BAD_ALIAS: "an anchor or alias has no usable name",
-  BAD_DQ_ESCAPE: "an escape in \"…\" is not valid; use '…' for text with backslashes",
-  BAD_INDENT: "the indentation does not fit the lines around it",
-  BAD_SCALAR_START: "this character cannot begin a value; put the value in quotes",
-  BLOCK_AS_IMPLICIT_KEY: "a colon inside a value; put the value in quotes",
-  BLOCK_IN_FLOW: "a block is not allowed inside {…} or […]",
-  MISSING_CHAR: "a character is missing here: a colon after a key, a comma, or a closing quote or bracket",
-  MULTILINE_IMPLICIT_KEY: "a colon is missing after this key",
-  MULTIPLE_DOCS: "a second document begins here, wanted one",
-  RESOURCE_EXHAUSTION: "the nesting is too deep",
-  TAB_AS_INDENT: "tabs cannot indent, use spaces",
-  TAG_RESOLVE_FAILED: "tags (!name) are not used in settings; put a value that begins with ! in quotes",
-};
-
 /** The parser's messages for a list item or key that is indented otherwise than those above it. */
 const INDENTED = /^(A block sequence may not be used as an implicit map key|Sequence item without - indicator)/;
 
-function describe(error: YAMLError): string {
-  return SYNTAX[INDENTED.test(error.message) ? "BAD_INDENT" : error.code] ?? "this is not valid YAML";
+function describe(error: YAMLError): Both {
+  return SYNTAX[INDENTED.test(error.message) ? "BAD_INDENT" : error.code] ?? say("notYaml");
 }

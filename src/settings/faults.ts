@@ -1,6 +1,7 @@
 // Describes the faults of a settings file: each message names the value that was found and the value that is wanted.
 // No message contains a secret.
 import * as z from "zod";
+import { type Both, both, say } from "./fault-words.ts";
 import { nearestName } from "./nearest-name.ts";
 
 /** Keys and list positions from the root of the file. */
@@ -13,12 +14,14 @@ export interface Fault {
   readonly line: number;
   readonly column: number;
   readonly message: string;
+  /** The message in Chinese. */
+  readonly zh: string;
 }
 
 /** A fault without its position in the text. `at`: report the position of the key or of the value. */
 export interface PathFault {
   readonly path: SettingsPath;
-  readonly message: string;
+  readonly message: Both;
   readonly at?: "key" | "value";
   /** The path of the key that the writer of an unknown key most likely meant, which the mapping then lacks. */
   readonly meant?: SettingsPath;
@@ -40,7 +43,7 @@ export class SettingsFaults extends Error {
 }
 
 /** `FILE:LINE:COL  path  message`; editors and terminals make a link of it. */
-export function formatFault(file: string, fault: Fault): string {
+export function formatFault(file: string, fault: Omit<Fault, "zh">): string {
   const place = fault.line === 0 ? file : `${file}:${fault.line}:${fault.column}`;
   return [place, fault.path, fault.message].filter((part) => part !== "").join("  ");
 }
@@ -55,19 +58,31 @@ export function formatPath(path: SettingsPath): string {
 }
 
 /** A value for a message: scalars unchanged (at most 60 characters), collections by kind only. */
-export function show(value: unknown): string {
-  if (value === undefined || value === null) return "nothing";
-  if (Array.isArray(value)) return "a list";
-  if (typeof value === "object") return "a mapping";
-  if (typeof value !== "string") return String(value);
-  return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
+export function show(value: unknown): Both {
+  if (value === undefined || value === null) return say("nothing");
+  if (Array.isArray(value)) return say("list");
+  if (typeof value === "object") return say("mapping");
+  return asIs(shown(value));
+}
+
+const asIs = (text: string) => both(text, text);
+
+function shown(scalar: unknown): string {
+  if (typeof scalar !== "string") return String(scalar);
+  return JSON.stringify(scalar.length > 60 ? `${scalar.slice(0, 57)}…` : scalar);
 }
 
 type RawIssue = z.core.$ZodRawIssue;
 
-/** The zod `error` of a key that names its own wanted value: `found "x", wanted <words>`. */
-export function wanted(words: string): (issue: RawIssue) => string {
-  return (issue) => found(issue, words);
+/** The message of a zod issue that messageOf() reads: JSON, because zod passes a text only. */
+export const coded = (message: Both) => JSON.stringify(message);
+
+/** The message of coded(). */
+export const messageOf = (text: string) => JSON.parse(text) as Both;
+
+/** The zod `error` of a key that names its own wanted value, in both languages: `found "x", wanted <en>`. */
+export function wanted(en: string, zh: string): (issue: RawIssue) => string {
+  return (issue) => coded(found(issue, both(en, zh)));
 }
 
 /**
@@ -75,77 +90,83 @@ export function wanted(words: string): (issue: RawIssue) => string {
  * because zod passes the schema nowhere else: unknownKey() makes the messages.
  */
 export function describeIssue(issue: RawIssue): string {
+  if (issue.code === "unrecognized_keys") return knownKeys(issue.inst).join("\n");
+  if (issue.code === "invalid_key") return issue.issues[0]?.message ?? coded(say("noValidName"));
+  return coded(describe(issue));
+}
+
+function describe(issue: RawIssue): Both {
   switch (issue.code) {
-    case "unrecognized_keys":
-      return knownKeys(issue.inst).join("\n");
     case "invalid_type":
-      return found(issue, KINDS[issue.expected] ?? issue.expected);
+      return found(issue, kindNamed(issue.expected));
     case "invalid_value":
       return found(issue, oneOf(issue.values));
     case "invalid_union":
-      return "discriminator" in issue ? unknownTag(issue) : found(issue, "another kind of value");
-    case "invalid_key":
-      return issue.issues[0]?.message ?? "is not a valid name";
+      return "discriminator" in issue ? unknownTag(issue) : found(issue, say("anotherKind"));
     case "too_small":
-      return found(issue, issue.origin === "string" ? "some text" : `at least ${amount(issue.origin, issue.minimum)}`);
+      return found(issue, atLeast(issue.origin, issue.minimum));
     case "too_big":
-      return found(issue, `at most ${amount(issue.origin, issue.maximum)}`);
+      return found(issue, say("atMost", { amount: amount(issue.origin, issue.maximum) }));
     default:
-      return found(issue, "something else");
+      return found(issue, say("somethingElse"));
   }
 }
 
-const KINDS: Readonly<Record<string, string>> = {
-  string: "text",
-  number: "a whole number",
-  int: "a whole number",
-  boolean: "true or false",
-  array: "a list",
-  object: "a mapping",
-  record: "a mapping",
-};
+function kindNamed(type: string): Both {
+  if (type === "string") return say("text");
+  if (type === "number" || type === "int") return say("wholeNumber");
+  if (type === "boolean") return say("boolean");
+  if (type === "array") return say("list");
+  return type === "object" || type === "record" ? say("mapping") : asIs(type);
+}
 
-function found(issue: RawIssue, wants: string): string {
+function found(issue: RawIssue, wants: Both): Both {
   const { input } = issue;
-  if (input === undefined) return `is missing, wanted ${wants}`;
+  if (input === undefined) return say("missing", { wants });
   if (Array.isArray(input) && (issue.code === "too_small" || issue.code === "too_big")) {
-    return `found ${amount("array", input.length)}, wanted ${wants}`;
+    return say("found", { found: amount("array", input.length), wants });
   }
   // Only the kind is shown if a collection is wanted, because the scalar may be a pasted secret.
-  const isCollectionWanted = wants === "a list" || wants === "a mapping";
-  return `found ${isCollectionWanted && input !== null ? kindOf(input) : quoteHint(input, wants)}, wanted ${wants}`;
+  const isCollectionWanted = issue.code === "invalid_type" && ["array", "object", "record"].includes(issue.expected);
+  return say("found", { found: isCollectionWanted && input !== null ? kindOf(input) : quoteHint(input, wants), wants });
 }
 
 /** A message of this file without the value that was found. */
-export function withoutValue(message: string): string {
-  return message.replace(/^found .*, wanted /s, "found something else, wanted ");
+export function withoutValue({ en, zh }: Both): Both {
+  const { en: enElse, zh: zhElse } = say("found", { found: say("somethingElse"), wants: "" });
+  return both(en.replace(/^found .*, wanted /s, enElse), zh.replace(/^实际是：.*，应为：/s, zhElse));
 }
 
-function kindOf(value: unknown): string {
-  if (typeof value === "string") return "text";
-  return typeof value === "object" ? show(value) : `a ${typeof value}`;
+function kindOf(value: unknown): Both {
+  if (typeof value === "string") return say("text");
+  if (typeof value === "boolean") return say("aBoolean");
+  return typeof value === "object" ? show(value) : say("aNumber");
 }
 
-function quoteHint(value: unknown, wants: string): string {
-  const isUnquoted = wants === "text" && (typeof value === "number" || typeof value === "boolean");
-  return isUnquoted ? `the ${typeof value} ${value} (put it in quotes)` : show(value);
+function quoteHint(value: unknown, wants: Both): Both {
+  const isUnquoted = wants.en === say("text").en && (typeof value === "number" || typeof value === "boolean");
+  return isUnquoted ? say("quotes", { type: typeof value, value: String(value) }) : show(value);
 }
 
-function amount(origin: string, count: number | bigint): string {
-  if (origin === "array") return `${count} ${count === 1 ? "entry" : "entries"}`;
-  return origin === "string" ? `${count} characters` : String(count);
+const atLeast = (origin: string, minimum: number | bigint) =>
+  origin === "string" ? say("someText") : say("atLeast", { amount: amount(origin, minimum) });
+
+function amount(origin: string, count: number | bigint): Both {
+  if (origin === "array") return Number(count) === 1 ? say("oneEntry") : say("entries", { count });
+  return origin === "string" ? say("characters", { count }) : asIs(String(count));
 }
 
 /** For a tag that no variant of a union has. zod passes the whole mapping as input, although the path names the tag. */
-function unknownTag(issue: Extract<RawIssue, { code: "invalid_union" }>): string {
+function unknownTag(issue: Extract<RawIssue, { code: "invalid_union" }>): Both {
   const { discriminator, options, input } = issue as { discriminator?: string; options?: unknown[]; input?: unknown };
   const tag = (input as Record<string, unknown>)[discriminator ?? ""];
   return found({ ...issue, input: tag }, oneOf(options ?? []));
 }
 
-function oneOf(values: readonly unknown[]): string {
-  const shown = values.map(show);
-  return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} or ${shown.at(-1)}`;
+function oneOf(values: readonly unknown[]): Both {
+  const [last = "", ...others] = values.map(shown).reverse();
+  const list = others.reverse();
+  return list.length === 0 ? asIs(last) : say("or", { list: both(list.join(", "), list.join("、")), last });
 }
 
 function knownKeys(schema: RawIssue["inst"]): readonly string[] {
@@ -153,9 +174,9 @@ function knownKeys(schema: RawIssue["inst"]): readonly string[] {
 }
 
 /** The fault of an unknown key in the mapping at `path`. */
-export function unknownKey(path: SettingsPath, key: string, known: readonly string[]): PathFault {
-  const near = nearestName(key, known);
-  const next = near === undefined ? "docs/reference/settings.md lists all keys" : `did you mean \`${near}\`?`;
-  const message = `unknown key \`${key.length > 60 ? `${key.slice(0, 57)}…` : key}\`; ${next}`;
-  return { path: [...path, key], at: "key", message, ...(near !== undefined && { meant: [...path, near] }) };
+export function unknownKey(path: SettingsPath, name: string, known: readonly string[]): PathFault {
+  const near = nearestName(name, known);
+  const key = name.length > 60 ? `${name.slice(0, 57)}…` : name;
+  const message = near === undefined ? say("unknownKey", { key }) : say("unknownNear", { key, near });
+  return { path: [...path, name], at: "key", message, ...(near !== undefined && { meant: [...path, near] }) };
 }

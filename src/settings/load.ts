@@ -5,10 +5,12 @@ import { readFile as readFileOf, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { readDocument, type SettingsDocument } from "./document.ts";
+import { type Both, type Language, say } from "./fault-words.ts";
 import {
   describeIssue,
   type Fault,
   formatPath,
+  messageOf,
   type PathFault,
   SettingsFaults,
   type SettingsPath,
@@ -17,7 +19,7 @@ import {
 } from "./faults.ts";
 import { isBelow, realOf } from "./real-paths.ts";
 import { type BucketSettings, type ServerSettings, type Settings, settingsSchema } from "./schema/schema.ts";
-import { failureCode, hideSecrets, resolveSecrets, type SecretSources } from "./secrets.ts";
+import { failureCode, failureReason, hideSecrets, resolveSecrets, type SecretSources } from "./secrets.ts";
 import { isSecretPath, textsAt } from "./setting-paths.ts";
 
 /** The inputs of parsing beside the text; nothing else of the machine is read. `readFile` reads 404 pages, too. */
@@ -64,7 +66,7 @@ export function checkSettings(
   const isInData = (path: string) => isBelow(data, realOf(path));
   // Others have sent what lies there.
   const readOutside = (path: string) => {
-    if (isInData(path)) throw Object.assign(new Error(path), { code: "it lies below `data`" });
+    if (isInData(path)) throw Object.assign(new Error(path), { code: say("belowData").en });
     return readFile(path);
   };
   const { tree, faults: secretFaults } = resolveSecrets(document.tree, { env, readFile: readOutside, folder });
@@ -95,23 +97,21 @@ export async function readSettingsText(file: string): Promise<{ readonly text: s
     return { text, version: createHash("sha256").update(bytes).digest("hex") };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw wholeFileFault(file, "the file is not UTF-8 text");
+    throw wholeFileFault(file, say("notUtf8"));
   }
 }
 
 function unreadable(file: string, why: string): SettingsFaults {
-  if (why === "no plain file") return wholeFileFault(file, "the file is no plain file");
-  if (why === "EFBIG") return wholeFileFault(file, `the file is larger than ${MAX_FILE_BYTES} bytes`);
+  if (why === "no plain file") return wholeFileFault(file, say("noPlainFile"));
+  if (why === "EFBIG") return wholeFileFault(file, say("fileTooLarge", { max: MAX_FILE_BYTES }));
   const place = { line: 0, column: 0 };
-  if (why === "ENOENT") return wholeFileFault(resolve(file), NO_FILE, place);
-  return wholeFileFault(file, `the file cannot be read (${why})`, place);
+  if (why === "ENOENT") return wholeFileFault(resolve(file), say("noFile"), place);
+  return wholeFileFault(file, say("unreadable", { why }), place);
 }
 
-const NO_FILE =
-  "no such settings file; name yours with --config FILE, let `huiyuan serve --new` write a first one, or run `huiyuan try`, which needs none";
-
-function wholeFileFault(file: string, message: string, place = { line: 1, column: 1 }): SettingsFaults {
-  return new SettingsFaults(file, [{ path: "", ...place, message }]);
+/** A fault of the file as a whole. */
+export function wholeFileFault(file: string, { en, zh }: Both, place = { line: 1, column: 1 }): SettingsFaults {
+  return new SettingsFaults(file, [{ path: "", ...place, message: en, zh }]);
 }
 
 /** True if the secret at the path must be present. */
@@ -134,14 +134,15 @@ function issueFaults(issue: Issue): readonly PathFault[] {
     const known = issue.message.split("\n");
     return issue.keys.map((key) => unknownKey(path, key, known));
   }
-  const message = isSecretPath(path) ? withoutValue(issue.message) : issue.message;
+  const said = messageOf(issue.message);
+  const message = isSecretPath(path) ? withoutValue(said) : said;
   return [{ path, message, at: issue.code === "invalid_key" ? "key" : "value" }];
 }
 
 /** A misspelt key is one fault, not also a missing key. */
 function withoutMisspelt(faults: readonly PathFault[]): readonly PathFault[] {
   const meant = new Set(faults.flatMap((fault) => formatPath(fault.meant ?? [])));
-  return faults.filter(({ path, message }) => !(message.startsWith("is missing") && meant.has(formatPath(path))));
+  return faults.filter(({ path, message }) => !(message.en.startsWith("is missing") && meant.has(formatPath(path))));
 }
 
 function withAbsolutePaths(settings: Settings, folder: string): Settings {
@@ -155,14 +156,13 @@ function withAbsolutePaths(settings: Settings, folder: string): Settings {
 }
 
 function dataFaults({ server }: Settings, file: string, isInData: (path: string) => boolean): readonly PathFault[] {
-  const message = "the settings file lies in this folder, wanted one for the data alone";
-  const own = isInData(file) || isInData(dirname(file)) ? [{ path: ["data"], message }] : [];
+  const own = isInData(file) || isInData(dirname(file)) ? [{ path: ["data"], message: say("fileInData") }] : [];
   const folders = server.migrationFolders.map((folder, index) => ({
     folder,
     path: ["server", "migrationFolders", index],
   }));
   const inData = folders.filter(({ folder }) => isInData(folder));
-  return [...own, ...inData.map(({ path }) => ({ path, message: "wanted a folder outside of `data`" }))];
+  return [...own, ...inData.map(({ path }) => ({ path, message: say("folderInData") }))];
 }
 
 function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): readonly PathFault[] {
@@ -172,7 +172,7 @@ function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): r
         if (notFound !== undefined) readFile(notFound.file);
         return [];
       } catch (error) {
-        const message = `the file cannot be read (${failureCode(error)})`;
+        const message = say("unreadable", { why: failureReason(error) });
         return [{ path: ["projects", project, "buckets", bucket, "notFound", "file"], message }];
       }
     }),
@@ -210,7 +210,7 @@ export function deepFreeze<T>(value: T): T {
 }
 
 /** One line each, for operators. */
-export function settingsWarnings({ server, limits, projects }: Settings): readonly string[] {
+export function settingsWarnings({ server, limits, projects }: Settings, language: Language = "en"): readonly string[] {
   const { adminHosts, adminToken, trustedProxies } = server;
   const { requestsPerSecond, rendersPerSecond } = limits.perClient;
   const isOpen = adminHosts.length > 0 && adminToken === undefined;
@@ -218,29 +218,24 @@ export function settingsWarnings({ server, limits, projects }: Settings): readon
   const closed = projects
     .flatMap(({ buckets }) => buckets)
     .filter(({ processing, aliases, styles }) => processing === "aliases" && isEmpty(aliases) && isEmpty(styles))
-    .map(({ name }) => `bucket ${name} has processing: aliases, but no alias or style: only originals can be served`);
-  const examples = projects.flatMap(exampleKeys);
-  return [...(isOpen ? [OPEN_ADMIN] : []), ...(isBlind ? [ONE_CLIENT] : []), ...examples, ...closed];
+    .map(({ name }) => say("noAlias", { name }));
+  const admin = [...(isOpen ? [say("openAdmin")] : []), ...(isBlind ? [say("oneClient")] : [])];
+  return [...admin, ...projects.flatMap(exampleKeys), ...closed].map((warning) => warning[language]);
 }
 
 /** Warns of values that were copied from the documentation, and of a shell's variable, which nothing replaces. */
-function exampleKeys({ appid, keys }: Settings["projects"][number]): readonly string[] {
+function exampleKeys({ appid, keys }: Settings["projects"][number]): readonly Both[] {
   return keys.flatMap(({ secretId, secretKey }, index) => {
-    const key = `project ${appid}: keys[${index}]`;
-    const next = "is the example's value: run `huiyuan keys new`";
+    const [id, key] = [`keys[${index}].secretId`, `keys[${index}].secretKey`];
     return [
-      ...(secretId === "AKIDEXAMPLE" ? [`${key}.secretId ${next}`] : []),
-      ...(secretKey.startsWith("paste-the-") ? [`${key}.secretKey ${next}`] : []),
-      ...(secretKey.startsWith("$") ? [`${key}.secretKey begins with $: write env:NAME for a variable`] : []),
+      ...(secretId === "AKIDEXAMPLE" ? [say("exampleKey", { appid, key: id })] : []),
+      ...(secretKey.startsWith("paste-the-") ? [say("exampleKey", { appid, key })] : []),
+      ...(secretKey.startsWith("$") ? [say("shellVariable", { appid, key })] : []),
     ];
   });
 }
 
 const isEmpty = (names: object) => Object.keys(names).length === 0;
-const OPEN_ADMIN =
-  "server.adminHosts is set without server.adminToken: everyone who reaches the proxy before the admin port may delete and purge";
-const ONE_CLIENT =
-  "limits.perClient is on and server.trustedProxies is empty: if clients come through a CDN or proxy, all of them count as one; list its addresses";
 
 /** The settings under `server` and at the root that take effect only at the next start. */
 export const SERVER_KEYS = [

@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { inspect } from "node:util";
 import { errorCodeOf } from "../core/disk-failure.ts";
 import { isMapping } from "./checks/path-nodes.ts";
+import { type Both, both, say } from "./fault-words.ts";
 import type { PathFault, SettingsPath } from "./faults.ts";
 import { PAGE_NAME, realOf } from "./real-paths.ts";
 import { FILE_PATHS, mapAt, SECRET_PATHS, textsAt } from "./setting-paths.ts";
@@ -28,7 +29,7 @@ export function resolveSecrets(
     if (typeof value !== "string") return value;
     const secret = resolveSecret(value, sources);
     if (typeof secret === "string") return secret;
-    faults.push({ path, message: secret.fault });
+    faults.push({ path, message: secret });
     // A placeholder, so that the schema does not report the missing value again, or its length.
     return "an-unresolved-secret";
   };
@@ -49,38 +50,41 @@ export function namedFiles(tree: unknown, folder: string): readonly string[] {
 /** Stands for a secret wherever settings are shown. */
 export const MASK = "[secret]";
 
-function resolveSecret(text: string, sources: SecretSources): string | { readonly fault: string } {
-  if (text === MASK)
-    return { fault: `found ${MASK}, which only hides a secret; wanted the secret, env:NAME or file:PATH` };
+function resolveSecret(text: string, sources: SecretSources): string | Both {
+  if (text === MASK) return say("masked", { mask: MASK });
   if (text.startsWith("env:")) return fromEnvironment(text.slice(4), sources.env);
   if (text.startsWith("file:")) return fromFile(text.slice(5), sources);
   return text;
 }
 
-function fromEnvironment(name: string, env: SecretSources["env"]): string | { readonly fault: string } {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return { fault: "found env: without the name of a variable" };
+function fromEnvironment(name: string, env: SecretSources["env"]): string | Both {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return say("envWithoutName");
   const value = env[name];
   if (value !== undefined && value !== "") return value;
-  const found = value === undefined ? "not set" : "empty";
-  return { fault: `the environment variable ${name} is ${found}; set it first: export ${name}=…` };
+  return say(value === undefined ? "envNotSet" : "envEmpty", { name });
 }
 
-function fromFile(path: string, sources: SecretSources): string | { readonly fault: string } {
-  if (path === "") return { fault: "found file: without a path" };
+function fromFile(path: string, sources: SecretSources): string | Both {
+  if (path === "") return say("fileWithoutPath");
   const whole = resolve(sources.folder, path);
-  if ([path, realOf(whole)].some((each) => PAGE_NAME.test(each)))
-    return { fault: `the file ${path} has the name of a page, which everyone may read; give it another one` };
+  if ([path, realOf(whole)].some((each) => PAGE_NAME.test(each))) return say("secretIsPage", { path });
   try {
     const value = sources.readFile(whole).replace(/\r?\n$/, "");
-    return value === "" ? { fault: `the file ${path} is empty` } : value;
+    return value === "" ? say("secretEmpty", { path }) : value;
   } catch (error) {
-    return { fault: `the file ${path} cannot be read (${failureCode(error)})` };
+    return say("secretUnreadable", { path, why: failureReason(error) });
   }
 }
 
 /** The error code of a failed read: `ENOENT`, `EACCES`, … */
 export function failureCode(error: unknown): string {
-  return errorCodeOf(error) || "unknown reason";
+  return errorCodeOf(error) || say("unknownReason").en;
+}
+
+/** As failureCode(), in both languages. */
+export function failureReason(error: unknown): Both {
+  const code = failureCode(error);
+  return [say("belowData"), say("unknownReason")].find(({ en }) => en === code) ?? both(code, code);
 }
 
 /** Makes JSON.stringify() and util.inspect() print `[secret]`. Code that reads a property still gets the secret. */

@@ -10,6 +10,7 @@ const PAGES = readdirSync(new URL("zh/", DOCS), { recursive: true, encoding: "ut
 /** Pages whose English page does not have their name. */
 const ENGLISH: Readonly<Record<string, string>> = {
   "zh/errors.md": "reference/errors.md",
+  "zh/settings.md": "reference/settings.md",
   "zh/troubleshooting.md": "operate/troubleshooting.md",
   "../README.zh-CN.md": "../README.md",
 };

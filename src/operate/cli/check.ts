@@ -1,8 +1,9 @@
 // `huiyuan check`: validates a settings file; prints every fault with its line, or the public address of each bucket.
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { publicBase } from "../../serve/http/response/public-url.ts";
 import { publicDomain } from "../../settings/domains.ts";
-import { formatFault, SettingsFaults } from "../../settings/faults.ts";
+import { both, type Language } from "../../settings/fault-words.ts";
+import { type Fault, formatFault, SettingsFaults } from "../../settings/faults.ts";
 import { isLoopbackHost } from "../../settings/hosts.ts";
 import { loadSettings, settingsWarnings } from "../../settings/load.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
@@ -10,6 +11,7 @@ import { type ExitCode, newCommand, type Terminal } from "./terminal.ts";
 
 interface CheckOptions {
   readonly config: string;
+  readonly lang: Language;
   readonly json: boolean;
 }
 
@@ -25,36 +27,44 @@ const HELP = `A small settings file, which mirrors one site. \`huiyuan keys new\
 
 Examples:
   huiyuan check
-  huiyuan check --config /etc/huiyuan/huiyuan.yaml --json`;
+  huiyuan check --config /etc/huiyuan/huiyuan.yaml --json
+  huiyuan check --lang zh`;
 
 /** The command. Sets process.exitCode: 0 good, 1 faults; wrong usage throws CommanderError. */
 export function checkCommand(terminal: Terminal): Command {
   return newCommand(terminal, "check", "check a settings file, and list every fault with its line", HELP)
     .option("-c, --config <file>", "settings file to check", "huiyuan.yaml")
+    .addOption(new Option("--lang <language>", "language of the messages").choices(["en", "zh"]).default("en"))
     .option("--json", "print one JSON object", false)
     .action(async (options: CheckOptions) => {
       process.exitCode = await check(options, terminal);
     });
 }
 
-async function check({ config, json }: CheckOptions, terminal: Terminal): Promise<ExitCode> {
+async function check({ config, lang, json }: CheckOptions, terminal: Terminal): Promise<ExitCode> {
   try {
     const settings = await loadSettings(config, { env: process.env });
     const counts = countParts(settings);
     const publicAddresses = publicAddressesOf(settings);
-    const warnings = settingsWarnings(settings);
+    const warnings = settingsWarnings(settings, lang);
     if (json) terminal.out.write(line({ ok: true, file: config, ...counts, publicAddresses, warnings }));
     else {
-      const lines = [...publicAddresses.map(describeAddress), ...warnings.map((text) => `  warning: ${text}\n`)];
-      terminal.out.write(`${config} is good: ${summary(counts)}\n${lines.join("")}`);
+      const addresses = publicAddresses.map((address) => describeAddress(address)[lang]);
+      const lines = [...addresses, ...warnings.map((text) => `${WARNING[lang]}${text}`)].map((text) => `  ${text}\n`);
+      terminal.out.write(`${summary(config, counts)[lang]}\n${lines.join("")}`);
     }
     return 0;
   } catch (error) {
     if (!(error instanceof SettingsFaults)) throw error;
-    if (json) terminal.out.write(line({ ok: false, file: config, faults: error.faults }));
-    else terminal.out.write(`${error.faults.map((fault) => formatFault(error.file, fault)).join("\n")}\n`);
+    const faults = error.faults.map((fault) => inLanguage(fault, lang));
+    if (json) terminal.out.write(line({ ok: false, file: config, faults }));
+    else terminal.out.write(`${faults.map((fault) => formatFault(error.file, fault)).join("\n")}\n`);
     return 1;
   }
+}
+
+function inLanguage({ zh, message, ...place }: Fault, lang: Language): Omit<Fault, "zh"> {
+  return { ...place, message: lang === "zh" ? zh : message };
 }
 
 /** `domains` counts the listed domains, not the default domain that every bucket has. */
@@ -81,19 +91,25 @@ function publicAddressesOf({ server, projects }: Settings): readonly PublicAddre
   );
 }
 
-function describeAddress({ bucket, url }: PublicAddress): string {
-  const hint = url !== null && isLoopbackUrl(url) ? LOCAL : "";
-  return `  public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}${hint}\n`;
+function describeAddress({ bucket, url }: PublicAddress) {
+  const isLocal = url !== null && isLoopbackHost(new URL(url).hostname);
+  const en = `public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}`;
+  const zh = `${bucket} 的公开地址：${url ?? "启动前未知，因为 server.port 是 0"}`;
+  return isLocal ? both(en + LOCAL.en, zh + LOCAL.zh) : both(en, zh);
 }
 
-const LOCAL = " (this machine only; others need server.baseDomain, or a domain of the bucket)";
+const LOCAL = both(
+  " (this machine only; others need server.baseDomain, or a domain of the bucket)",
+  "（仅限本机；其他机器需要设置 server.baseDomain 或空间的域名）",
+);
+const WARNING = both("warning: ", "警告：");
 
-const isLoopbackUrl = (url: string) => isLoopbackHost(new URL(url).hostname);
-
-function summary(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts)
+function summary(file: string, { projects, buckets, domains, origins }: ReturnType<typeof countParts>) {
+  const counts = Object.entries({ projects, buckets, domains, origins })
     .map(([plural, count]) => `${count} ${count === 1 ? plural.slice(0, -1) : plural}`)
     .join(", ");
+  const zh = `${projects} 个项目，${buckets} 个空间，${domains} 个域名，${origins} 个源站`;
+  return both(`${file} is good: ${counts}`, `${file} 没有错误：${zh}`);
 }
 
 function line(value: object): string {

@@ -1,5 +1,6 @@
 // Checks rules between several keys of the settings. Those of origins and mirror sources are in origin-checks.ts and
 // rule-checks.ts.
+import { say } from "../fault-words.ts";
 import type { PathFault } from "../faults.ts";
 import { isLoopbackHost, normalizeHost } from "../hosts.ts";
 import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
@@ -47,29 +48,26 @@ function* serverFaults(server: PathNode): Generator<PathFault> {
   const isOpen = typeof adminHost === "string" && !isLoopbackHost(adminHost);
   const characters = typeof adminToken === "string" ? adminToken.length : 0;
   if (isOpen && characters < MIN_OPEN_TOKEN) {
-    const why = `adminHost ${adminHost} is not loopback`;
     const found =
       adminToken === undefined
-        ? `is missing, ${why}, wanted one: add \`adminToken: env:${TOKEN_VARIABLE}\`, and run export ${TOKEN_VARIABLE}=…`
-        : `has ${characters} characters, ${why}, wanted at least ${MIN_OPEN_TOKEN}`;
+        ? say("tokenMissing", { host: adminHost, variable: TOKEN_VARIABLE })
+        : say("tokenShort", { count: characters, host: adminHost, min: MIN_OPEN_TOKEN });
     yield faultAt(server, "adminToken", found);
   }
   const isSameHost = host === adminHost || [host, adminHost].some((each) => each === "0.0.0.0" || each === "::");
   if (typeof port === "number" && port === adminPort && port !== 0 && isSameHost)
-    yield faultAt(server, "adminPort", `found ${port}, which is server.port, wanted another one`);
-  if (typeof healthPath === "string" && healthPath.startsWith("/photos/")) {
-    const found = `found ${healthPath}, which belongs to the REST API`;
-    yield faultAt(server, "healthPath", `${found}, wanted a path outside of /photos/`);
-  }
+    yield faultAt(server, "adminPort", say("samePort", { port }));
+  if (typeof healthPath === "string" && healthPath.startsWith("/photos/"))
+    yield faultAt(server, "healthPath", say("restPath", { path: healthPath }));
 }
 
 function keyFaults(project: PathNode): readonly PathFault[] {
   const keys = items(project, "keys");
   if (keys.length > MAX_KEYS) {
-    return [faultAt(project, "keys", `found ${keys.length} key pairs, wanted at most ${MAX_KEYS}`)];
+    return [faultAt(project, "keys", say("manyKeys", { count: keys.length, max: MAX_KEYS }))];
   }
   if (keys.length === 0 || keys.some((key) => key.value.enabled !== false)) return [];
-  return [faultAt(project, "keys", "every key pair is disabled, wanted at least one enabled")];
+  return [faultAt(project, "keys", say("noKeyEnabled"))];
 }
 
 /** Faults of mappings whose value of `key` is used before. */
@@ -78,7 +76,7 @@ function* duplicates(places: readonly PathNode[], key: string): Generator<PathFa
   for (const place of places) {
     const value = text(place, key);
     if (value === undefined) continue;
-    if (seen.has(value)) yield faultAt(place, key, `${JSON.stringify(value)} is used before, wanted another ${key}`);
+    if (seen.has(value)) yield faultAt(place, key, say("usedBefore", { value: JSON.stringify(value), key }));
     seen.add(value);
   }
 }
@@ -105,11 +103,10 @@ function hostsOf(
       const host = text(domain, "host");
       if (host === undefined) continue;
       const owner = defaults.get(host);
-      const again =
-        host === "*" ? 'a second "*", wanted one in the whole file' : `${host} is bound before, wanted it once`;
+      const again = host === "*" ? say("secondStar") : say("boundBefore", { host });
       if (bound.has(host)) faults.push(faultAt(domain, "host", again));
       else if (owner !== undefined && owner !== bucket)
-        faults.push(faultAt(domain, "host", `${host} is the default domain of another bucket`));
+        faults.push(faultAt(domain, "host", say("othersDefault", { host })));
       bound.set(host, bucket);
     }
   }
@@ -129,9 +126,7 @@ function publicDomainFaults(bucket: PathNode, owners: ReadonlyMap<string, PathNo
   // The schema has said what is wrong with a text that is no host.
   if (host === undefined || normalizeHost(host) !== host) return [];
   if ((owners.get(host) ?? owners.get("*")) === bucket) return [];
-  const message = owners.has(host)
-    ? `${host} is a domain of another bucket, wanted one of this bucket`
-    : `found "${host}", wanted a host under domains, or the bucket's default domain; only a bucket with "*" has others`;
+  const message = owners.has(host) ? say("othersDomain", { host }) : say("noDomain", { host });
   return [faultAt(bucket, "publicDomain", message)];
 }
 

@@ -1,5 +1,6 @@
 // Checks rules between the keys of one origin, and between an origin and this server. Pure; it resolves no names.
 import { S3_PRESET_NAMES, type S3PresetName, s3PlaceFault } from "../../core/s3-place.ts";
+import { type Both, both, say } from "../fault-words.ts";
 import type { PathFault } from "../faults.ts";
 import { isLoopbackHost, isPrivateHost, normalizeHost } from "../hosts.ts";
 import { addressFault, headerNameFault, MAX_ORIGIN_HEADERS, originUrlFault } from "./origin-rules.ts";
@@ -42,7 +43,7 @@ function addressFaults(origin: PathNode, own: OwnAddresses): readonly PathFault[
  * Refuses a URL of this server itself, which would loop; undefined for other URLs. A loopback name counts at this
  * server's own ports only, because other services may use the same name. `url` has passed originUrlFault().
  */
-export function ownHostFault(url: string, own: OwnAddresses): string | undefined {
+export function ownHostFault(url: string, own: OwnAddresses): Both | undefined {
   const { hostname, port: written, protocol } = new URL(url);
   const host = normalizeHost(hostname);
   if (host === undefined) return undefined;
@@ -54,10 +55,7 @@ export function ownHostFault(url: string, own: OwnAddresses): string | undefined
   const isServed = (isBelowBase || own.served.has(host)) && (!isLoopback || isOwnPort);
   const isListening = isOwnPort && (isLoopback || host === own.host || host === `[${own.host}]`);
   if (!isServed && !isListening) return undefined;
-  if (isListening)
-    return `${host}:${port} is this server itself, so fetches would loop; write the address and port of the origin`;
-  const next = `write the origin's own name or IP address, and add \`host: ${host}\` if a site wants this name`;
-  return `${host} is a domain of this server, so fetches would loop; ${next}`;
+  return isListening ? say("selfPort", { host, port }) : say("selfHost", { host });
 }
 
 /** Faults in a mapping of request headers. */
@@ -65,10 +63,10 @@ export function* headerFaults({ path, value }: PathNode): Generator<PathFault> {
   const names = Object.keys(value);
   const seen = new Set<string>();
   if (names.length > MAX_ORIGIN_HEADERS)
-    yield { path, message: `found ${names.length} headers, wanted at most ${MAX_ORIGIN_HEADERS}` };
+    yield { path, message: say("manyHeaders", { count: names.length, max: MAX_ORIGIN_HEADERS }) };
   for (const name of names) {
     const isRepeated = seen.has(name.toLowerCase());
-    const message = headerNameFault(name) ?? (isRepeated ? "this header is set before" : undefined);
+    const message = headerNameFault(name) ?? (isRepeated ? say("headerAgain") : undefined);
     if (message !== undefined) yield { path: [...path, name], at: "key", message };
     seen.add(name.toLowerCase());
   }
@@ -76,19 +74,20 @@ export function* headerFaults({ path, value }: PathNode): Generator<PathFault> {
 
 function credentialFaults(origin: PathNode): readonly PathFault[] {
   const { value } = origin;
-  const missing = (key: string, reason: string) => faultAt(origin, key, `is missing, wanted it because ${reason}`);
+  const missing = (key: string, other: string, state: Both) =>
+    faultAt(origin, key, say("missingBecause", { key: other, state }));
   if (value.type === "qiniu") {
     const keys = ["accessKey", "secretKey"].filter((key) => value[key] === undefined);
-    return value.private === true ? keys.map((key) => missing(key, "private is true")) : [];
+    return value.private === true ? keys.map((key) => missing(key, "private", both("true", "为 true"))) : [];
   }
   if (value.type === "s3") {
     const [has, lacks] =
       value.accessKeyId === undefined ? ["secretAccessKey", "accessKeyId"] : ["accessKeyId", "secretAccessKey"];
-    return value[has] !== undefined && value[lacks] === undefined ? [missing(lacks, `${has} is given`)] : [];
+    return value[has] !== undefined && value[lacks] === undefined ? [missing(lacks, has, both("given", "已填写"))] : [];
   }
   const headers = Object.keys(child(origin, "headers").value);
   if (value.basicAuth === undefined || !headers.some((name) => name.toLowerCase() === "authorization")) return [];
-  return [faultAt(origin, "basicAuth", "headers sets Authorization too, wanted one of them")];
+  return [faultAt(origin, "basicAuth", say("twoAuthorizations"))];
 }
 
 /** Presets without an endpoint for a region. */
@@ -100,16 +99,16 @@ function endpointFaults(origin: PathNode): readonly PathFault[] {
   const { type, preset, endpoint, region, bucket, pathStyle } = origin.value;
   if (type !== "s3" || typeof bucket !== "string" || !isPreset(preset)) return [];
   if (endpoint === "" && NEED_ENDPOINT.includes(preset)) {
-    const whose = preset === undefined ? "there is no preset" : `the preset ${preset} has none`;
-    return [faultAt(origin, "endpoint", `is missing, wanted the URL of the service because ${whose}`)];
+    const found = preset === undefined ? say("noEndpoint") : say("presetNoEndpoint", { preset });
+    return [faultAt(origin, "endpoint", found)];
   }
   if (endpoint === "" && region === "" && !NEED_NO_REGION.includes(preset))
-    return [faultAt(origin, "region", `is missing, wanted it or endpoint for the preset ${preset}`)];
+    return [faultAt(origin, "region", say("noRegion", { preset: String(preset) }))];
   if (typeof endpoint !== "string" || typeof region !== "string") return [];
   if (endpoint !== "" && originUrlFault(endpoint) !== undefined) return [];
   const isInPath = typeof pathStyle === "boolean" ? pathStyle : undefined;
-  const message = s3PlaceFault({ preset, endpoint, region, bucket, pathStyle: isInPath });
-  return message === undefined ? [] : [faultAt(origin, "bucket", message)];
+  const fault = s3PlaceFault({ preset, endpoint, region, bucket, pathStyle: isInPath });
+  return fault === undefined ? [] : [faultAt(origin, "bucket", both(fault.message, fault.zh))];
 }
 
 function isPreset(value: unknown): value is S3PresetName | undefined {

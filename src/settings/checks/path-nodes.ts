@@ -1,5 +1,6 @@
 // Walks a tree of settings that may be faulty. It skips values of an unexpected shape, because the schema reports them.
 // It checks nothing.
+import type { Both } from "../fault-words.ts";
 import type { PathFault, SettingsPath } from "../faults.ts";
 
 type Mapping = Readonly<Record<string, unknown>>;
@@ -36,6 +37,6 @@ export function text({ value }: PathNode, key: string): string | undefined {
 }
 
 /** The fault of the value under a key. */
-export function faultAt({ path }: PathNode, key: string, message: string): PathFault {
+export function faultAt({ path }: PathNode, key: string, message: Both): PathFault {
   return { path: [...path, key], message };
 }

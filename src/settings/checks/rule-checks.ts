@@ -1,5 +1,6 @@
 // Checks rules between the keys of a mirror source, including its rules. Pure.
 import { isKey } from "../../core/object.ts";
+import { both, say } from "../fault-words.ts";
 import type { PathFault } from "../faults.ts";
 import { headerFaults, isHiddenOrigin, type OwnAddresses, originFaults, ownHostFault } from "./origin-checks.ts";
 import { MAX_ORIGIN_HEADERS, originUrlFault, passedHeaderFault } from "./origin-rules.ts";
@@ -13,8 +14,7 @@ export function* mirrorFaults(mirror: PathNode, own: OwnAddresses): Generator<Pa
     yield* passFaults(rule);
     yield* redirectFaults(rule, mirror, own);
     const fallback = text(rule, "fallbackKey");
-    if (fallback !== undefined && !isKey(fallback))
-      yield faultAt(rule, "fallbackKey", "it is not a key: 1 to 1024 bytes without . and .. segments");
+    if (fallback !== undefined && !isKey(fallback)) yield faultAt(rule, "fallbackKey", say("notAKey"));
   }
 }
 
@@ -26,12 +26,12 @@ function* sourceFaults(source: PathNode, domain: PathNode, own: OwnAddresses): G
   for (const origin of all) yield* originFaults(origin, own);
   const isWritten = source === domain || Object.keys(timeouts.value).length > 0;
   if (isWritten && typeof firstByte === "number" && typeof total === "number" && total < firstByte)
-    yield faultAt(timeouts, "total", `found ${total}ms, wanted at least the ${firstByte}ms of firstByte`);
+    yield faultAt(timeouts, "total", say("totalShort", { total, firstByte }));
   const inForce = source.value.origins === undefined ? items(domain, "origins") : all;
   if (source.value.processedMiss === "origin" && inForce.some((origin) => origin.value.type === "s3"))
-    yield faultAt(source, "processedMiss", "an s3 origin is a store and processes nothing, wanted local");
+    yield faultAt(source, "processedMiss", say("storeProcesses"));
   if (all.length > 0 && all.every((origin) => origin.value.standby === true))
-    yield faultAt(source, "origins", "every origin is standby, wanted at least one that is not");
+    yield faultAt(source, "origins", say("allStandby"));
 }
 
 /** Two keys must not name one object at the origin, except by `file`: stored keys must map back to one name. */
@@ -40,19 +40,19 @@ function* pathFaults(rule: PathNode): Generator<PathFault> {
   const path = child(rule, "path");
   const { strip, stripSuffix, file, template } = path.value;
   if (typeof strip === "string" && !(text(match, "prefix") ?? "").startsWith(strip))
-    yield faultAt(path, "strip", "not every key that matches begins with it, wanted match.prefix to begin with it");
+    yield faultAt(path, "strip", say("strip"));
   if (typeof stripSuffix === "string" && !(text(match, "suffix") ?? "").endsWith(stripSuffix))
-    yield faultAt(path, "stripSuffix", "not every key that matches ends with it, wanted match.suffix to end with it");
-  if (file !== undefined && Object.keys(path.value).length > 1)
-    yield faultAt(path, "file", "it is the whole path, wanted nothing beside it");
+    yield faultAt(path, "stripSuffix", say("stripSuffix"));
+  if (file !== undefined && Object.keys(path.value).length > 1) yield faultAt(path, "file", say("fileBeside"));
   if (typeof template === "string") {
-    if (template.split("{key}").length !== 2) yield faultAt(path, "template", "wanted {key} in it exactly once");
-    const beside = ["add", "addSuffix"].filter((key) => path.value[key] !== undefined).join(" and ");
-    if (beside !== "") yield faultAt(path, "template", `it is the whole path, wanted no ${beside} beside it`);
+    if (template.split("{key}").length !== 2) yield faultAt(path, "template", say("templateKey", { key: "{key}" }));
+    const beside = ["add", "addSuffix"].filter((key) => path.value[key] !== undefined);
+    const keys = both(beside.join(" and "), beside.join("、"));
+    if (beside.length > 0) yield faultAt(path, "template", say("templateBeside", { keys }));
   }
   for (const key of ["add", "file", "template"]) {
     const segments = (text(path, key)?.split("?", 1)[0] ?? "").split("/");
-    if (segments.includes(".") || segments.includes("..")) yield faultAt(path, key, "it has a . or .. segment");
+    if (segments.includes(".") || segments.includes("..")) yield faultAt(path, key, say("dotSegment"));
   }
 }
 
@@ -67,7 +67,7 @@ function* passFaults(rule: PathNode): Generator<PathFault> {
   const { path, value } = child(rule, "setQuery");
   const parameters = Object.keys(value).length;
   if (parameters > MAX_ORIGIN_HEADERS)
-    yield { path, message: `found ${parameters} parameters, wanted at most ${MAX_ORIGIN_HEADERS}` };
+    yield { path, message: say("manyParameters", { count: parameters, max: MAX_ORIGIN_HEADERS }) };
   yield* headerFaults(child(pass, "set"));
 }
 
@@ -76,15 +76,10 @@ function* redirectFaults(rule: PathNode, domain: PathNode, own: OwnAddresses): G
   const { action, followRedirects } = rule.value;
   const origins = items(rule.value.origins === undefined ? domain : rule, "origins");
   const isHidden = origins.some(isHiddenOrigin);
-  if (followRedirects === false && isHidden) {
-    const reason = "the origin is private, or needs credentials or a name of its own";
-    yield faultAt(rule, "followRedirects", `clients cannot follow its redirects: ${reason}`);
-  }
+  if (followRedirects === false && isHidden) yield faultAt(rule, "followRedirects", say("redirectsHidden"));
   const url = text(rule, "redirectTo");
   const ownFault = url === undefined || originUrlFault(url) !== undefined ? undefined : ownHostFault(url, own);
   if (ownFault !== undefined) yield faultAt(rule, "redirectTo", ownFault);
-  if (url === undefined && isHidden && (action === "async" || action === "redirect")) {
-    const reason = `${action} would send clients to a private URL`;
-    yield faultAt(rule, "redirectTo", `is missing, wanted a URL for clients: ${reason}`);
-  }
+  if (url === undefined && isHidden && (action === "async" || action === "redirect"))
+    yield faultAt(rule, "redirectTo", say("redirectToHidden", { action }));
 }

@@ -2,6 +2,7 @@
 // instance remembers the last text, because a changed file is read several times.
 import { dirname, resolve } from "node:path";
 import { readDocument, type SettingsDocument } from "../document.ts";
+import { say } from "../fault-words.ts";
 import { type Fault, SettingsFaults } from "../faults.ts";
 import {
   checkSettings,
@@ -10,6 +11,7 @@ import {
   readSmallFileSync,
   settingsNeedingRestart,
   settingsWarnings,
+  wholeFileFault,
 } from "../load.ts";
 import type { Settings } from "../schema/schema.ts";
 import { namedFiles } from "../secrets.ts";
@@ -52,8 +54,7 @@ export function createTextJobs() {
 
   function check<Result>(text: string, { file, env }: TextPlace, use: (settings: Settings) => Result) {
     try {
-      if (Buffer.byteLength(text) > MAX_FILE_BYTES)
-        throw new SettingsFaults(file, [{ path: "", line: 1, column: 1, message: "the file would be above 1 MiB" }]);
+      if (Buffer.byteLength(text) > MAX_FILE_BYTES) throw wholeFileFault(file, say("fileWouldBeTooLarge"));
       return use(checkSettings(documentOf(text), { env, readFile: readSmallFileSync, file }));
     } catch (error) {
       if (error instanceof SettingsFaults) return { faults: error.faults };

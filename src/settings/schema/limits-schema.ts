@@ -40,7 +40,7 @@ export const limitsSchema = z.strictObject({
   hotObjectSize: size().prefault("2MiB").describe("Larger objects are not kept in memory."),
   freeDisk: size().prefault("2GB").describe("Below this free space nothing more is stored; serving goes on."),
   renders: z
-    .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto") })
+    .union([count(1, 1024), z.literal("auto")], { error: wanted("a whole number or auto", "整数或 auto") })
     .default("auto")
     .describe("Concurrent renders; auto fits the machine."),
   perClient: perClientSchema

@@ -7,13 +7,16 @@ import { duration, size } from "./quantities.ts";
 import { count, flag } from "./values.ts";
 
 const failureKind = z.union([count(400, 599), z.enum(["4xx", "5xx", "timeout", "connect"])], {
-  error: wanted("a status such as 503, 4xx, 5xx, timeout or connect"),
+  error: wanted(
+    "a status such as 503, 4xx, 5xx, timeout or connect",
+    "状态码（例如 503）、4xx、5xx、timeout 或 connect",
+  ),
 });
 
 const FORMATS = ["jpeg", "png", "gif", "webp", "avif", "bmp", "heic", "tiff", "ico", "svg"] as const;
 
 const queryName = z.string().regex(/^[\x21-\x25\x27-\x3c\x3e-\x7e]{1,128}$/, {
-  error: wanted("the name of a parameter as written in the URL, without & and ="),
+  error: wanted("the name of a parameter as written in the URL, without & and =", "URL 中查询参数的名称，不含 & 和 ="),
 });
 
 const timeout = () => duration({ min: "1ms", max: "1h" });
@@ -27,7 +30,9 @@ export const mirrorShape = {
     )
     .default("originals"),
   keyQuery: z
-    .union([z.enum(["drop", "keep"]), z.array(queryName).max(100)], { error: wanted("drop, keep or a list of names") })
+    .union([z.enum(["drop", "keep"]), z.array(queryName).max(100)], {
+      error: wanted("drop, keep or a list of names", "drop、keep 或名称的列表"),
+    })
     .describe(
       "Which parameters of a query, other than processing, belong to the key: drop (none), keep (all), or these. Under everything: all.",
     )

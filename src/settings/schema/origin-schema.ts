@@ -3,7 +3,7 @@
 import * as z from "zod";
 import { S3_PRESET_NAMES } from "../../core/s3-place.ts";
 import { callbackUrlFault } from "../checks/origin-rules.ts";
-import { wanted } from "../faults.ts";
+import { coded, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 import { duration } from "./quantities.ts";
 import { baseUrl, count, flag, headerValue, optionalHeader, SECRET, secret } from "./values.ts";
@@ -28,7 +28,9 @@ const siteOriginSchema = z.strictObject({
   ),
   host: z
     .string()
-    .refine((text) => text === "" || normalizeHost(text) !== undefined, { error: wanted("a host name, or nothing") })
+    .refine((text) => text === "" || normalizeHost(text) !== undefined, {
+      error: wanted("a host name, or nothing", "域名，或留空"),
+    })
     .default("")
     .describe("Host header to send; empty for the host of the URL."),
   referer: optionalHeader().describe("Referer header to send; empty for none."),
@@ -40,9 +42,11 @@ const siteOriginSchema = z.strictObject({
     .strictObject({
       username: z
         .string()
-        .regex(/^[^:\p{Cc}]*$/u, { error: wanted("a name without a colon") })
+        .regex(/^[^:\p{Cc}]*$/u, { error: wanted("a name without a colon", "不含冒号的名称") })
         .describe("User name."),
-      password: secret("the password, as env:NAME or file:PATH").describe("Password (env:NAME or file:PATH)."),
+      password: secret("the password, as env:NAME or file:PATH", "密码，写成 env:NAME 或 file:PATH").describe(
+        "Password (env:NAME or file:PATH).",
+      ),
     })
     .optional()
     .describe("User name and password of HTTP Basic authentication."),
@@ -54,7 +58,7 @@ const qiniuOriginSchema = z.strictObject({
   domain: baseUrl().describe("Download domain as a URL, such as http://x.clouddn.com."),
   private: flag().default(false).describe("true: the bucket is private, downloads are signed with the two keys."),
   accessKey: z.string().min(1).optional().describe("AccessKey of a private bucket."),
-  secretKey: secret("the SecretKey, as env:NAME or file:PATH")
+  secretKey: secret("the SecretKey, as env:NAME or file:PATH", "SecretKey，写成 env:NAME 或 file:PATH")
     .optional()
     .describe("SecretKey of a private bucket (env:NAME or file:PATH)."),
   referer: optionalHeader().describe("Referer header to send; empty for none."),
@@ -68,21 +72,28 @@ const s3Place = {
     .optional()
     .describe("Vendor, which sets defaults for the keys below: aws, oss, cos, obs, kodo, upyun, b2, minio or ceph."),
   endpoint: z
-    .union([z.literal(""), baseUrl()], { error: wanted("a URL such as https://s3.example.com, or nothing") })
+    .union([z.literal(""), baseUrl()], {
+      error: wanted("a URL such as https://s3.example.com, or nothing", "URL，例如 https://s3.example.com，或留空"),
+    })
     .default("")
     .describe("URL of the service, without the bucket; empty to derive it from preset and region."),
   region: z.string().max(64).default("").describe("Region, such as cn-hangzhou; empty for the preset's default."),
   bucket: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, {
-      error: wanted("the name of a bucket: 2 to 255 letters, digits, dots, - and _, the first a letter or a digit"),
+      error: wanted(
+        "the name of a bucket: 2 to 255 letters, digits, dots, - and _, the first a letter or a digit",
+        "空间名：2 到 255 个字母、数字、点、- 和 _，以字母或数字开头",
+      ),
     })
     .describe("Name of the bucket at the vendor."),
   pathStyle: flag().optional().describe("true: puts the bucket into the path, not the host; default: the preset's."),
   prefix: z
     .string()
     .max(512)
-    .regex(/^[^/\p{Cc}][^\p{Cc}]*$|^$/u, { error: wanted("a beginning of keys that does not start with a slash") })
+    .regex(/^[^/\p{Cc}][^\p{Cc}]*$|^$/u, {
+      error: wanted("a beginning of keys that does not start with a slash", "对象名的前缀，不以斜杠开头"),
+    })
     .default("")
     .describe("Prefix of every key, such as images/."),
 };
@@ -91,7 +102,7 @@ const s3OriginSchema = z.strictObject({
   type: z.literal("s3").describe("A bucket of any S3-compatible store."),
   ...s3Place,
   accessKeyId: z.string().min(1).optional().describe("Access key; leave both out for a public bucket."),
-  secretAccessKey: secret("the secret access key, as env:NAME or file:PATH")
+  secretAccessKey: secret("the secret access key, as env:NAME or file:PATH", "访问密钥，写成 env:NAME 或 file:PATH")
     .optional()
     .describe("Secret access key (env:NAME or file:PATH)."),
   ...common,
@@ -106,9 +117,10 @@ export const storeSchema = z.discriminatedUnion("type", [
     type: z.literal("s3").describe("A bucket of any S3-compatible store, with memory and disk in front of it."),
     ...s3Place,
     accessKeyId: z.string().min(1).describe("Access key."),
-    secretAccessKey: secret("the secret access key, as env:NAME or file:PATH").describe(
-      "Secret access key (env:NAME or file:PATH).",
-    ),
+    secretAccessKey: secret(
+      "the secret access key, as env:NAME or file:PATH",
+      "访问密钥，写成 env:NAME 或 file:PATH",
+    ).describe("Secret access key (env:NAME or file:PATH)."),
     allowPrivate: flag().default(false).describe("Allows a private or loopback address for the endpoint."),
     connections: count(1, 4096).default(64).describe("Concurrent connections to the store."),
   }),
@@ -119,13 +131,14 @@ export const callbackSchema = z.strictObject({
   url: z
     .string()
     .superRefine((text, context) => {
-      const message = callbackUrlFault(text);
-      if (message !== undefined) context.addIssue({ code: "custom", message });
+      const fault = callbackUrlFault(text);
+      if (fault !== undefined) context.addIssue({ code: "custom", message: coded(fault) });
     })
     .describe("http:// or https:// URL of your server that is notified of each upload; a query is allowed."),
-  secret: secret("the secret that notices are signed with, as env:NAME or file:PATH").describe(
-    "Secret that signs the notices, so that your server can verify them (env:NAME or file:PATH).",
-  ),
+  secret: secret(
+    "the secret that notices are signed with, as env:NAME or file:PATH",
+    "通知的签名密钥，写成 env:NAME 或 file:PATH",
+  ).describe("Secret that signs the notices, so that your server can verify them (env:NAME or file:PATH)."),
   timeout: duration({ min: "100ms", max: "10s" })
     .prefault("3s")
     .describe("How long an upload waits for your server's answer; 100ms to 10s. Clients give up after about 5s."),

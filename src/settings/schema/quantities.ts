@@ -1,6 +1,7 @@
 // Parses sizes and durations: "64MiB" → bytes, "30s" → milliseconds. It knows no dates.
 import * as z from "zod";
-import { wanted } from "../faults.ts";
+import { type Both, say } from "../fault-words.ts";
+import { coded, wanted } from "../faults.ts";
 
 const SIZE_UNITS = {
   B: 1,
@@ -52,7 +53,7 @@ export interface Quantity extends Bounds {
 
 /** Schema of a size, in bytes. The file may also have a plain whole number of bytes. */
 export function size(bounds: Bounds = {}) {
-  const error = wanted("a size such as 64MB, 64MiB or a whole number of bytes");
+  const error = wanted("a size such as 64MB, 64MiB or a whole number of bytes", "大小，例如 64MB、64MiB，或整数字节数");
   return z
     .union([z.string({ error }).regex(SIZE), z.int({ error }).min(0)], { error })
     .transform(bounded(parseSize, bounds))
@@ -61,7 +62,10 @@ export function size(bounds: Bounds = {}) {
 
 /** Schema of a duration, in milliseconds. `0s` usually means off, if the bounds allow it. */
 export function duration(bounds: Bounds = {}) {
-  const error = wanted("a duration with its unit, such as 500ms, 30s, 5m, 2h or 7d");
+  const error = wanted(
+    "a duration with its unit, such as 500ms, 30s, 5m, 2h or 7d",
+    "带单位的时长，例如 500ms、30s、5m、2h 或 7d",
+  );
   return z
     .string({ error })
     .regex(DURATION)
@@ -74,8 +78,9 @@ function bounded(parse: typeof parseSize, { min, max }: Bounds) {
     const value = parse(String(input));
     const isTooSmall = min !== undefined && value !== undefined && value < (parse(min) ?? 0);
     const isTooBig = value === undefined || (max !== undefined && value > (parse(max) ?? 0));
-    if (isTooSmall) context.addIssue({ code: "custom", message: `found ${input}, wanted at least ${min}` });
-    if (isTooBig) context.addIssue({ code: "custom", message: `found ${input}, wanted at most ${max ?? "2^53 - 1"}` });
+    const add = (message: Both) => context.addIssue({ code: "custom", message: coded(message) });
+    if (isTooSmall) add(say("foundAtLeast", { found: input, min }));
+    if (isTooBig) add(say("foundAtMost", { found: input, max: max ?? "2^53 - 1" }));
     return value ?? 0;
   };
 }

@@ -5,21 +5,29 @@ import { wanted } from "../faults.ts";
 import { mirrorShape, ruleOverridesShape } from "./mirror-schema.ts";
 import { baseUrl, count, flag, headerValue, SECRET } from "./values.ts";
 
-const KEY_PART_WORDS = "a part of a key: up to 1024 characters, no leading slash, no control characters";
+const KEY_PART = wanted(
+  "a part of a key: up to 1024 characters, no leading slash, no control characters",
+  "对象名的一部分：最多 1024 个字符，不以斜杠开头，不含控制字符",
+);
 
 /** A part of a key: decoded, without the first slash of the URL. */
-const keyPart = () => z.string().regex(/^(?!\/)[^\p{Cc}]{1,1024}$/u, { error: wanted(KEY_PART_WORDS) });
+const keyPart = () => z.string().regex(/^(?!\/)[^\p{Cc}]{1,1024}$/u, { error: KEY_PART });
 
 const matchSchema = z.strictObject({
   prefix: keyPart().optional().describe("Prefix of the key, such as 2015/."),
   suffix: z
     .string()
-    .regex(/^[^\p{Cc}]{1,256}$/u, { error: wanted("an ending of keys, such as .jpg") })
+    .regex(/^[^\p{Cc}]{1,256}$/u, { error: wanted("an ending of keys, such as .jpg", "对象名的后缀，例如 .jpg") })
     .optional()
     .describe("Suffix of the key, such as .jpg."),
   pattern: z
     .string()
-    .regex(/^(?!\/)[^\p{Cc}]{1,256}$/u, { error: wanted("a pattern of up to 256 characters without a leading slash") })
+    .regex(/^(?!\/)[^\p{Cc}]{1,256}$/u, {
+      error: wanted(
+        "a pattern of up to 256 characters without a leading slash",
+        "最多 256 个字符的通配模式，不以斜杠开头",
+      ),
+    })
     .optional()
     .describe("Pattern of the whole key: * stands for any characters, including slashes, and ? for one."),
   methods: z
@@ -29,7 +37,9 @@ const matchSchema = z.strictObject({
     .describe("GET, HEAD or both (the default)."),
   host: z
     .string()
-    .regex(/^[A-Za-z0-9*?._-]{1,253}$/, { error: wanted("a host name, with * and ? as wildcards") })
+    .regex(/^[A-Za-z0-9*?._-]{1,253}$/, {
+      error: wanted("a host name, with * and ? as wildcards", "域名，可用通配符 * 和 ?"),
+    })
     .transform((text) => text.toLowerCase())
     .optional()
     .describe(
@@ -43,12 +53,14 @@ const pathSchema = z.strictObject({
   add: keyPart().optional().describe("Prefix to add, after stripping."),
   addSuffix: z
     .string()
-    .regex(/^[^\p{Cc}]{1,256}$/u, { error: wanted("an ending without control characters") })
+    .regex(/^[^\p{Cc}]{1,256}$/u, { error: wanted("an ending without control characters", "不含控制字符的后缀") })
     .optional()
     .describe("Suffix to add, after stripping."),
   template: z
     .string()
-    .regex(/^(?!\/)[^\p{Cc}#]{1,1024}$/u, { error: wanted("a path without a leading slash, with {key} in it") })
+    .regex(/^(?!\/)[^\p{Cc}#]{1,1024}$/u, {
+      error: wanted("a path without a leading slash, with {key} in it", "不以斜杠开头的路径，其中含 {key}"),
+    })
     .optional()
     .describe(
       "The whole path, in which {key} is the rest of the key after stripping. It may have a query, such as get?file={key}.",
@@ -72,7 +84,10 @@ const passHeadersSchema = z.strictObject({
 const queryText = z
   .string()
   .regex(/^[\x21-\x22\x24-\x25\x27-\x7e]{0,1024}$/, {
-    error: wanted("printable ASCII as written in a URL, without blanks, & and #"),
+    error: wanted(
+      "printable ASCII as written in a URL, without blanks, & and #",
+      "URL 中的可见 ASCII 字符，不含空白、& 和 #",
+    ),
   })
   .meta(SECRET);
 
@@ -105,12 +120,12 @@ export const ruleSchema = z.strictObject({
       "Base URL to which async and redirect send clients; required if the origin is private. Default: the origin's URL.",
     ),
   redirectStatus: z
-    .literal([301, 302, 307, 308], { error: wanted("301, 302, 307 or 308") })
+    .literal([301, 302, 307, 308], { error: wanted("301, 302, 307 or 308", "301、302、307 或 308") })
     .default(302)
     .describe("Status of these redirects."),
   fallbackKey: keyPart().optional().describe("Key of the same bucket that is served if the origin has no such image."),
   fallbackStatus: z
-    .literal([200, 404], { error: wanted("200 or 404") })
+    .literal([200, 404], { error: wanted("200 or 404", "200 或 404") })
     .default(404)
     .describe("Status of the fallback."),
   ...ruleOverridesShape,

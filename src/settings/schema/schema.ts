@@ -1,103 +1,21 @@
-// The keys of huiyuan.yaml with their defaults, bounds, descriptions and types. Limits, mirrors, rules, origins and
-// stores have files of their own beside it. Rules between two keys are in checks/.
-import ipaddr from "ipaddr.js";
+// The keys of huiyuan.yaml with their defaults, bounds, descriptions and types. The server, limits, mirrors, rules,
+// origins and stores have files of their own beside it. Rules between two keys are in checks/.
 import * as z from "zod";
 import { crossFaults, MAX_KEYS } from "../checks/cross-checks.ts";
 import { QINIU_SEPARATORS, SEPARATORS } from "../checks/style-checks.ts";
-import { wanted } from "../faults.ts";
+import { both, say } from "../fault-words.ts";
+import { coded, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 import { limitsSchema } from "./limits-schema.ts";
 import { callbackSchema, storeSchema } from "./origin-schema.ts";
-import { duration } from "./quantities.ts";
 import { mirrorSchema } from "./rule-schema.ts";
-import { FILE, flag, headerValue, hostName, onlyYet, SECRET, secret } from "./values.ts";
-
-const port = () =>
-  z
-    .int({ error: wanted("a port from 0 to 65535") })
-    .min(0)
-    .max(65_535);
-
-// server, coordination
-
-const isAddressOrRange = (text: string) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text);
-
-const listenHost = () => z.string().regex(/^[!-~]+$/, { error: wanted("an address or a host name") });
-
-const serverSchema = z.strictObject({
-  host: listenHost().default("0.0.0.0").describe("Address that downloads and the REST API listen on."),
-  port: port().default(8080).describe("Port of downloads and the REST API; 0 takes any free one."),
-  adminHost: listenHost().default("127.0.0.1").describe("Address of the admin API, metrics and health."),
-  adminPort: port().default(8081).describe("Port of the admin API, metrics and health; 0 takes any free one."),
-  adminToken: z
-    .string()
-    .regex(/^[\x21-\x7e]+$/, { error: wanted("printable ASCII without blanks") })
-    .meta(SECRET)
-    .optional()
-    .describe(
-      "Bearer token of the admin API (env:NAME or file:PATH); required, with 16 characters or more, unless adminHost is loopback.",
-    ),
-  adminHosts: z
-    .array(hostName("a host name or address, such as admin.example.com"))
-    .prefault([])
-    .describe(
-      "Further host names of the admin port, such as a proxy's, if adminHost is loopback; any other adminHost accepts every name.",
-    ),
-  migrationFolders: z
-    .array(
-      z
-        .string()
-        .regex(/^\//, { error: wanted("an absolute path, such as /srv/photos") })
-        .meta(FILE),
-    )
-    .default([])
-    .describe(
-      "Folders of this machine that migrations of the admin API may read, with all below them; none by default.",
-    ),
-  baseDomain: hostName("a host name, such as image.example.com")
-    .prefault("localhost")
-    .describe("Every bucket's default domain is <bucket>-<appid>.<baseDomain>."),
-  publicScheme: z
-    .enum(["http", "https"])
-    .optional()
-    .describe("Scheme of download_url, file_url, callbacks and `huiyuan sign`, such as https behind a TLS terminator."),
-  publicPort: z
-    .union([z.literal("auto"), z.int().min(1).max(65_535)], { error: wanted("a port from 1 to 65535, or auto") })
-    .default("auto")
-    .describe(
-      "Port of download_url, file_url, callbacks and `huiyuan sign`; auto: publicScheme's own if set, else server.port.",
-    ),
-  healthPath: z
-    .string()
-    .regex(/^(?:(?!.*\/\.{1,2}(?:\/|$))\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]{0,254})?$/, {
-      error: wanted(
-        'a path such as /.well-known/huiyuan, of at most 255 characters, without % ? # and without a . or .. segment, or "" for none',
-      ),
-    })
-    .default("/.well-known/huiyuan")
-    .describe('Path on the download port, of any host, that says 200 if ready, else 503; "" is off.'),
-  drainDelay: duration({ max: "1h" })
-    .prefault("0s")
-    .describe("How long the download port serves on after SIGTERM, while healthPath says 503; at most 1h."),
-  trustedProxies: z
-    .array(z.string().refine(isAddressOrRange, { error: wanted("an IP address or a range such as 10.0.0.0/8") }))
-    .default([])
-    .describe("Addresses or ranges whose X-Forwarded-For is believed, and on the admin port X-Forwarded-Proto."),
-  accessLog: z
-    .enum(["off", "misses", "all"])
-    .default("misses")
-    .describe("off, misses (all but plain hits) or all; sign is removed from the lines."),
-  workers: onlyYet(1).default(1).describe("Processes. More than one are not supported yet."),
-});
-
-const coordinationSchema = z.strictObject({
-  type: onlyYet("local").describe("One machine, nothing to coordinate. Several machines are not supported yet."),
-});
+import { coordinationSchema, serverSchema } from "./server-schema.ts";
+import { FILE, flag, headerValue, hostName, secret } from "./values.ts";
 
 // buckets and domains
 
 const domainSchema = z.strictObject({
-  host: hostName('a host name, or "*" for any other host', true).describe(
+  host: hostName('a host name, or "*" for any other host', '域名，或 "*" 表示其他所有域名', true).describe(
     'Host name that is served from this bucket; "*" answers every host that nothing else names.',
   ),
   mirror: mirrorSchema
@@ -109,10 +27,8 @@ const refererDomain = z.string().transform((text, context) => {
   const prefix = text.startsWith("*.") ? "*." : "";
   const host = normalizeHost(text.slice(prefix.length));
   if (host === undefined) {
-    context.addIssue({
-      code: "custom",
-      message: `found "${text}", wanted a host name such as example.com or *.example.com`,
-    });
+    const wants = both("a host name such as example.com or *.example.com", "域名，例如 example.com 或 *.example.com");
+    context.addIssue({ code: "custom", message: coded(say("found", { found: `"${text}"`, wants })) });
   }
   return `${prefix}${host}`;
 });
@@ -126,14 +42,17 @@ const referersSchema = z
   .transform((referers) => ({ ...referers, allowEmpty: referers.allowEmpty ?? referers.mode !== "allow" }));
 
 const styleName = z.string().regex(/^[^\s/?#%&=]{1,128}$/u, {
-  error: wanted("a name of up to 128 characters without blanks and / ? # % & ="),
+  error: wanted(
+    "a name of up to 128 characters without blanks and / ? # % & =",
+    "最多 128 个字符的名称，不含空白和 / ? # % & =",
+  ),
 });
 
 const bucketSchema = z.strictObject({
   name: z
     .string()
     .regex(/^(?=.{1,64}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/, {
-      error: wanted("1 to 64 of a-z, 0-9 and - with no - at either end"),
+      error: wanted("1 to 64 of a-z, 0-9 and - with no - at either end", "1 到 64 个 a-z、0-9 和 -，首尾不能是 -"),
     })
     .describe("1 to 64 of a-z, 0-9 and -, no - at either end."),
   access: z
@@ -173,16 +92,19 @@ const bucketSchema = z.strictObject({
   publicDomain: z
     .string()
     .refine((text) => !/:\d*$/.test(text), {
-      error: wanted("a host name without a port; the port is server.publicPort"),
+      error: wanted(
+        "a host name without a port; the port is server.publicPort",
+        "不带端口的域名；端口由 server.publicPort 决定",
+      ),
     })
-    .pipe(hostName("a host name, such as img.example.com"))
+    .pipe(hostName("a host name, such as img.example.com", "域名，例如 img.example.com"))
     .optional()
     .describe('Host of download_url, file_url, callbacks and `huiyuan sign`; default: the first listed one but "*".'),
   cors: z
     .array(
-      z
-        .string()
-        .regex(/^(?:\*|https?:\/\/[^\s/]+)$/i, { error: wanted('"*" or an origin such as https://example.com') }),
+      z.string().regex(/^(?:\*|https?:\/\/[^\s/]+)$/i, {
+        error: wanted('"*" or an origin such as https://example.com', '"*" 或网站，例如 https://example.com'),
+      }),
     )
     .default(["*"])
     .describe("Origins that may read downloads from scripts."),
@@ -206,16 +128,23 @@ const keySchema = z.strictObject({
   secretId: z
     .string()
     .regex(/^[\x21-\x25\x27-\x7e]{1,128}$/, {
-      error: wanted("1 to 128 printable ASCII characters without blanks and &"),
+      error: wanted(
+        "1 to 128 printable ASCII characters without blanks and &",
+        "1 到 128 个可见 ASCII 字符，不含空白和 &",
+      ),
     })
     .describe("SecretID: public, named in every token."),
-  secretKey: secret("the SecretKey, as env:NAME or file:PATH").describe("SecretKey (env:NAME or file:PATH)."),
+  secretKey: secret("the SecretKey, as env:NAME or file:PATH", "SecretKey，写成 env:NAME 或 file:PATH").describe(
+    "SecretKey (env:NAME or file:PATH).",
+  ),
   enabled: flag().default(true).describe("false: tokens of this key are refused."),
 });
 
 const projectSchema = z.strictObject({
   appid: z
-    .string({ error: wanted('a decimal number in quotes, such as "10001234"') })
+    .string({
+      error: wanted('a decimal number in quotes, such as "10001234"', '写在引号中的十进制数，例如 "10001234"'),
+    })
     .regex(/^[0-9]{1,20}$/)
     .describe("Project id, decimal, in quotes."),
   enabled: flag().default(true).describe("false: everything is refused with -64."),
@@ -231,8 +160,6 @@ const projectSchema = z.strictObject({
   buckets: z.array(bucketSchema).default([]).describe("The project's buckets."),
 });
 
-const NO_PROJECTS = "is missing, wanted a list; `huiyuan check --help` shows a small file";
-
 /** The whole file. Secrets and paths are still as written; load.ts resolves them. */
 export const settingsSchema = z
   .strictObject({
@@ -242,7 +169,7 @@ export const settingsSchema = z
     coordination: coordinationSchema.default({ type: "local" }).describe("How several machines agree."),
     limits: limitsSchema.prefault({}).describe("Every bound."),
     projects: z
-      .array(projectSchema, { error: ({ input }) => (input === undefined ? NO_PROJECTS : undefined) })
+      .array(projectSchema, { error: ({ input }) => (input === undefined ? coded(say("noProjects")) : undefined) })
       .min(1)
       .describe("Projects (项目) with their keys and buckets."),
   })
@@ -250,7 +177,7 @@ export const settingsSchema = z
   .superRefine(
     (settings, context) => {
       for (const { path, message } of crossFaults(settings)) {
-        context.addIssue({ code: "custom", path: [...path], message });
+        context.addIssue({ code: "custom", path: [...path], message: coded(message) });
       }
     },
     { when: () => true },

@@ -1,7 +1,8 @@
 // Schemas of values that several parts of the settings share, with their error messages.
 import * as z from "zod";
 import { isHeaderValue, originUrlFault } from "../checks/origin-rules.ts";
-import { show, wanted } from "../faults.ts";
+import { both, say } from "../fault-words.ts";
+import { coded, show, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 
 export const flag = () => z.boolean();
@@ -15,41 +16,45 @@ export const SECRET = { secret: true } as const;
 /** Metadata of a text that names a file or folder of this machine. */
 export const FILE = { file: true } as const;
 
-/** `words` describe the secret. */
-export const secret = (words: string) =>
+/** The words describe the secret. */
+export const secret = (...words: Parameters<typeof wanted>) =>
   z
-    .string({ error: wanted(words) })
+    .string({ error: wanted(...words) })
     .min(1)
     .meta(SECRET);
 
 /** The only value that this version supports. No setting is accepted and then ignored. */
 export const onlyYet = <Value extends string | number>(value: Value) =>
-  z.literal(value, { error: ({ input }) => `${show(input)} is not supported yet, wanted ${show(value)}` });
+  z.literal(value, { error: ({ input }) => coded(say("notYet", { found: show(input), value: show(value) })) });
 
 /** A host name in the spelling of normalizeHost(). */
-export const hostName = (words: string, isStarAllowed = false) =>
-  z.string({ error: wanted(words) }).transform((text, context) => {
+export const hostName = (en: string, zh: string, isStarAllowed = false) =>
+  z.string({ error: wanted(en, zh) }).transform((text, context) => {
     const host = isStarAllowed && text === "*" ? text : normalizeHost(text);
-    if (host === undefined) context.addIssue({ code: "custom", message: `found "${text}", wanted ${words}` });
+    const message = () => coded(say("found", { found: `"${text}"`, wants: both(en, zh) }));
+    if (host === undefined) context.addIssue({ code: "custom", message: message() });
     return host ?? text;
   });
 
-const HEADER_WORDS = "the value of an HTTP header: printable ASCII without outer blanks";
+const HEADER = wanted(
+  "the value of an HTTP header: printable ASCII without outer blanks",
+  "HTTP 请求头的值：可见 ASCII 字符，首尾没有空白",
+);
 
-export const headerValue = () => z.string().refine(isHeaderValue, { error: wanted(HEADER_WORDS) });
+export const headerValue = () => z.string().refine(isHeaderValue, { error: HEADER });
 
 /** The value of a header; empty for no header. */
 export const optionalHeader = () =>
   z
     .string()
-    .refine((text) => text === "" || isHeaderValue(text), { error: wanted(HEADER_WORDS) })
+    .refine((text) => text === "" || isHeaderValue(text), { error: HEADER })
     .default("");
 
 /** An http or https URL without user name, query and fragment; its value has no slash at the end. */
 export const baseUrl = () =>
   z.string().transform((text, context) => {
     const fault = originUrlFault(text);
-    if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
+    if (fault !== undefined) context.addIssue({ code: "custom", message: coded(fault) });
     // Appended paths begin with a slash.
     return text.replace(/\/+$/, "");
   });

@@ -7,6 +7,7 @@ export const faults = z.array(
     line: z.int().describe("From 1; 0 if the file cannot be read."),
     column: z.int(),
     message: z.string(),
+    zh: z.string().describe("The message in Chinese."),
   }),
 );
 

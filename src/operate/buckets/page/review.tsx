@@ -5,6 +5,7 @@ import type { SettingsApplied, SettingsProposal, SettingsState } from "../../ans
 import { post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
+import { language } from "../../console/text/text.ts";
 import { t } from "../words.ts";
 import type { Edit } from "./tree.ts";
 
@@ -112,15 +113,17 @@ function Warnings({ warnings }: Pick<SettingsState, "warnings">) {
 
 /** For the field beside which it stands. */
 export function faultText(fault: Faulty[number] | undefined): string | undefined {
-  return fault && `${t("line", { line: fault.line })} ${fault.message}`;
+  return fault && `${t("line", { line: fault.line })} ${inLanguage(fault)}`;
 }
+
+const inLanguage = ({ message, zh }: Faulty[number]) => (language.value === "zh" ? zh : message);
 
 function Faults({ faults }: { readonly faults: Faulty }) {
   return (
     <ul>
-      {faults.map(({ path, line, message }) => (
-        <li key={`${path} ${message}`}>
-          {t("line", { line })} <code>{path}</code> {message}
+      {faults.map((fault) => (
+        <li key={`${fault.path} ${fault.message}`}>
+          {t("line", { line: fault.line })} <code>{fault.path}</code> {inLanguage(fault)}
         </li>
       ))}
     </ul>

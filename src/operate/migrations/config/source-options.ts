@@ -77,7 +77,7 @@ function readS3(values: Values, prefix: "oss" | "s3"): SourceOptions {
   } as const;
   const isRight =
     place.bucket !== "" && (place.preset ?? !isGiven) && (endpoint === undefined) === (given === undefined);
-  const fault = isRight ? s3PlaceFault(place) : undefined;
+  const fault = isRight ? s3PlaceFault(place)?.message : undefined;
   if (given === undefined && (isOld || !isGiven)) faults.push(`Option ${prefix}.endpoint is required.`);
   else if (fault !== undefined) faults.push(`Options ${prefix}.*: ${fault}.`);
   return {

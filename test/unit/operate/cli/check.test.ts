@@ -108,6 +108,26 @@ test("check --json prints one object, with faults or without", async () => {
   expect([good.exitCode, bad.exitCode]).toEqual([0, 1]);
 });
 
+test("check --lang zh says the same in Chinese", async () => {
+  await writeFile(file, `server: { adminHosts: [a.example], baseDomain: b.example }\n${GOOD}`);
+  const { out, exitCode } = await run("--config", file, "--lang", "zh");
+  const address = "  1/b 的公开地址：http://b-1.b.example:8080\n  警告：设置了 server.adminHosts";
+  expect([out, exitCode]).toEqual([expect.stringContaining(`1 个项目，1 个空间，1 个域名，1 个源站\n${address}`), 0]);
+  await writeFile(file, `server: { wokers: 1 }\nlimits: { fills: 0 }\n${GOOD}`);
+  const faultsOf = async (...args: string[]) => JSON.parse((await run("--config", file, "--json", ...args)).out).faults;
+  const [english, chinese] = [await faultsOf(), await faultsOf("--lang", "zh")];
+  expect(chinese.map((fault: object) => ({ ...fault, message: "" }))).toEqual(
+    english.map((fault: object) => ({ ...fault, message: "" })),
+  );
+  expect((await run("--config", file, "--lang", "zh")).out).toBe(
+    [
+      `${file}:1:11  server.wokers  没有 \`wokers\` 这一项，是否想写 \`workers\`？`,
+      `${file}:2:18  limits.fills  实际是：0，应为：至少 1\n`,
+    ].join("\n"),
+  );
+  expect((await run("--lang", "fr")).thrown).toMatchObject({ code: "commander.invalidArgument" });
+});
+
 test("check ends with 1 for a missing file", async () => {
   const { out, exitCode } = await run("--config", file);
   expect(out).toMatch(/^\S+\/huiyuan\.yaml {2}no such settings file.*--config/);

@@ -1,0 +1,93 @@
+// The keys under `server` and `coordination` with their defaults, bounds and descriptions.
+import ipaddr from "ipaddr.js";
+import * as z from "zod";
+import { wanted } from "../faults.ts";
+import { duration } from "./quantities.ts";
+import { FILE, hostName, onlyYet, SECRET } from "./values.ts";
+
+const port = () =>
+  z
+    .int({ error: wanted("a port from 0 to 65535", "0 到 65535 的端口") })
+    .min(0)
+    .max(65_535);
+
+const isAddressOrRange = (text: string) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text);
+
+const listenHost = () => z.string().regex(/^[!-~]+$/, { error: wanted("an address or a host name", "地址或主机名") });
+
+export const serverSchema = z.strictObject({
+  host: listenHost().default("0.0.0.0").describe("Address that downloads and the REST API listen on."),
+  port: port().default(8080).describe("Port of downloads and the REST API; 0 takes any free one."),
+  adminHost: listenHost().default("127.0.0.1").describe("Address of the admin API, metrics and health."),
+  adminPort: port().default(8081).describe("Port of the admin API, metrics and health; 0 takes any free one."),
+  adminToken: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, { error: wanted("printable ASCII without blanks", "可见 ASCII 字符，不含空白") })
+    .meta(SECRET)
+    .optional()
+    .describe(
+      "Bearer token of the admin API (env:NAME or file:PATH); required, with 16 characters or more, unless adminHost is loopback.",
+    ),
+  adminHosts: z
+    .array(hostName("a host name or address, such as admin.example.com", "域名或地址，例如 admin.example.com"))
+    .prefault([])
+    .describe(
+      "Further host names of the admin port, such as a proxy's, if adminHost is loopback; any other adminHost accepts every name.",
+    ),
+  migrationFolders: z
+    .array(
+      z
+        .string()
+        .regex(/^\//, { error: wanted("an absolute path, such as /srv/photos", "绝对路径，例如 /srv/photos") })
+        .meta(FILE),
+    )
+    .default([])
+    .describe(
+      "Folders of this machine that migrations of the admin API may read, with all below them; none by default.",
+    ),
+  baseDomain: hostName("a host name, such as image.example.com", "域名，例如 image.example.com")
+    .prefault("localhost")
+    .describe("Every bucket's default domain is <bucket>-<appid>.<baseDomain>."),
+  publicScheme: z
+    .enum(["http", "https"])
+    .optional()
+    .describe("Scheme of download_url, file_url, callbacks and `huiyuan sign`, such as https behind a TLS terminator."),
+  publicPort: z
+    .union([z.literal("auto"), z.int().min(1).max(65_535)], {
+      error: wanted("a port from 1 to 65535, or auto", "1 到 65535 的端口，或 auto"),
+    })
+    .default("auto")
+    .describe(
+      "Port of download_url, file_url, callbacks and `huiyuan sign`; auto: publicScheme's own if set, else server.port.",
+    ),
+  healthPath: z
+    .string()
+    .regex(/^(?:(?!.*\/\.{1,2}(?:\/|$))\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]{0,254})?$/, {
+      error: wanted(
+        'a path such as /.well-known/huiyuan, of at most 255 characters, without % ? # and without a . or .. segment, or "" for none',
+        '路径，例如 /.well-known/huiyuan，最多 255 个字符，不含 % ? # 以及 . 和 .. 路径段；"" 表示不用',
+      ),
+    })
+    .default("/.well-known/huiyuan")
+    .describe('Path on the download port, of any host, that says 200 if ready, else 503; "" is off.'),
+  drainDelay: duration({ max: "1h" })
+    .prefault("0s")
+    .describe("How long the download port serves on after SIGTERM, while healthPath says 503; at most 1h."),
+  trustedProxies: z
+    .array(
+      z.string().refine(isAddressOrRange, {
+        error: wanted("an IP address or a range such as 10.0.0.0/8", "IP 地址或网段，例如 10.0.0.0/8"),
+      }),
+    )
+    .default([])
+    .describe("Addresses or ranges whose X-Forwarded-For is believed, and on the admin port X-Forwarded-Proto."),
+  accessLog: z
+    .enum(["off", "misses", "all"])
+    .default("misses")
+    .describe("off, misses (all but plain hits) or all; sign is removed from the lines."),
+  workers: onlyYet(1).default(1).describe("Processes. More than one are not supported yet."),
+});
+
+export const coordinationSchema = z.strictObject({
+  type: onlyYet("local").describe("One machine, nothing to coordinate. Several machines are not supported yet."),
+});
