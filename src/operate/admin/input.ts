@@ -203,8 +203,3 @@ export function time(ofDay: number) {
     .refine(isReal, { error })
     .transform((written) => Date.parse(written) + (DAY.test(written) ? ofDay : 0));
 }
-
-/** The bucket of the call; optional if there is only one. */
-export function bucket() {
-  return text().optional().describe("`<appid>/<name>`, or the name alone; required if there are several.");
-}

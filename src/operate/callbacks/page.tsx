@@ -1,5 +1,5 @@
 // Callbacks that the receiver has not confirmed.
-import type { NoticePage, NoticesChanged } from "../console/answers.ts";
+
 import { get, post } from "../console/api.ts";
 import { useCall, useLoaded } from "../console/load.ts";
 import { ConfirmButton } from "../console/parts/dialog.tsx";
@@ -7,6 +7,7 @@ import { Badge, Card, Empty, ProblemNote, Show } from "../console/parts/parts.ts
 import { Table } from "../console/parts/table.tsx";
 import { ago, count } from "../console/text/format.ts";
 import { t } from "../console/text/text.ts";
+import type { NoticePage, NoticesChanged } from "./contract.ts";
 
 export function Callbacks() {
   const notices = useLoaded((signal) => get<NoticePage>("/callbacks", {}, signal), { everyMs: 5_000 });

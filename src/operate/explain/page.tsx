@@ -1,13 +1,13 @@
 // The steps that a request for a pasted URL would take.
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import type { Explanation } from "../console/answers.ts";
 import { post } from "../console/api.ts";
 import { useCall } from "../console/load.ts";
 import { Badge, Card, Field, ProblemNote, type Tone } from "../console/parts/parts.tsx";
 import { duration } from "../console/text/format.ts";
 import { type TextName, t } from "../console/text/text.ts";
 import { failureText } from "../overview/words.ts";
+import type { Explanation } from "./contract.ts";
 
 export function Explain() {
   const answer = useSignal<Explanation | undefined>(undefined);

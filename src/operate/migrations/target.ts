@@ -65,3 +65,6 @@ export function stateOf({ size, md5, sha256, isDamaged, provenance }: StoredFact
   const isKnown = (etag ?? lastModified) !== undefined && isDamaged !== true;
   return { state: "object", size, md5, sha256, validators: isKnown ? { etag, lastModified } : undefined };
 }
+
+/** Sends a request to the admin API; `path` begins with /api/v1. Throws as fetch(). */
+export type SendToAdmin = (path: string, init: RequestInit) => Promise<Response>;

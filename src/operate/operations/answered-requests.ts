@@ -5,7 +5,7 @@ import type { DownloadExchange } from "../../serve/http/request/exchange.ts";
 import { type ApiPlace, apiBase } from "../../serve/http/response/public-url.ts";
 import type { AnsweredCall } from "../../serve/http/rest/rest.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
-import type { Operation, OperationName } from "./operation.ts";
+import type { Operation, OperationName } from "../admin/operation.ts";
 import type { OperationLog } from "./operation-log.ts";
 
 export interface Records {

@@ -1,6 +1,6 @@
 // The operation log (操作日志): who did what to which image.
 import { useComputed } from "@preact/signals";
-import type { BucketsAnswer, LogPage } from "../console/answers.ts";
+import type { BucketsAnswer } from "../admin/contract.ts";
 import { get, urlOf } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
 import { Badge, Card, Empty, Field, Show, TextInput } from "../console/parts/parts.tsx";
@@ -8,6 +8,7 @@ import { Table } from "../console/parts/table.tsx";
 import { query, setQuery } from "../console/router.tsx";
 import { bytes, moment } from "../console/text/format.ts";
 import { type TextName, t } from "../console/text/text.ts";
+import type { LogPage } from "./contract.ts";
 
 /** In the order of the filter. */
 const OPERATIONS: Readonly<Record<string, TextName>> = {

@@ -1,9 +1,9 @@
 // The console's overview: the version, the stored images, the last backup, and all that needs an operator.
 import { asHuiyuanError } from "../../core/errors.ts";
-import type { Attention, OverviewAnswer } from "../admin/openapi/console-answers.ts";
 import type { Readiness } from "../admin/readiness.ts";
 import type { MigrationJob } from "../migrations/jobs/jobs.ts";
 import { judge, type Series, worstFirst } from "./attention.ts";
+import type { Attention, OverviewAnswer } from "./contract.ts";
 
 /** Texts about the settings and the store that are shown as they are. */
 export interface OperatorNotes {

@@ -1,6 +1,5 @@
 // The first page: what needs an operator, and what the server does now.
 import { useComputed } from "@preact/signals";
-import type { OverviewAnswer } from "../console/answers.ts";
 import { get } from "../console/api.ts";
 import { isConnected, moments, useLive } from "../console/live.ts";
 import { useLoaded } from "../console/load.ts";
@@ -8,6 +7,7 @@ import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../console/pa
 import { isTrial, Link } from "../console/router.tsx";
 import { ago, bytes, count } from "../console/text/format.ts";
 import { type TextName, t } from "../console/text/text.ts";
+import type { OverviewAnswer } from "./contract.ts";
 import { LiveFiguresRow, LivePlots, LiveTables } from "./page-live.tsx";
 import { attentionText } from "./words.ts";
 

@@ -1,6 +1,5 @@
 // Usage by day, as a plot and as a table.
 import { useComputed } from "@preact/signals";
-import type { UsageAnswer } from "../console/answers.ts";
 import { get } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
 import { Card, Empty, Show } from "../console/parts/parts.tsx";
@@ -8,6 +7,7 @@ import { Plot } from "../console/parts/plot.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { bytes, count } from "../console/text/format.ts";
 import { t } from "../console/text/text.ts";
+import type { UsageAnswer } from "./contract.ts";
 
 interface Day {
   readonly day: string;

@@ -3,7 +3,7 @@
 
 import type { Log } from "../../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
-import type { OperationName } from "../operations/operation.ts";
+import type { OperationName } from "../admin/operation.ts";
 
 export type UseName = "download" | OperationName;
 

@@ -1,10 +1,10 @@
 // How a bucket processes images: separators, aliases and styles, with a preview of the one that is edited.
 import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
-import type { ObjectPage } from "../../console/answers.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Card, Field, Show, TextInput } from "../../console/parts/parts.tsx";
 import { t } from "../../console/text/text.ts";
+import type { ObjectPage } from "../../images/contract.ts";
 import { ChoiceLeaf, entriesAt, Fields, type Form, LinesLeaf, ToggleLeaf } from "./form.tsx";
 
 interface ProcessingProps {

@@ -1,11 +1,11 @@
 // The key pairs of a project. A new secret is shown once, right after it was made.
 import { useSignal } from "@preact/signals";
-import type { KeysChanged, ProjectKeys } from "../../console/answers.ts";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
 import { Badge, Card, CopyButton, ProblemNote, Scroll, Show } from "../../console/parts/parts.tsx";
 import { t } from "../../console/text/text.ts";
+import type { KeysChanged, ProjectKeys } from "../../settings/contract.ts";
 import { Diff } from "./review.tsx";
 import { MASK } from "./tree.ts";
 

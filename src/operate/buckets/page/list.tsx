@@ -1,11 +1,12 @@
 // The list of the buckets: their domains, and where missing images come from.
-import type { BucketsAnswer, SettingsState } from "../../console/answers.ts";
+import type { BucketsAnswer } from "../../admin/contract.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Badge, Card, Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { Link } from "../../console/router.tsx";
 import { t } from "../../console/text/text.ts";
+import type { SettingsState } from "../../settings/contract.ts";
 import { SettingsNotes } from "./review.tsx";
 import { listAt, placeOf, textAt, valueAt } from "./tree.ts";
 

@@ -1,9 +1,10 @@
 // The diff of the settings file, which is always shown before edits are saved.
-import type { SettingsApplied, SettingsProposal, SettingsState } from "../../console/answers.ts";
+
 import { post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { t } from "../../console/text/text.ts";
+import type { SettingsApplied, SettingsProposal, SettingsState } from "../../settings/contract.ts";
 import { Reveal } from "./inputs.tsx";
 import type { Edit } from "./tree.ts";
 

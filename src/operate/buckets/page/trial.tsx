@@ -1,10 +1,10 @@
 // An image of a bucket, fetched if the bucket lacks it, with its URLs to copy; and a command that uploads one.
 import { type Signal, useSignal } from "@preact/signals";
-import type { SignAnswer } from "../../console/answers.ts";
 import { get, Problem, post, urlOf } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { Card, Copied, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { t } from "../../console/text/text.ts";
+import type { SignAnswer } from "../../signing/contract.ts";
 import { TextField } from "./inputs.tsx";
 import { textAt } from "./tree.ts";
 

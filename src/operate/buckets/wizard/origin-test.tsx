@@ -1,10 +1,10 @@
 // The test of an origin before it is configured: what the doctor finds.
 import { type Signal, useSignal } from "@preact/signals";
-import type { DoctorEnd, DoctorLine } from "../../console/answers.ts";
 import { postLines } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
 import { type TextName, t } from "../../console/text/text.ts";
+import type { DoctorEnd, DoctorLine } from "../../doctor/contract.ts";
 import { findingText } from "../../doctor/words.ts";
 import { Reveal, TextField } from "../page/inputs.tsx";
 import { type Answers, isOnSite, isSite, originOf } from "./scenarios.ts";

@@ -1,12 +1,12 @@
 // A new bucket by one of four scenarios: a few fields, a test of the origin, the diff, and a URL to try.
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { SettingsState } from "../../console/answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Card, Field, Page, Show } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
 import { type TextName, t } from "../../console/text/text.ts";
+import type { SettingsState } from "../../settings/contract.ts";
 import { Reveal } from "../page/inputs.tsx";
 import { type Faulty, Review, SettingsNotes } from "../page/review.tsx";
 import { defaultDomain, listAt, textAt } from "../page/tree.ts";

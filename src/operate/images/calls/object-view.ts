@@ -1,4 +1,4 @@
-// Formats objects for the admin API. Times are ISO 8601; unknown fields are left out. openapi/answers.ts describes the
+// Formats objects for the admin API. Times are ISO 8601; unknown fields are left out. The contract describes the
 // result.
 
 import { etagOf, MEDIA_TYPES, type ObjectInfo } from "../../../core/object.ts";

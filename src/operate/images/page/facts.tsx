@@ -1,9 +1,10 @@
 // The facts of a stored image: its source, its hashes, and the place that serves the next download.
-import type { BucketsAnswer, StatAnswer } from "../../console/answers.ts";
+import type { BucketsAnswer } from "../../admin/contract.ts";
 import type { useLoaded } from "../../console/load.ts";
 import { Badge, Card, CopyButton, Show } from "../../console/parts/parts.tsx";
 import { ago, bytes, moment } from "../../console/text/format.ts";
 import { type TextName, t } from "../../console/text/text.ts";
+import type { StatAnswer } from "../contract.ts";
 
 type StoredObject = NonNullable<StatAnswer["object"]>;
 

@@ -1,7 +1,7 @@
 // One image: what is stored, where it came from, what can be done with it, and a preview of processing.
 import { useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { BucketsAnswer, StatAnswer } from "../../console/answers.ts";
+import type { BucketsAnswer } from "../../admin/contract.ts";
 import { get, Problem, postLines, urlOf } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
@@ -10,6 +10,7 @@ import { Link, query } from "../../console/router.tsx";
 import { ago } from "../../console/text/format.ts";
 import { type TextName, t } from "../../console/text/text.ts";
 import { failureText } from "../../overview/words.ts";
+import type { StatAnswer } from "../contract.ts";
 import { Facts, Hashes, ServedFrom } from "./facts.tsx";
 import { Preview } from "./preview.tsx";
 import { SignCard } from "./sign.tsx";

@@ -1,6 +1,6 @@
 // Browse and search the images of a bucket.
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import type { BucketsAnswer, ObjectPage } from "../../console/answers.ts";
+import type { BucketsAnswer } from "../../admin/contract.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Empty, Field, Page, Show, TextInput } from "../../console/parts/parts.tsx";
@@ -8,6 +8,7 @@ import { UploadDrop } from "../../console/parts/upload.tsx";
 import { Link, query, setQuery } from "../../console/router.tsx";
 import { bytes } from "../../console/text/format.ts";
 import { t } from "../../console/text/text.ts";
+import type { ObjectPage } from "../contract.ts";
 
 const PAGE = 60;
 

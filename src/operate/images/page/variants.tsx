@@ -1,12 +1,12 @@
 // The stored results of processing one image.
 import { useSignal } from "@preact/signals";
-import type { VariantPage } from "../../console/answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Card, Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { ago, bytes, moment } from "../../console/text/format.ts";
 import { t } from "../../console/text/text.ts";
+import type { VariantPage } from "../contract.ts";
 
 interface VariantsProps {
   readonly bucket: string;

@@ -1,9 +1,9 @@
 // The buttons of a migration: they stop it, or continue, retry, rescan, verify and remove it.
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
-import type { MigrationAnswer } from "../../console/answers.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
 import { type TextName, t } from "../../console/text/text.ts";
+import type { MigrationAnswer } from "../contract.ts";
 import { countOf, lastVerification } from "./verification.tsx";
 
 interface ActionsProps {

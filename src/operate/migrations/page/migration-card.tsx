@@ -1,12 +1,12 @@
 // One migration: how far it is, how fast, what failed and why, and what can be done with it.
 import { useMemo, useRef } from "preact/hooks";
-import type { MigrationAnswer } from "../../console/answers.ts";
 import { post } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { addSample, paceOf, type Sample } from "../../console/pace.ts";
 import { Badge, Card, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
 import { bytes, count, duration } from "../../console/text/format.ts";
 import { t } from "../../console/text/text.ts";
+import type { MigrationAnswer } from "../contract.ts";
 import { Failures } from "./failures.tsx";
 import { Actions } from "./migration-actions.tsx";
 import { countOf, lastVerification, Verification } from "./verification.tsx";

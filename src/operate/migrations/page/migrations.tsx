@@ -1,10 +1,10 @@
 // Migrations that this server runs, and the form that starts one.
 import { useSignal } from "@preact/signals";
-import type { MigrationList } from "../../console/answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { t } from "../../console/text/text.ts";
+import type { MigrationList } from "../contract.ts";
 import { MigrationCard } from "./migration-card.tsx";
 import { MigrationForm } from "./migration-form.tsx";
 

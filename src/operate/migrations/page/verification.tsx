@@ -1,8 +1,9 @@
 // The last comparison of a migration's source with its bucket: what it found, and what to do next.
-import type { MigrationAnswer } from "../../console/answers.ts";
+
 import { Table } from "../../console/parts/table.tsx";
 import { bytes, count, moment } from "../../console/text/format.ts";
 import { type TextName, t } from "../../console/text/text.ts";
+import type { MigrationAnswer } from "../contract.ts";
 
 type Found = NonNullable<MigrationAnswer["verification"]>;
 type Kind = Found["findings"][number]["kind"];

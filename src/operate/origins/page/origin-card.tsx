@@ -1,6 +1,5 @@
 // One origin: breaker, budget, latency and last failures.
 import { useComputed, useSignal } from "@preact/signals";
-import type { OriginsAnswer } from "../../console/answers.ts";
 import { KEPT, moments } from "../../console/live.ts";
 import { Badge, Card, type Tone } from "../../console/parts/parts.tsx";
 import { Plot, type Series } from "../../console/parts/plot.tsx";
@@ -9,6 +8,7 @@ import { latencyAt, timeOf } from "../../console/rates.ts";
 import { ago, count, duration, milliseconds, moment } from "../../console/text/format.ts";
 import { type TextName, t } from "../../console/text/text.ts";
 import { failureText } from "../../overview/words.ts";
+import type { OriginsAnswer } from "../contract.ts";
 
 type Origin = OriginsAnswer["origins"][number];
 

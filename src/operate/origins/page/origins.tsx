@@ -1,10 +1,11 @@
 // The origins: whether they answer, how much they are asked, how fast they are, and what failed.
-import type { OriginsAnswer } from "../../console/answers.ts";
+
 import { get } from "../../console/api.ts";
 import { useLive } from "../../console/live.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { t } from "../../console/text/text.ts";
+import type { OriginsAnswer } from "../contract.ts";
 import { OriginCard } from "./origin-card.tsx";
 
 /** With more origins their plots are closed at first. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { inParallel, untilAborted } from "../../../../src/operate/admin/in-parallel.ts";
+import { inParallel, untilAborted } from "../../../../../src/operate/images/calls/in-parallel.ts";
 
 /** Work that the test finishes itself. */
 function byHand() {
