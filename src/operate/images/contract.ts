@@ -1,9 +1,9 @@
 // The contracts of the calls for stored objects and their images: list, look, change, warm, upload and show.
 import * as z from "zod";
 import { type AnswerOf, bucket, bucketId, type EndOf, get, post, put, time } from "../admin/contract.ts";
-import { flag, names, number, text, whole, word } from "../admin/input.ts";
-import { REPLACEMENTS } from "../migrations/target.ts";
+import { flag, names, number, text, whole } from "../admin/input.ts";
 
+const MAX_LISTED = 1_000;
 const MAX_LIFE_MS = 100 * 365 * 86_400_000;
 // Low, because the origin serves clients at the same time.
 const WARM_PLACES = 4;
@@ -54,7 +54,7 @@ export const listObjects = get("/objects", "read", {
     bucket: bucket(),
     prefix: text().optional().describe("Prefix of the keys."),
     after: text().optional().describe("The `next` of the previous page."),
-    limit: whole(1, 1_000).default(100),
+    limit: whole(1, MAX_LISTED).default(100),
   },
   answer: { json: z.object({ bucket: bucketId, objects: z.array(object), next }) },
 });
@@ -116,40 +116,6 @@ export const purgeObjects = post("/objects/purge", "operate", {
   summary: "Mark mirrored objects stale, so that the next request revalidates them",
   fields: { ...selection, hard: flag().default(false).describe("true: delete the stored bytes now.") },
   answer: changes,
-});
-
-export const storeContent = put("/objects/content", "operate", {
-  summary: "Store an object that a migration brings; its body is the request's, with a Content-Length",
-  fields: {
-    bucket: bucket(),
-    key: text().describe("Key of the object."),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/, { error: "must be 64 lower-case hex digits" })
-      .describe("Of the body; another body is refused."),
-    replace: word(REPLACEMENTS)
-      .default("none")
-      .describe("What it may replace: nothing, an object that a migration brought, also an older one, or any."),
-    accept: word(["whole", "suspect"])
-      .default("whole")
-      .describe("suspect: also an image whose structure or declared hash was wrong."),
-    originUrl: text().optional().describe("The source of the bytes, without credentials."),
-    originEtag: text().optional(),
-    originLastModified: text().optional(),
-    contentDisposition: text().optional(),
-    contentLanguage: text().optional(),
-  },
-  answer: {
-    json: z.object({
-      bucket: bucketId,
-      key: z.string(),
-      outcome: z
-        .enum(["stored", "same", "differs", "deleted"])
-        .describe(
-          "`same`: equal bytes were there. `differs`: others, which stay. `deleted`: a tombstone, which stays.",
-        ),
-    }),
-  },
 });
 
 export const uploadObject = put("/objects/upload", "operate", {

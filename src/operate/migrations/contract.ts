@@ -1,11 +1,13 @@
-// The contracts of the calls for the migrations that the server runs.
+// The contracts of the calls for migrations: those that the server runs, and the objects that any migration brings.
 import * as z from "zod";
-import { type AnswerOf, get, post, time } from "../admin/contract.ts";
+import { type AnswerOf, bucket, bucketId, get, post, put, time } from "../admin/contract.ts";
 import { flag, text, whole, word } from "../admin/input.ts";
-import { JOB_ID } from "./jobs/jobs.ts";
 import { KINDS } from "./journal/verification.ts";
+import { REPLACEMENTS } from "./target.ts";
 import { DEFAULT_SAMPLE, isSample } from "./verify/sample.ts";
 
+/** An id is the name of a folder. */
+export const JOB_ID = /^[a-z0-9][a-z0-9-]{0,39}$/;
 const MAX_OPTIONS = 100;
 
 const id = z.string().regex(JOB_ID, { error: "must be 1 to 40 of a-z, 0-9 and -" }).describe("Name of the migration.");
@@ -132,6 +134,40 @@ export const removeMigration = post("/migrations/remove", "operate", {
   summary: "Remove a migration's config and journal; its objects stay",
   fields: { id },
   answer: { json: z.object({ removed: z.string() }) },
+});
+
+export const storeContent = put("/objects/content", "operate", {
+  summary: "Store an object that a migration brings; its body is the request's, with a Content-Length",
+  fields: {
+    bucket: bucket(),
+    key: text().describe("Key of the object."),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, { error: "must be 64 lower-case hex digits" })
+      .describe("Of the body; another body is refused."),
+    replace: word(REPLACEMENTS)
+      .default("none")
+      .describe("What it may replace: nothing, an object that a migration brought, also an older one, or any."),
+    accept: word(["whole", "suspect"])
+      .default("whole")
+      .describe("suspect: also an image whose structure or declared hash was wrong."),
+    originUrl: text().optional().describe("The source of the bytes, without credentials."),
+    originEtag: text().optional(),
+    originLastModified: text().optional(),
+    contentDisposition: text().optional(),
+    contentLanguage: text().optional(),
+  },
+  answer: {
+    json: z.object({
+      bucket: bucketId,
+      key: z.string(),
+      outcome: z
+        .enum(["stored", "same", "differs", "deleted"])
+        .describe(
+          "`same`: equal bytes were there. `differs`: others, which stay. `deleted`: a tombstone, which stays.",
+        ),
+    }),
+  },
 });
 
 export type MigrationList = AnswerOf<typeof listMigrations>;

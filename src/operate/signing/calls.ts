@@ -5,13 +5,13 @@ import type { InputOf } from "../admin/contract.ts";
 import { invalid } from "../admin/input.ts";
 import { signUrl } from "./contract.ts";
 
-export interface SignRequest extends Pick<InputOf<typeof signUrl>, "operation" | "url" | "bucket" | "key"> {
-  readonly secretId?: string | undefined;
-  readonly instruction?: string | undefined;
+export interface SignRequest
+  extends Pick<
+    InputOf<typeof signUrl>,
+    "operation" | "url" | "bucket" | "key" | "secretId" | "instruction" | "unbound"
+  > {
   /** Seconds; undefined: the token is for one use. */
   readonly life: number | undefined;
-  /** True: the token is for any file of the bucket. */
-  readonly unbound: boolean;
 }
 
 export interface Signed extends Omit<TokenFields, "random" | "userid"> {

@@ -6,10 +6,11 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createThread } from "../../../async/thread.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
-import type { Counters, State } from "../journal/database.ts";
+import { JOB_ID, type MigrationAnswer } from "../contract.ts";
+import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
 import { type CauseCount, type FailedJob, type JournalReader, openJournalReader } from "../journal/reading.ts";
-import { type FindingKind, KINDS, type Verification } from "../journal/verification.ts";
+import { KINDS } from "../journal/verification.ts";
 import {
   asRefusal,
   type checkRequest,
@@ -26,45 +27,22 @@ import {
   writeJob,
 } from "./job-files.ts";
 
-export interface MigrationJob {
-  readonly id: string;
-  /** `migrate.type` of its config, or the domain whose origins are the source. */
-  readonly source: string;
-  readonly isRunning: boolean;
-  /** Its last run compares source and target. */
-  readonly isVerifying: boolean;
-  /** The last comparison, also of an operator's command. */
-  readonly verification: FoundInJob | undefined;
-  /** The exit code of its last run since the server started, or the name of the signal that ended it. */
-  readonly ended: string | undefined;
-  /** Undefined before its first run has begun. */
-  readonly counters: Counters | undefined;
-  /** The end of that of its last run since the server started. */
-  readonly output: string;
-}
-
-interface FoundInJob extends Omit<Verification, "findings"> {
-  readonly run: number;
-  /** Kinds with a count above 0. */
-  readonly findings: readonly (Verification["findings"][FindingKind] & { readonly kind: FindingKind })[];
-}
-
 /**
  * All methods that take an id throw request_invalid if there is no such job, and with status 409 if it is running and
  * must not be. Texts have no secrets.
  */
 export interface MigrationJobs {
-  list(): readonly MigrationJob[];
-  stat(id: string): MigrationJob;
+  list(): readonly MigrationAnswer[];
+  stat(id: string): MigrationAnswer;
   failures(id: string, after: number, limit: number): readonly FailedJob[];
   /** The most frequent causes of its failures. */
   causes(id: string): readonly CauseCount[];
   /** Creates and starts it. Throws as checkRequest() and start(). */
-  create(id: string, request: JobRequest): Promise<MigrationJob>;
+  create(id: string, request: JobRequest): Promise<MigrationAnswer>;
   /** Continues it, or compares source and target. Throws as checkRequest(), overloaded, draining. */
-  start(id: string, work: JobWork): Promise<MigrationJob>;
+  start(id: string, work: JobWork): Promise<MigrationAnswer>;
   /** Lets objects in flight finish, unless forced. No effect if it is not running. */
-  stop(id: string, isForced: boolean): MigrationJob;
+  stop(id: string, isForced: boolean): MigrationAnswer;
   /** Removes its config and its journal. The objects stay. */
   remove(id: string): { readonly removed: string };
   /** Ends all runs. */
@@ -97,8 +75,6 @@ interface Summary extends Pick<State, "counters" | "verification"> {
   readonly stamp: string;
 }
 
-/** An id is the name of a folder. */
-export const JOB_ID = /^[a-z0-9][a-z0-9-]{0,39}$/;
 const MAX_JOBS = 100;
 const MAX_RUNNING = 4;
 const MAX_OUTPUT_CHARACTERS = 4_096;
@@ -141,7 +117,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     if (source !== undefined) asRefusal(() => options.checkOrigins(source));
   }
 
-  function run(id: string, work: JobWork): MigrationJob {
+  function run(id: string, work: JobWork): MigrationAnswer {
     const args = [...program, ...commandOf(dirOf(id), settingsFile, work)];
     // The channel tells the child if this process ends, in whatever way.
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
@@ -171,7 +147,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     return read;
   }
 
-  function stat(id: string): MigrationJob {
+  function stat(id: string): MigrationAnswer {
     const own = dirOf(id);
     const request = readRequest(own);
     const { output = "", ended, work = {} } = runs.get(id) ?? {};
@@ -237,7 +213,10 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   };
 }
 
-function shownVerification(found: State["verification"], without: (text: string) => string): FoundInJob | undefined {
+function shownVerification(
+  found: State["verification"],
+  without: (text: string) => string,
+): MigrationAnswer["verification"] {
   if (found === undefined) return undefined;
   const findings = KINDS.map((kind) => {
     const { count, first } = found.findings[kind];

@@ -1,17 +1,17 @@
 // The admin API call that takes a whole object from a migration. The body passes the gate again, its SHA-256 must be
 // the declared one, and the store's conditions decide whether it may replace anything.
-import { createSemaphore } from "../../../async/semaphore.ts";
-import { HuiyuanError } from "../../../core/errors.ts";
-import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
-import { describeObject } from "../../../serve/bucket/contract/bucket.ts";
-import type { RestApiParts } from "../../../serve/http/rest/call.ts";
-import { type ReceivedBody, receiveBody } from "../../../serve/upload/store.ts";
-import { assertAllowed, type Calls } from "../../admin/calls.ts";
-import type { InputOf } from "../../admin/contract.ts";
-import { invalid } from "../../admin/input.ts";
-import { bucketNamed, type Domains } from "../../admin/naming.ts";
-import { createStoreTarget } from "../../migrations/targets/store.ts";
-import { storeContent } from "../contract.ts";
+import { createSemaphore } from "../../async/semaphore.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { type Key, type ObjectInfo, toKey } from "../../core/object.ts";
+import { describeObject } from "../../serve/bucket/contract/bucket.ts";
+import type { RestApiParts } from "../../serve/http/rest/call.ts";
+import { type ReceivedBody, receiveBody } from "../../serve/upload/store.ts";
+import { assertAllowed, type Calls } from "../admin/calls.ts";
+import type { InputOf } from "../admin/contract.ts";
+import { invalid } from "../admin/input.ts";
+import { bucketNamed, type Domains } from "../admin/naming.ts";
+import { storeContent } from "./contract.ts";
+import { createStoreTarget } from "./targets/store.ts";
 
 export interface ContentParts {
   readonly registry: Domains;
