@@ -34,6 +34,10 @@ export const get = withMethod("get");
 export const post = withMethod("post");
 export const put = withMethod("put");
 
+/** A JSON answer with these fields. */
+export const json = <Fields extends z.ZodRawShape>(fields: Fields) => ({ json: z.object(fields) });
+export const listOf = <Fields extends z.ZodRawShape>(fields: Fields) => z.array(z.object(fields));
+
 /** The input that a caller gives. */
 export type GivenTo<Call extends Contract> = z.input<z.ZodObject<Call["fields"]>>;
 /** The parsed input, which the handler gets. */
@@ -59,14 +63,12 @@ export function bucket() {
 }
 
 /** Faults of a settings file. */
-export const faults = z.array(
-  z.object({
-    path: z.string().describe("Dotted; empty for the file as a whole."),
-    line: z.int().describe("From 1; 0 if the file cannot be read."),
-    column: z.int(),
-    message: z.string(),
-  }),
-);
+export const faults = listOf({
+  path: z.string().describe("Dotted; empty for the file as a whole."),
+  line: z.int().describe("From 1; 0 if the file cannot be read."),
+  column: z.int(),
+  message: z.string(),
+});
 
 export const problem = z.object({
   code: z.int().describe("The X-ErrNo of the error."),
@@ -95,17 +97,13 @@ export const originFields = {
 export const listBuckets = get("/buckets", "read", {
   summary: "List the buckets and their domains",
   fields: {},
-  answer: {
-    json: z.object({
-      buckets: z.array(
-        z.object({
-          bucket: bucketId,
-          takesUploads: z.boolean().describe("false: `access: download`."),
-          domains: z.array(z.object({ domain: z.string().describe("`*`: every other host"), isMirrored: z.boolean() })),
-        }),
-      ),
+  answer: json({
+    buckets: listOf({
+      bucket: bucketId,
+      takesUploads: z.boolean().describe("false: `access: download`."),
+      domains: listOf({ domain: z.string().describe("`*`: every other host"), isMirrored: z.boolean() }),
     }),
-  },
+  }),
 });
 
 const sessionAnswer = z.object({

@@ -1,7 +1,7 @@
 // The contracts of the calls for upload callbacks: list, retry, drop and test.
 import * as z from "zod";
 import { OUTBOX_STATES } from "../../serve/upload/callback/outbox.ts";
-import { type AnswerOf, bucket, bucketId, get, post, time } from "../admin/contract.ts";
+import { type AnswerOf, bucket, bucketId, get, json, listOf, post, time } from "../admin/contract.ts";
 import { flag, ids, whole, word } from "../admin/input.ts";
 
 const selection = { bucket: bucket(), state: word(OUTBOX_STATES).optional() };
@@ -13,27 +13,23 @@ export const listCallbacks = get("/callbacks", "read", {
     after: whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page."),
     limit: whole(1, 1_000).default(100),
   },
-  answer: {
-    json: z.object({
-      notices: z.array(
-        z.object({
-          id: z.int(),
-          bucket: bucketId,
-          fileid: z.string(),
-          size: z.int(),
-          sha1: z.string(),
-          requestId: z.string(),
-          state: z.enum(["waiting", "given-up"]),
-          attempts: z.int(),
-          since: time,
-          dueAt: time.optional(),
-          reason: z.string().optional(),
-          status: z.int().optional(),
-        }),
-      ),
-      next: z.int().optional(),
+  answer: json({
+    notices: listOf({
+      id: z.int(),
+      bucket: bucketId,
+      fileid: z.string(),
+      size: z.int(),
+      sha1: z.string(),
+      requestId: z.string(),
+      state: z.enum(["waiting", "given-up"]),
+      attempts: z.int(),
+      since: time,
+      dueAt: time.optional(),
+      reason: z.string().optional(),
+      status: z.int().optional(),
     }),
-  },
+    next: z.int().optional(),
+  }),
 });
 
 const chosen = {
@@ -61,19 +57,17 @@ export const dropCallbacks = post("/callbacks/drop", "operate", {
 export const testCallback = post("/callbacks/test", "operate", {
   summary: "Send one notice to the callback of a bucket, marked as a test, and show the answer",
   fields: { bucket: bucket() },
-  answer: {
-    json: z.object({
-      bucket: bucketId,
-      delivered: z.boolean(),
-      reason: z
-        .enum(["bad_answer", "status", "connect", "dns", "tls", "blocked", "timeout"])
-        .optional()
-        .describe("Of a failure. `blocked`: a private address without `allowPrivate`."),
-      status: z.int().optional().describe("Left out without a response."),
-      milliseconds: z.int(),
-      answer: z.string().describe("The first 1,000 characters of the response."),
-    }),
-  },
+  answer: json({
+    bucket: bucketId,
+    delivered: z.boolean(),
+    reason: z
+      .enum(["bad_answer", "status", "connect", "dns", "tls", "blocked", "timeout"])
+      .optional()
+      .describe("Of a failure. `blocked`: a private address without `allowPrivate`."),
+    status: z.int().optional().describe("Left out without a response."),
+    milliseconds: z.int(),
+    answer: z.string().describe("The first 1,000 characters of the response."),
+  }),
 });
 
 export type NoticePage = AnswerOf<typeof listCallbacks>;

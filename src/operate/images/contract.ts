@@ -1,6 +1,6 @@
 // The contracts of the calls for stored objects and their images: list, look, change, warm, upload and show.
 import * as z from "zod";
-import { type AnswerOf, bucket, bucketId, type EndOf, get, post, put, time } from "../admin/contract.ts";
+import { type AnswerOf, bucket, bucketId, type EndOf, get, json, listOf, post, put, time } from "../admin/contract.ts";
 import { flag, names, number, text, whole } from "../admin/input.ts";
 
 const MAX_LISTED = 1_000;
@@ -56,7 +56,7 @@ export const listObjects = get("/objects", "read", {
     after: text().optional().describe("The `next` of the previous page."),
     limit: whole(1, MAX_LISTED).default(100),
   },
-  answer: { json: z.object({ bucket: bucketId, objects: z.array(object), next }) },
+  answer: json({ bucket: bucketId, objects: z.array(object), next }),
 });
 
 export const showObject = get("/objects/stat", "read", {
@@ -66,15 +66,13 @@ export const showObject = get("/objects/stat", "read", {
     name: text().describe("A download URL of the object, or its key."),
     read: flag().default(false).describe("true: also read the stored bytes, and tell their SHA-256."),
   },
-  answer: {
-    json: z.object({
-      bucket: bucketId,
-      key: z.string(),
-      url: z.string().optional().describe("The download URL, without a token. Left out if the port is not known."),
-      ...entryFields,
-      readSha256: z.string().optional().describe("Of the bytes that `read` has read; absent if they are damaged."),
-    }),
-  },
+  answer: json({
+    bucket: bucketId,
+    key: z.string(),
+    url: z.string().optional().describe("The download URL, without a token. Left out if the port is not known."),
+    ...entryFields,
+    readSha256: z.string().optional().describe("Of the bytes that `read` has read; absent if they are damaged."),
+  }),
 });
 
 /** Either names or a prefix; the handler checks that exactly one is given. */
@@ -128,20 +126,18 @@ export const uploadObject = put("/objects/upload", "operate", {
     sha: text().default("").describe("SHA-1, hex; another body is refused."),
     magiccontext: text().default("").describe("For the callback."),
   },
-  answer: {
-    json: z.object({
-      bucket: bucketId,
-      object,
-      url: z.string().describe("The download URL, without a token."),
-      callback: z
-        .object({
-          code: z.int().describe("0, or -5979: the business server has not confirmed the notice."),
-          answer: z.string().describe("JSON text: the business server's answer, or the reason of the failure."),
-        })
-        .optional()
-        .describe("Left out if the bucket has no callback."),
-    }),
-  },
+  answer: json({
+    bucket: bucketId,
+    object,
+    url: z.string().describe("The download URL, without a token."),
+    callback: z
+      .object({
+        code: z.int().describe("0, or -5979: the business server has not confirmed the notice."),
+        answer: z.string().describe("JSON text: the business server's answer, or the reason of the failure."),
+      })
+      .optional()
+      .describe("Left out if the bucket has no callback."),
+  }),
 });
 
 export const listVariants = get("/objects/variants", "read", {
@@ -155,27 +151,23 @@ export const listVariants = get("/objects/variants", "read", {
       .describe("The `next` of the previous page."),
     limit: whole(1, 200).default(50),
   },
-  answer: {
-    json: z.object({
-      bucket: bucketId,
-      key: z.string(),
-      sha256: z.string().describe("Of the original."),
-      variants: z.array(
-        z.object({
-          name: z.string().describe("Hash of the recipe, from which the recipe cannot be computed."),
-          alias: z.string().optional().describe("The alias or style of the bucket that makes it."),
-          recipe: z.string().optional().describe("Of the alias, in its canonical form."),
-          format: z.string(),
-          mediaType: z.string(),
-          width: z.int().optional(),
-          height: z.int().optional(),
-          size: z.int(),
-          storedAt: time,
-        }),
-      ),
-      next,
+  answer: json({
+    bucket: bucketId,
+    key: z.string(),
+    sha256: z.string().describe("Of the original."),
+    variants: listOf({
+      name: z.string().describe("Hash of the recipe, from which the recipe cannot be computed."),
+      alias: z.string().optional().describe("The alias or style of the bucket that makes it."),
+      recipe: z.string().optional().describe("Of the alias, in its canonical form."),
+      format: z.string(),
+      mediaType: z.string(),
+      width: z.int().optional(),
+      height: z.int().optional(),
+      size: z.int(),
+      storedAt: time,
     }),
-  },
+    next,
+  }),
 });
 
 export const showImage = get("/objects/image", "read", {

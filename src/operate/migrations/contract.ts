@@ -1,6 +1,6 @@
 // The contracts of the calls for migrations: those that the server runs, and the objects that any migration brings.
 import * as z from "zod";
-import { type AnswerOf, bucket, bucketId, get, post, put, time } from "../admin/contract.ts";
+import { type AnswerOf, bucket, bucketId, get, json, listOf, post, put, time } from "../admin/contract.ts";
 import { flag, text, whole, word } from "../admin/input.ts";
 import { KINDS } from "./journal/verification.ts";
 import { REPLACEMENTS } from "./target.ts";
@@ -22,7 +22,7 @@ const finding = z.object({
       "`missing`: at the target. `gone`: at the source. `failed`: its copy has failed, for this reason. `deleted`: at the target, by an operator.",
     ),
   count: z.int(),
-  first: z.array(z.object({ fileid: z.string(), reason: z.string() })).describe("At most 10."),
+  first: listOf({ fileid: z.string(), reason: z.string() }).describe("At most 10."),
 });
 const verification = z.object({
   at: time.describe("When it ended, or when this was written."),
@@ -51,7 +51,7 @@ const migration = z.object({
 export const listMigrations = get("/migrations", "read", {
   summary: "List the migrations of this server",
   fields: {},
-  answer: { json: z.object({ migrations: z.array(migration) }) },
+  answer: json({ migrations: z.array(migration) }),
 });
 
 export const createMigration = post("/migrations", "operate", {
@@ -117,23 +117,21 @@ export const listFailures = get("/migrations/failures", "read", {
     after: whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page."),
     limit: whole(1, 1_000).default(100),
   },
-  answer: {
-    json: z.object({
-      failures: z.array(z.object({ serial: z.int(), fileid: z.string(), log: z.string() })),
-      next: z.int().optional(),
-      causes: z
-        .array(
-          z.object({ cause: z.string(), count: z.int(), example: z.string().describe("The text of one of them.") }),
-        )
-        .describe("Of all failures: at most 20, the most frequent first."),
-    }),
-  },
+  answer: json({
+    failures: listOf({ serial: z.int(), fileid: z.string(), log: z.string() }),
+    next: z.int().optional(),
+    causes: listOf({
+      cause: z.string(),
+      count: z.int(),
+      example: z.string().describe("The text of one of them."),
+    }).describe("Of all failures: at most 20, the most frequent first."),
+  }),
 });
 
 export const removeMigration = post("/migrations/remove", "operate", {
   summary: "Remove a migration's config and journal; its objects stay",
   fields: { id },
-  answer: { json: z.object({ removed: z.string() }) },
+  answer: json({ removed: z.string() }),
 });
 
 export const storeContent = put("/objects/content", "operate", {
@@ -157,17 +155,13 @@ export const storeContent = put("/objects/content", "operate", {
     contentDisposition: text().optional(),
     contentLanguage: text().optional(),
   },
-  answer: {
-    json: z.object({
-      bucket: bucketId,
-      key: z.string(),
-      outcome: z
-        .enum(["stored", "same", "differs", "deleted"])
-        .describe(
-          "`same`: equal bytes were there. `differs`: others, which stay. `deleted`: a tombstone, which stays.",
-        ),
-    }),
-  },
+  answer: json({
+    bucket: bucketId,
+    key: z.string(),
+    outcome: z
+      .enum(["stored", "same", "differs", "deleted"])
+      .describe("`same`: equal bytes were there. `differs`: others, which stay. `deleted`: a tombstone, which stays."),
+  }),
 });
 
 export type MigrationList = AnswerOf<typeof listMigrations>;

@@ -1,6 +1,6 @@
 // The contracts of the calls for the operation log: JSON pages, or one CSV file.
 import * as z from "zod";
-import { type AnswerOf, bucket, bucketId, get, time } from "../admin/contract.ts";
+import { type AnswerOf, bucket, bucketId, get, json, listOf, time } from "../admin/contract.ts";
 import { text, time as timeField, whole, word } from "../admin/input.ts";
 import { OPERATION_NAMES } from "../admin/operation.ts";
 
@@ -25,28 +25,24 @@ export const showLog = get("/log", "read", {
     limit: whole(1, MAX_LISTED).default(MAX_LISTED),
     latest: whole(1, MAX_LISTED).optional().describe("Instead of a page: this many of the newest entries."),
   },
-  answer: {
-    json: z.object({
-      entries: z.array(
-        z.object({
-          id: z.int(),
-          bucket: bucketId,
-          operation: z.string(),
-          fileid: z.string(),
-          url: z.string(),
-          client: z.string(),
-          userAgent: z.string(),
-          code: z.int(),
-          message: z.string(),
-          bytes: z.int(),
-          requestId: z.string(),
-          time,
-          reportTime: time,
-        }),
-      ),
-      next: z.int().optional(),
+  answer: json({
+    entries: listOf({
+      id: z.int(),
+      bucket: bucketId,
+      operation: z.string(),
+      fileid: z.string(),
+      url: z.string(),
+      client: z.string(),
+      userAgent: z.string(),
+      code: z.int(),
+      message: z.string(),
+      bytes: z.int(),
+      requestId: z.string(),
+      time,
+      reportTime: time,
     }),
-  },
+    next: z.int().optional(),
+  }),
 });
 
 export const showLogCsv = get("/log.csv", "read", {

@@ -1,33 +1,31 @@
 // The contracts of the calls for origins: their state, and a place at one for a migration of this machine.
 import * as z from "zod";
-import { type AnswerOf, get, originFields, post, time } from "../admin/contract.ts";
+import { type AnswerOf, get, json, listOf, originFields, post, time } from "../admin/contract.ts";
 import { text, whole } from "../admin/input.ts";
 
 export const listOrigins = get("/origins", "read", {
   summary: "State of each origin, its latency and its last failures",
   fields: {},
-  answer: {
-    json: z.object({
-      origins: z.array(
-        z.object({
-          ...originFields,
-          condition: z
-            .enum(["unused", "answers", "fails", "paused"])
-            .describe(
-              "`unused`: not contacted yet. `fails`: only errors. `paused`: gets no requests, or only a probe.",
-            ),
-          requests: z.int().describe("Requests of the last five minutes, refused connections too."),
-          failed: z.int().describe("Those of them that failed."),
-          since: time.describe("When the outage began; without one, since when the breaker has been closed."),
-          connections: z.int().describe("The most running requests."),
-          requestsPerSecond: z.number().describe("The limit; 0: none."),
-          failures: z
-            .array(z.object({ time, key: z.string(), code: z.string(), status: z.int().optional(), text: z.string() }))
-            .describe("At most 20, the newest first."),
-        }),
-      ),
+  answer: json({
+    origins: listOf({
+      ...originFields,
+      condition: z
+        .enum(["unused", "answers", "fails", "paused"])
+        .describe("`unused`: not contacted yet. `fails`: only errors. `paused`: gets no requests, or only a probe."),
+      requests: z.int().describe("Requests of the last five minutes, refused connections too."),
+      failed: z.int().describe("Those of them that failed."),
+      since: time.describe("When the outage began; without one, since when the breaker has been closed."),
+      connections: z.int().describe("The most running requests."),
+      requestsPerSecond: z.number().describe("The limit; 0: none."),
+      failures: listOf({
+        time,
+        key: z.string(),
+        code: z.string(),
+        status: z.int().optional(),
+        text: z.string(),
+      }).describe("At most 20, the newest first."),
     }),
-  },
+  }),
 });
 
 // The client keeps its place by keeping the request open, so a killed migration leaves none behind.

@@ -1,6 +1,6 @@
 // The contracts of the calls for the console's first page: the overview, and the live figures.
 import * as z from "zod";
-import { type AnswerOf, get, originFields, time } from "../admin/contract.ts";
+import { type AnswerOf, get, json, listOf, originFields, time } from "../admin/contract.ts";
 import { whole } from "../admin/input.ts";
 
 const count = z.int();
@@ -25,27 +25,25 @@ const attention = z.object({
 export const showOverview = get("/overview", "read", {
   summary: "The state of the server, and what needs attention",
   fields: {},
-  answer: {
-    json: z.object({
-      version: z.string(),
-      startedAt: time,
-      buckets: count,
-      stored: z
-        .object({ objects: count, bytes: count })
-        .optional()
-        .describe("All buckets. With an S3 store it is the last count, left out before the first one."),
-      backup: z
-        .object({
-          outcome: z
-            .enum(["succeeded", "damaged", "failed", "unfinished"])
-            .describe("`damaged`: some images were. `unfinished`: it is running, or it was killed."),
-          at: time.describe("When it ended; of an unfinished one, when it began."),
-        })
-        .optional()
-        .describe("The last one; left out if there was none."),
-      attention: z.array(attention).describe("What needs an operator, worst first."),
-    }),
-  },
+  answer: json({
+    version: z.string(),
+    startedAt: time,
+    buckets: count,
+    stored: z
+      .object({ objects: count, bytes: count })
+      .optional()
+      .describe("All buckets. With an S3 store it is the last count, left out before the first one."),
+    backup: z
+      .object({
+        outcome: z
+          .enum(["succeeded", "damaged", "failed", "unfinished"])
+          .describe("`damaged`: some images were. `unfinished`: it is running, or it was killed."),
+        at: time.describe("When it ended; of an unfinished one, when it began."),
+      })
+      .optional()
+      .describe("The last one; left out if there was none."),
+    attention: z.array(attention).describe("What needs an operator, worst first."),
+  }),
 });
 
 export const watchLive = get("/live", "read", {
@@ -54,12 +52,12 @@ export const watchLive = get("/live", "read", {
   answer: {
     event: z.object({
       at: time,
-      requests: z
-        .array(z.object({ outcome: z.string(), tier: z.string(), count }))
-        .describe(`Downloads by outcome (hit, miss, error, other) and tier. ${LATEST}`),
+      requests: listOf({ outcome: z.string(), tier: z.string(), count }).describe(
+        `Downloads by outcome (hit, miss, error, other) and tier. ${LATEST}`,
+      ),
       bytes: count.describe(`Bytes of all downloads. ${LATEST}`),
       savedBytes: count.describe(`Bytes of hits, which no origin had to send. ${LATEST}`),
-      errors: z.array(z.object({ code: z.string(), count })).describe(`The ten most frequent codes. ${LATEST}`),
+      errors: listOf({ code: z.string(), count }).describe(`The ten most frequent codes. ${LATEST}`),
       origins: z.array(z.object(originFields)).describe("The first 50."),
       running: z.object({ fills: count, renders: count, waitingRenders: count, uploads: count, waitingWrites: count }),
       memory: z.object({ residentBytes: count, heapBytes: count, cacheBytes: count, cacheObjects: count }),

@@ -1,6 +1,6 @@
 // The contracts of the calls for the settings file and the key pairs of projects.
 import * as z from "zod";
-import { type AnswerOf, faults, get, post } from "../admin/contract.ts";
+import { type AnswerOf, faults, get, json, listOf, post } from "../admin/contract.ts";
 import { text, whole } from "../admin/input.ts";
 
 const MAX_EDITS = 100;
@@ -59,32 +59,28 @@ const applied = z.object({
 export const showSettings = get("/settings", "read", {
   summary: "Show the settings file, without secrets",
   fields: {},
-  answer: {
-    json: z.object({
-      file: z.string().optional(),
-      version: z.string().optional().describe("SHA-256 of the file's bytes; left out if it cannot be read."),
-      isInForce: z.boolean().describe("Whether the server uses this version."),
-      refusal: z.string().optional().describe("Why the last reload was refused."),
-      readOnly: z.string().optional().describe("Why edits are refused; left out if the file can be written."),
-      faults: faults.describe("As `huiyuan check` reports them."),
-      ...JUDGEMENT,
-      settings: z
-        .unknown()
-        .optional()
-        .describe("The file's mappings, lists and values; secrets are `[secret]` or their `env:NAME` or `file:PATH`."),
-    }),
-  },
+  answer: json({
+    file: z.string().optional(),
+    version: z.string().optional().describe("SHA-256 of the file's bytes; left out if it cannot be read."),
+    isInForce: z.boolean().describe("Whether the server uses this version."),
+    refusal: z.string().optional().describe("Why the last reload was refused."),
+    readOnly: z.string().optional().describe("Why edits are refused; left out if the file can be written."),
+    faults: faults.describe("As `huiyuan check` reports them."),
+    ...JUDGEMENT,
+    settings: z
+      .unknown()
+      .optional()
+      .describe("The file's mappings, lists and values; secrets are `[secret]` or their `env:NAME` or `file:PATH`."),
+  }),
 });
 
 export const proposeSettings = post("/settings/propose", "admin", {
   summary: "Show what edits would change in the settings file",
   fields: edits,
-  answer: {
-    json: z.object({
-      ...PROPOSAL,
-      faults: faults.describe("Lines and columns are those of the proposed file."),
-    }),
-  },
+  answer: json({
+    ...PROPOSAL,
+    faults: faults.describe("Lines and columns are those of the proposed file."),
+  }),
 });
 
 export const applySettings = post("/settings/apply", "admin", {
@@ -96,24 +92,18 @@ export const applySettings = post("/settings/apply", "admin", {
 export const listKeys = get("/settings/keys", "admin", {
   summary: "List the key pairs of each project",
   fields: {},
-  answer: {
-    json: z.object({
-      projects: z.array(
-        z.object({
-          appid: z.string(),
-          keys: z.array(
-            z.object({
-              secretId: z.string(),
-              secretKey: z
-                .string()
-                .describe("`[secret]`: it is in the file; else the `env:NAME` or `file:PATH` that holds it."),
-              isEnabled: z.boolean(),
-            }),
-          ),
-        }),
-      ),
+  answer: json({
+    projects: listOf({
+      appid: z.string(),
+      keys: listOf({
+        secretId: z.string(),
+        secretKey: z
+          .string()
+          .describe("`[secret]`: it is in the file; else the `env:NAME` or `file:PATH` that holds it."),
+        isEnabled: z.boolean(),
+      }),
     }),
-  },
+  }),
 });
 
 const appid = text().describe("The project.");

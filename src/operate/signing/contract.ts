@@ -1,7 +1,7 @@
 // The contract of the call that makes a token or a signed download URL.
 import * as z from "zod";
 import { MAX_LIFE_SECONDS } from "../../serve/sign/token.ts";
-import { type AnswerOf, bucket, post, time } from "../admin/contract.ts";
+import { type AnswerOf, bucket, json, listOf, post, time } from "../admin/contract.ts";
 import { flag, text, whole, word } from "../admin/input.ts";
 
 const OPERATIONS = ["download", "upload", "copy", "delete"] as const;
@@ -22,18 +22,16 @@ export const signUrl = post("/sign", "operate", {
     unbound: flag().default(false).describe("true: the token is for any file of the bucket."),
     secretId: text().optional().describe("The key pair; default: the first enabled one of the project."),
   },
-  answer: {
-    json: z.object({
-      operation: z.enum(OPERATIONS),
-      url: z.string().optional().describe("The download URL with the token."),
-      token: z.string(),
-      kind: z.enum(["one-time", "multi-use"]),
-      expiresAt: time.optional().describe("Left out for a token of one use."),
-      parts: z
-        .array(z.object({ letter: z.string(), name: z.string(), value: z.string(), meaning: z.string() }))
-        .describe("The signed text, field by field."),
-    }),
-  },
+  answer: json({
+    operation: z.enum(OPERATIONS),
+    url: z.string().optional().describe("The download URL with the token."),
+    token: z.string(),
+    kind: z.enum(["one-time", "multi-use"]),
+    expiresAt: time.optional().describe("Left out for a token of one use."),
+    parts: listOf({ letter: z.string(), name: z.string(), value: z.string(), meaning: z.string() }).describe(
+      "The signed text, field by field.",
+    ),
+  }),
 });
 
 export type SignAnswer = AnswerOf<typeof signUrl>;

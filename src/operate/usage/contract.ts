@@ -1,6 +1,6 @@
 // The contract of the call for usage by day.
 import * as z from "zod";
-import { type AnswerOf, bucket, bucketId, get } from "../admin/contract.ts";
+import { type AnswerOf, bucket, bucketId, get, json, listOf } from "../admin/contract.ts";
 import { day } from "../admin/input.ts";
 
 const used = z.object({ requests: z.int(), failures: z.int(), bytes: z.int() });
@@ -8,18 +8,14 @@ const used = z.object({ requests: z.int(), failures: z.int(), bytes: z.int() });
 export const showUsage = get("/usage", "read", {
   summary: "Usage of each bucket by day (UTC)",
   fields: { bucket: bucket(), from: day().optional(), to: day().optional().describe("Inclusive.") },
-  answer: {
-    json: z.object({
-      days: z.array(
-        z.object({
-          day: z.string(),
-          bucket: bucketId,
-          operations: z.record(z.string(), used),
-          stored: z.object({ objects: z.int(), bytes: z.int() }).optional(),
-        }),
-      ),
+  answer: json({
+    days: listOf({
+      day: z.string(),
+      bucket: bucketId,
+      operations: z.record(z.string(), used),
+      stored: z.object({ objects: z.int(), bytes: z.int() }).optional(),
     }),
-  },
+  }),
 });
 
 export type UsageAnswer = AnswerOf<typeof showUsage>;

@@ -12,15 +12,12 @@ import type { Calls } from "../../admin/calls.ts";
 import type { Contract, InputOf } from "../../admin/contract.ts";
 import { invalid } from "../../admin/input.ts";
 import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../../admin/naming.ts";
-import type { OperationLog } from "../../operations/operation-log.ts";
-import type { Usage } from "../../usage/usage.ts";
+import type { Records } from "../../operations/answered-requests.ts";
 import { type ChangeLine, deleteObjects, listObjects, purgeObjects, showObject, undeleteObjects } from "../contract.ts";
 import { inParallel, untilAborted } from "./in-parallel.ts";
 import { entryView, objectView } from "./object-view.ts";
 
-export interface ObjectParts {
-  readonly operations: Pick<OperationLog, "record">;
-  readonly usage: Pick<Usage, "count">;
+export interface ObjectParts extends Records {
   readonly registry: Domains;
   readonly log: Log;
   /** Unix milliseconds. */
