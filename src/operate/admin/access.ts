@@ -9,7 +9,7 @@ import { isRead, refusalOf } from "./admin.ts";
 import { auditOf, callerOf } from "./audit.ts";
 import type { ApiEnv } from "./calls.ts";
 import { type ConnectionLimit, createConnectionLimit } from "./connection-limit.ts";
-import type { SessionAnswer } from "./contract.ts";
+import type { SessionAnswer } from "./contract/contract.ts";
 import type { Operation, OperationName } from "./operation.ts";
 import { createSessions, isSameSecret, type Session } from "./sessions.ts";
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, Hono } from "hono";
 import * as z from "zod";
 import { collect } from "../../async/pauses.ts";
-import type { Contract, InputOf } from "./contract.ts";
+import type { Contract, InputOf } from "./contract/contract.ts";
 import { invalid, queryReader, readBody } from "./input.ts";
 import type { Operation } from "./operation.ts";
 

@@ -1,10 +1,10 @@
 // The contracts of the calls for upload callbacks: list, retry, drop and test.
 import * as z from "zod";
-import { OUTBOX_STATES } from "../../serve/upload/callback/outbox.ts";
-import { type AnswerOf, bucket, bucketId, get, json, listOf, post, time } from "../admin/contract.ts";
-import { flag, ids, whole, word } from "../admin/input.ts";
+import { type AnswerOf, bucketId, get, json, listOf, post, time } from "../admin/contract/contract.ts";
+import { bucket, flag, ids, whole, word } from "../admin/contract/fields.ts";
 
-const selection = { bucket: bucket(), state: word(OUTBOX_STATES).optional() };
+const STATES = ["waiting", "given-up"] as const;
+const selection = { bucket: bucket(), state: word(STATES).optional() };
 
 export const listCallbacks = get("/callbacks", "read", {
   summary: "List undelivered callback notices",
@@ -21,7 +21,7 @@ export const listCallbacks = get("/callbacks", "read", {
       size: z.int(),
       sha1: z.string(),
       requestId: z.string(),
-      state: z.enum(["waiting", "given-up"]),
+      state: z.enum(STATES),
       attempts: z.int(),
       since: time,
       dueAt: time.optional(),
@@ -37,7 +37,7 @@ const chosen = {
   ids: ids().optional(),
   all: flag().default(false).describe("Instead of the other fields: every notice."),
 };
-const changed = z.object({
+const changed = json({
   changed: z.int(),
   isSending: z.boolean().describe("false: no server is running that would send them."),
 });
@@ -45,13 +45,13 @@ const changed = z.object({
 export const retryCallbacks = post("/callbacks/retry", "operate", {
   summary: "Send notices now",
   fields: chosen,
-  answer: { json: changed },
+  answer: changed,
 });
 
 export const dropCallbacks = post("/callbacks/drop", "operate", {
   summary: "Drop notices for good",
   fields: chosen,
-  answer: { json: changed },
+  answer: changed,
 });
 
 export const testCallback = post("/callbacks/test", "operate", {

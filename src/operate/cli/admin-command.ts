@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { type Command, InvalidArgumentError } from "commander";
-import type { AnswerOf, Contract, GivenTo } from "../admin/contract.ts";
+import type { AnswerOf, Contract, GivenTo } from "../admin/contract/contract.ts";
 import { ADMIN_TOKEN_VARIABLE, type AdminClient, type AdminFlags, reachServer } from "./reach-server.ts";
 import { type ExitCode, newCommand, stopSignal, type Terminal } from "./terminal.ts";
 

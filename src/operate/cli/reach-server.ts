@@ -6,7 +6,7 @@ import { readVersion } from "../../core/version.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { ServerSettings } from "../../settings/schema/schema.ts";
-import type { AnswerOf, Contract, GivenTo, Problem } from "../admin/contract.ts";
+import type { AnswerOf, Contract, GivenTo, Problem } from "../admin/contract/contract.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Environment variable of the token if no settings file has it. */

@@ -1,6 +1,6 @@
 // The calls of the admin API. A failure is a Problem, whose message was written for operators.
 import { signal } from "@preact/signals";
-import type { SessionAnswer } from "../admin/contract.ts";
+import type { SessionAnswer } from "../admin/contract/contract.ts";
 
 /** The server's answer to a call that it refused or that failed. `status` 0: there was no answer. */
 export class Problem extends Error {

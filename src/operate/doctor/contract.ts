@@ -1,7 +1,7 @@
 // The contract of the call that tests an origin before it is configured.
 import * as z from "zod";
-import { type AnswerOf, type EndOf, post } from "../admin/contract.ts";
-import { flag, headerFields, names, text, whole } from "../admin/input.ts";
+import { type AnswerOf, type EndOf, post } from "../admin/contract/contract.ts";
+import { flag, headerFields, names, text, whole } from "../admin/contract/fields.ts";
 
 export const examineOrigin = post("/doctor", "operate", {
   summary: "Test an origin with real requests, and propose settings for it",

@@ -22,7 +22,7 @@ import { isCall } from "../../serve/http/rest/target.ts";
 import { canonicalText } from "../../serve/image/grammar/canonical-text.ts";
 import { messageOf } from "../admin/audit.ts";
 import type { Calls } from "../admin/calls.ts";
-import type { InputOf } from "../admin/contract.ts";
+import type { InputOf } from "../admin/contract/contract.ts";
 import { invalid } from "../admin/input.ts";
 import { type Domains, urlOf as urlOfTarget } from "../admin/naming.ts";
 import { entryView } from "../images/calls/object-view.ts";

@@ -1,7 +1,7 @@
 // The contract of the call that explains a download URL.
 import * as z from "zod";
-import { type AnswerOf, bucketId, json, listOf, post } from "../admin/contract.ts";
-import { headerFields, text } from "../admin/input.ts";
+import { type AnswerOf, bucketId, json, listOf, post } from "../admin/contract/contract.ts";
+import { headerFields, text } from "../admin/contract/fields.ts";
 import { entryFields } from "../images/contract.ts";
 
 const refusal = z.object({

@@ -1,7 +1,7 @@
 // The contracts of the calls for stored objects and their images: list, look, change, warm, upload and show.
 import * as z from "zod";
-import { type AnswerOf, bucket, bucketId, type EndOf, get, json, listOf, post, put, time } from "../admin/contract.ts";
-import { flag, names, number, text, whole } from "../admin/input.ts";
+import { type AnswerOf, bucketId, type EndOf, get, json, listOf, post, put, time } from "../admin/contract/contract.ts";
+import { bucket, flag, names, number, text, whole } from "../admin/contract/fields.ts";
 
 const MAX_LISTED = 1_000;
 const MAX_LIFE_MS = 100 * 365 * 86_400_000;

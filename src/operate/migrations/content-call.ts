@@ -7,7 +7,7 @@ import { describeObject } from "../../serve/bucket/contract/bucket.ts";
 import type { RestApiParts } from "../../serve/http/rest/call.ts";
 import { type ReceivedBody, receiveBody } from "../../serve/upload/store.ts";
 import { assertAllowed, type Calls } from "../admin/calls.ts";
-import type { InputOf } from "../admin/contract.ts";
+import type { InputOf } from "../admin/contract/contract.ts";
 import { invalid } from "../admin/input.ts";
 import { bucketNamed, type Domains } from "../admin/naming.ts";
 import { storeContent } from "./contract.ts";

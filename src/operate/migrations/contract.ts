@@ -1,9 +1,8 @@
 // The contracts of the calls for migrations: those that the server runs, and the objects that any migration brings.
 import * as z from "zod";
-import { type AnswerOf, bucket, bucketId, get, json, listOf, post, put, time } from "../admin/contract.ts";
-import { flag, text, whole, word } from "../admin/input.ts";
+import { type AnswerOf, bucketId, get, json, listOf, post, put, time } from "../admin/contract/contract.ts";
+import { bucket, flag, text, whole, word } from "../admin/contract/fields.ts";
 import { KINDS } from "./journal/verification.ts";
-import { REPLACEMENTS } from "./target.ts";
 import { DEFAULT_SAMPLE, isSample } from "./verify/sample.ts";
 
 /** An id is the name of a folder. */
@@ -15,15 +14,6 @@ const config = z
   .record(text(), z.union([text(), z.number(), z.boolean()]), { error: "must be an object of option names and values" })
   .refine((options) => Object.keys(options).length <= MAX_OPTIONS, { error: `has more than ${MAX_OPTIONS} options` });
 
-const finding = z.object({
-  kind: z
-    .enum(KINDS)
-    .describe(
-      "`missing`: at the target. `gone`: at the source. `failed`: its copy has failed, for this reason. `deleted`: at the target, by an operator.",
-    ),
-  count: z.int(),
-  first: listOf({ fileid: z.string(), reason: z.string() }).describe("At most 10."),
-});
 const verification = z.object({
   at: time.describe("When it ended, or when this was written."),
   sample: z.string(),
@@ -35,9 +25,17 @@ const verification = z.object({
   hashed: z.int().describe("Compared by hash."),
   skipped: z.int().describe("Not compared."),
   bytes: z.int().describe("Read from the source."),
-  findings: z.array(finding),
+  findings: listOf({
+    kind: z
+      .enum(KINDS)
+      .describe(
+        "`missing`: at the target. `gone`: at the source. `failed`: its copy has failed, for this reason. `deleted`: at the target, by an operator.",
+      ),
+    count: z.int(),
+    first: listOf({ fileid: z.string(), reason: z.string() }).describe("At most 10."),
+  }),
 });
-const migration = z.object({
+const migration = json({
   id: z.string(),
   source: z.string().describe("`migrate.type` of its config, or the domain whose origins it copies."),
   isRunning: z.boolean(),
@@ -50,8 +48,7 @@ const migration = z.object({
 
 export const listMigrations = get("/migrations", "read", {
   summary: "List the migrations of this server",
-  fields: {},
-  answer: json({ migrations: z.array(migration) }),
+  answer: json({ migrations: z.array(migration.json) }),
 });
 
 export const createMigration = post("/migrations", "operate", {
@@ -76,19 +73,19 @@ export const createMigration = post("/migrations", "operate", {
       .default("never")
       .describe("Which objects with other bytes to replace."),
   },
-  answer: { json: migration },
+  answer: migration,
 });
 
 export const showMigration = get("/migrations/stat", "read", {
   summary: "Show a migration and the end of its output",
   fields: { id },
-  answer: { json: migration },
+  answer: migration,
 });
 
 export const startMigration = post("/migrations/start", "operate", {
   summary: "Continue a migration, and retry its failures",
   fields: { id, rescan: flag().default(false).describe("Scan the source again, for new and changed objects.") },
-  answer: { json: migration },
+  answer: migration,
 });
 
 export const verifyMigration = post("/migrations/verify", "operate", {
@@ -101,13 +98,13 @@ export const verifyMigration = post("/migrations/verify", "operate", {
       .default(DEFAULT_SAMPLE)
       .describe("Objects that are compared by hash, chosen at random: a number, or a share such as `5%`."),
   },
-  answer: { json: migration },
+  answer: migration,
 });
 
 export const stopMigration = post("/migrations/stop", "operate", {
   summary: "Stop a migration, if it is running",
   fields: { id, force: flag().default(false).describe("Give up objects in flight; the next run copies them.") },
-  answer: { json: migration },
+  answer: migration,
 });
 
 export const listFailures = get("/migrations/failures", "read", {
@@ -133,6 +130,13 @@ export const removeMigration = post("/migrations/remove", "operate", {
   fields: { id },
   answer: json({ removed: z.string() }),
 });
+
+/**
+ * Objects that a put may replace. `migrated`: an earlier copy of a migration. `newer`: also any object that was
+ * modified before the source's. The REST API never replaces, whatever is asked for.
+ */
+export type Replacement = (typeof REPLACEMENTS)[number];
+const REPLACEMENTS = ["none", "migrated", "newer", "always"] as const;
 
 export const storeContent = put("/objects/content", "operate", {
   summary: "Store an object that a migration brings; its body is the request's, with a Content-Length",

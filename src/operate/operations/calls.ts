@@ -1,6 +1,6 @@
 // Admin API calls for the operation log: JSON pages, or one CSV file.
 import type { Calls } from "../admin/calls.ts";
-import type { InputOf } from "../admin/contract.ts";
+import type { InputOf } from "../admin/contract/contract.ts";
 import { bucketIdNamed, type Domains } from "../admin/naming.ts";
 import { showLog, showLogCsv } from "./contract.ts";
 import { CSV_HEADER, csvLine, type LoggedOperation } from "./operation.ts";

@@ -1,7 +1,7 @@
 // The contracts of the calls for the operation log: JSON pages, or one CSV file.
 import * as z from "zod";
-import { type AnswerOf, bucket, bucketId, get, json, listOf, time } from "../admin/contract.ts";
-import { text, time as timeField, whole, word } from "../admin/input.ts";
+import { type AnswerOf, bucketId, get, json, listOf, time } from "../admin/contract/contract.ts";
+import { bucket, dayOrTime, text, whole, word } from "../admin/contract/fields.ts";
 import { OPERATION_NAMES } from "../admin/operation.ts";
 
 const DAY_MS = 86_400_000;
@@ -11,8 +11,8 @@ const filter = {
   bucket: bucket(),
   operation: word(OPERATION_NAMES).optional(),
   fileid: text().optional(),
-  from: timeField(0).optional(),
-  to: timeField(DAY_MS - 1)
+  from: dayOrTime(0).optional(),
+  to: dayOrTime(DAY_MS - 1)
     .optional()
     .describe("Inclusive."),
 };

@@ -1,6 +1,6 @@
 // The operation log (操作日志): who did what to which image.
 import { useComputed } from "@preact/signals";
-import type { BucketsAnswer } from "../admin/contract.ts";
+import type { BucketsAnswer } from "../admin/contract/contract.ts";
 import { get, urlOf } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
 import { Badge, Card, Empty, Field, Show, TextInput } from "../console/parts/parts.tsx";

@@ -1,11 +1,10 @@
 // The contracts of the calls for origins: their state, and a place at one for a migration of this machine.
 import * as z from "zod";
-import { type AnswerOf, get, json, listOf, originFields, post, time } from "../admin/contract.ts";
-import { text, whole } from "../admin/input.ts";
+import { type AnswerOf, get, json, listOf, originFields, post, time } from "../admin/contract/contract.ts";
+import { text, whole } from "../admin/contract/fields.ts";
 
 export const listOrigins = get("/origins", "read", {
   summary: "State of each origin, its latency and its last failures",
-  fields: {},
   answer: json({
     origins: listOf({
       ...originFields,

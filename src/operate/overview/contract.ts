@@ -1,7 +1,7 @@
 // The contracts of the calls for the console's first page: the overview, and the live figures.
 import * as z from "zod";
-import { type AnswerOf, get, json, listOf, originFields, time } from "../admin/contract.ts";
-import { whole } from "../admin/input.ts";
+import { type AnswerOf, get, json, listOf, originFields, time } from "../admin/contract/contract.ts";
+import { whole } from "../admin/contract/fields.ts";
 
 const count = z.int();
 const LATEST = "Since the start; the rate is the difference of two events.";
@@ -24,7 +24,6 @@ const attention = z.object({
 
 export const showOverview = get("/overview", "read", {
   summary: "The state of the server, and what needs attention",
-  fields: {},
   answer: json({
     version: z.string(),
     startedAt: time,

@@ -6,7 +6,7 @@ import { type KeyPair, makeKeyPair } from "../../serve/sign/key-pair.ts";
 import type { AppliedSettings, SettingsFile } from "../../settings/edit/settings-file.ts";
 import { auditOf, loggedName, problemOf } from "../admin/audit.ts";
 import { type ApiEnv, type Calls, jsonAnswer } from "../admin/calls.ts";
-import type { InputOf } from "../admin/contract.ts";
+import type { InputOf } from "../admin/contract/contract.ts";
 import { invalid } from "../admin/input.ts";
 import { addKey, applySettings, listKeys, proposeSettings, removeKey, rotateKey, showSettings } from "./contract.ts";
 

@@ -1,7 +1,7 @@
 // The contracts of the calls for the settings file and the key pairs of projects.
 import * as z from "zod";
-import { type AnswerOf, faults, get, json, listOf, post } from "../admin/contract.ts";
-import { text, whole } from "../admin/input.ts";
+import { type AnswerOf, faults, get, json, listOf, post } from "../admin/contract/contract.ts";
+import { text, whole } from "../admin/contract/fields.ts";
 
 const MAX_EDITS = 100;
 const MAX_DEPTH = 20;
@@ -50,7 +50,7 @@ const PROPOSAL = {
   ...JUDGEMENT,
   diff: z.array(z.string()).describe("Unified lines; secrets are `[secret]`, comments `# …`."),
 };
-const applied = z.object({
+const applied = json({
   ...PROPOSAL,
   version: z.string().describe("The new version of the file."),
   isInForce: z.boolean().describe("false: the server has not taken it up within 3 s; read the settings again."),
@@ -58,7 +58,6 @@ const applied = z.object({
 
 export const showSettings = get("/settings", "read", {
   summary: "Show the settings file, without secrets",
-  fields: {},
   answer: json({
     file: z.string().optional(),
     version: z.string().optional().describe("SHA-256 of the file's bytes; left out if it cannot be read."),
@@ -86,12 +85,11 @@ export const proposeSettings = post("/settings/propose", "admin", {
 export const applySettings = post("/settings/apply", "admin", {
   summary: "Write edits to the settings file",
   fields: edits,
-  answer: { json: applied },
+  answer: applied,
 });
 
 export const listKeys = get("/settings/keys", "admin", {
   summary: "List the key pairs of each project",
-  fields: {},
   answer: json({
     projects: listOf({
       appid: z.string(),
@@ -108,8 +106,8 @@ export const listKeys = get("/settings/keys", "admin", {
 
 const appid = text().describe("The project.");
 const secretId = text().describe("SecretID of the pair.");
-const keysChanged = z.object({
-  ...applied.shape,
+const keysChanged = json({
+  ...applied.json.shape,
   secretId: z.string().optional().describe("Of the new pair."),
   secretKey: z.string().optional().describe("Of the new pair; shown only here."),
 });
@@ -117,19 +115,19 @@ const keysChanged = z.object({
 export const addKey = post("/settings/keys/add", "admin", {
   summary: "Add a new key pair to a project; its secretKey is shown only here",
   fields: { appid },
-  answer: { json: keysChanged },
+  answer: keysChanged,
 });
 
 export const rotateKey = post("/settings/keys/rotate", "admin", {
   summary: "Replace a key pair at once; tokens of the old one are refused",
   fields: { appid, secretId },
-  answer: { json: keysChanged },
+  answer: keysChanged,
 });
 
 export const removeKey = post("/settings/keys/remove", "admin", {
   summary: "Remove a key pair; its tokens are refused",
   fields: { appid, secretId },
-  answer: { json: keysChanged },
+  answer: keysChanged,
 });
 
 export type SettingsState = AnswerOf<typeof showSettings>;

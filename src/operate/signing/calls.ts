@@ -1,9 +1,9 @@
 // The admin API call that makes a token or a signed download URL, as `huiyuan sign` does.
 import { parseToken, type TokenFields } from "../../serve/sign/token.ts";
 import type { Calls } from "../admin/calls.ts";
-import type { InputOf } from "../admin/contract.ts";
+import type { InputOf } from "../admin/contract/contract.ts";
 import { invalid } from "../admin/input.ts";
-import { signUrl } from "./contract.ts";
+import { type SignAnswer, signUrl } from "./contract.ts";
 
 export interface SignRequest
   extends Pick<
@@ -14,12 +14,7 @@ export interface SignRequest
   readonly life: number | undefined;
 }
 
-export interface Signed extends Omit<TokenFields, "random" | "userid"> {
-  readonly token: string;
-  /** The download URL with the token. */
-  readonly url?: string | undefined;
-  readonly kind: "one-time" | "multi-use";
-}
+export interface Signed extends Omit<TokenFields, "random" | "userid">, Pick<SignAnswer, "token" | "url" | "kind"> {}
 
 /** Throws request_invalid, url_invalid, sign_malformed. */
 export type Signer = (request: SignRequest) => Signed;

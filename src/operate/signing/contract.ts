@@ -1,9 +1,10 @@
 // The contract of the call that makes a token or a signed download URL.
 import * as z from "zod";
-import { MAX_LIFE_SECONDS } from "../../serve/sign/token.ts";
-import { type AnswerOf, bucket, json, listOf, post, time } from "../admin/contract.ts";
-import { flag, text, whole, word } from "../admin/input.ts";
+import { type AnswerOf, json, listOf, post, time } from "../admin/contract/contract.ts";
+import { bucket, flag, text, whole, word } from "../admin/contract/fields.ts";
 
+/** As for tokens. */
+const MAX_LIFE_SECONDS = 92 * 86_400;
 const OPERATIONS = ["download", "upload", "copy", "delete"] as const;
 
 // POST, although it changes nothing: the answer is a secret that no cache or history may keep.

@@ -1,7 +1,7 @@
 // The contract of the call for usage by day.
 import * as z from "zod";
-import { type AnswerOf, bucket, bucketId, get, json, listOf } from "../admin/contract.ts";
-import { day } from "../admin/input.ts";
+import { type AnswerOf, bucketId, get, json, listOf } from "../admin/contract/contract.ts";
+import { bucket, day } from "../admin/contract/fields.ts";
 
 const used = z.object({ requests: z.int(), failures: z.int(), bytes: z.int() });
 

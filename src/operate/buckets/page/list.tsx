@@ -1,5 +1,5 @@
 // The list of the buckets: their domains, and where missing images come from.
-import type { BucketsAnswer } from "../../admin/contract.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Badge, Card, Empty, Page, Show } from "../../console/parts/parts.tsx";

@@ -9,7 +9,7 @@ import type { RestApiParts } from "../../../serve/http/rest/call.ts";
 import type { Stored } from "../../../serve/mirror/stored/stored.ts";
 import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../../admin/audit.ts";
 import type { Calls } from "../../admin/calls.ts";
-import type { Contract, InputOf } from "../../admin/contract.ts";
+import type { Contract, InputOf } from "../../admin/contract/contract.ts";
 import { invalid } from "../../admin/input.ts";
 import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../../admin/naming.ts";
 import type { Records } from "../../operations/answered-requests.ts";

@@ -16,7 +16,7 @@ import {
 } from "../../../serve/upload/store.ts";
 import { auditOf, callerOf, loggedName, messageOf } from "../../admin/audit.ts";
 import { type ApiEnv, assertAllowed, type Calls } from "../../admin/calls.ts";
-import type { InputOf } from "../../admin/contract.ts";
+import type { InputOf } from "../../admin/contract/contract.ts";
 import { invalid } from "../../admin/input.ts";
 import { bucketNamed, managedBucket } from "../../admin/naming.ts";
 import { uploadObject } from "../contract.ts";

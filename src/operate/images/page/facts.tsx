@@ -1,5 +1,5 @@
 // The facts of a stored image: its source, its hashes, and the place that serves the next download.
-import type { BucketsAnswer } from "../../admin/contract.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import type { useLoaded } from "../../console/load.ts";
 import { Badge, Card, CopyButton, Show } from "../../console/parts/parts.tsx";
 import { ago, bytes, moment } from "../../console/text/format.ts";

@@ -1,7 +1,7 @@
 // One image: what is stored, where it came from, what can be done with it, and a preview of processing.
 import { useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { BucketsAnswer } from "../../admin/contract.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, Problem, postLines, urlOf } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";

@@ -1,6 +1,6 @@
 // Browse and search the images of a bucket.
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import type { BucketsAnswer } from "../../admin/contract.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Empty, Field, Page, Show, TextInput } from "../../console/parts/parts.tsx";

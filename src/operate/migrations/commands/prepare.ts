@@ -5,7 +5,7 @@ import { type Command, Option } from "commander";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { SettingsFaults } from "../../../settings/faults.ts";
 import { loadSettings } from "../../../settings/load.ts";
-import { listBuckets } from "../../admin/contract.ts";
+import { listBuckets } from "../../admin/contract/contract.ts";
 import { parseUrl } from "../../cli/admin-command.ts";
 import { createLogger } from "../../cli/logger.ts";
 import { runningServer, serverAt } from "../../cli/reach-server.ts";

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HuiyuanError } from "../../../core/errors.ts";
-import type { InputOf } from "../../admin/contract.ts";
+import type { InputOf } from "../../admin/contract/contract.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/raw-options.ts";
 import type { SourceOptions } from "../config/source-options.ts";

@@ -1,7 +1,7 @@
 // The form that starts a migration. Its controls have the names of the options of a migration's config file, so that
 // the request is made from what is filled in.
 import { useSignal } from "@preact/signals";
-import type { BucketsAnswer } from "../../admin/contract.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { listAt } from "../../buckets/page/tree.ts";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";

@@ -1,7 +1,7 @@
 // The fields of each kind of source. The names are those of a config file's options.
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import type { BucketsAnswer } from "../../admin/contract.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { Field } from "../../console/parts/parts.tsx";
 import { type TextName, t } from "../../console/text/text.ts";
 

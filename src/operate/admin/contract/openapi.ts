@@ -1,7 +1,7 @@
 // Describes the admin API in OpenAPI 3.1, from the contracts of its calls. Pure.
 import * as z from "zod";
-import { type CallAnswer, type Contract, problem } from "../contract.ts";
 import { bareSchemaOf as bare, jsonContent as json, schemaOf } from "../input.ts";
+import { type CallAnswer, type Contract, problem } from "./contract.ts";
 
 export function describeApi(calls: readonly Contract[], version: string): object {
   const paths: Record<string, object> = {};

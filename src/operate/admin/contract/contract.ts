@@ -2,7 +2,7 @@
 // commands read it, and the console takes its types. Here are also the shapes that several features share, and the
 // contracts of the port itself. It has no handlers.
 import * as z from "zod";
-import { text } from "./input.ts";
+import { text } from "./fields.ts";
 
 /** The body of a 200: JSON, text, server-sent events, or lines: a JSON object each, last `{ end }` or `{ error }`. */
 export type CallAnswer =
@@ -25,11 +25,11 @@ export interface Contract<Fields extends z.ZodRawShape = z.ZodRawShape, Answer e
 
 const withMethod =
   (method: Contract["method"]) =>
-  <Fields extends z.ZodRawShape, Answer extends CallAnswer>(
+  <Answer extends CallAnswer, Fields extends z.ZodRawShape = Record<never, never>>(
     path: string,
     role: Contract["role"],
-    about: Pick<Contract<Fields, Answer>, "summary" | "fields" | "answer">,
-  ): Contract<Fields, Answer> => ({ method, path, role, ...about });
+    about: { readonly summary: string; readonly fields?: Fields; readonly answer: Answer },
+  ): Contract<Fields, Answer> => ({ method, path, role, fields: {} as Fields, ...about });
 export const get = withMethod("get");
 export const post = withMethod("post");
 export const put = withMethod("put");
@@ -52,15 +52,10 @@ export type AnswerOf<Call extends Contract> = Call["answer"] extends
 /** The counts in the last line. */
 export type EndOf<Call extends { readonly answer: { readonly end: z.ZodType } }> = z.output<Call["answer"]["end"]>;
 
+// Shapes of answers.
+
 export const time = z.iso.datetime();
-
-/** The bucket of an answer. */
 export const bucketId = z.string().describe("`<appid>/<name>`");
-
-/** The bucket of the call; optional if there is only one. */
-export function bucket() {
-  return text().optional().describe("`<appid>/<name>`, or the name alone; required if there are several.");
-}
 
 /** Faults of a settings file. */
 export const faults = listOf({
@@ -96,7 +91,6 @@ export const originFields = {
 
 export const listBuckets = get("/buckets", "read", {
   summary: "List the buckets and their domains",
-  fields: {},
   answer: json({
     buckets: listOf({
       bucket: bucketId,
@@ -106,7 +100,7 @@ export const listBuckets = get("/buckets", "read", {
   }),
 });
 
-const sessionAnswer = z.object({
+const sessionAnswer = json({
   isOpen: z.boolean().describe("false: log in first."),
   csrfToken: z
     .string()
@@ -116,21 +110,16 @@ const sessionAnswer = z.object({
 
 export const showSession = get("/session", "read", {
   summary: "Whether this browser may make calls; needs no token",
-  fields: {},
-  answer: { json: sessionAnswer },
+  answer: sessionAnswer,
 });
 
 export const logIn = post("/session", "read", {
   summary: "Log this browser in with the admin token, and set its cookie",
   fields: { token: text().describe("`server.adminToken`.") },
-  answer: { json: sessionAnswer },
+  answer: sessionAnswer,
 });
 
-export const logOut = post("/session/end", "read", {
-  summary: "Log this browser out",
-  fields: {},
-  answer: { json: sessionAnswer },
-});
+export const logOut = post("/session/end", "read", { summary: "Log this browser out", answer: sessionAnswer });
 
 export type BucketsAnswer = AnswerOf<typeof listBuckets>;
 export type SessionAnswer = AnswerOf<typeof showSession>;
