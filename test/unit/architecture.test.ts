@@ -218,13 +218,27 @@ test("each room imports only itself and the layers below", () => {
   expect(offences(isUpward)).toEqual([]);
 });
 
-test("the console imports only types from other rooms", () => {
-  const values = FILES.filter(({ path }) => roomOf(path) === "console").flatMap(({ path, text }) =>
-    [...text.matchAll(/^import(?! type\b)[^;]*?from "(\.[^"]+)"/gm)]
-      .map(([, specifier = ""]) => targetOf(path, specifier))
-      .filter((target) => roomOf(target) !== "console"),
-  );
-  expect(values).toEqual([]);
+test("the browser loads only files of pages, and no code of the server", () => {
+  const isPage = (path: string) =>
+    /\.tsx$|words\.ts$|\.css$/.test(path) || /^operate\/(?:console|[^/]+\/(?:page|wizard))\//.test(path);
+  const loaded = new Set(["operate/console/main.tsx", "operate/trial/page/trial.ts"]);
+  const packages = new Set<string>();
+  // A Set iterates over what is added meanwhile.
+  for (const path of loaded) {
+    const text = FILES.find((file) => file.path === path)?.text ?? "";
+    for (const [, specifier = ""] of text.matchAll(/^(?:import|export)\b(?! type\b)(?:[^;"]*?\bfrom)?\s*"([^"]+)"/gm))
+      if (isRelative(specifier)) loaded.add(targetOf(path, specifier));
+      else packages.add(packageOf(specifier));
+  }
+  expect(loaded.size).toBeGreaterThanOrEqual(60);
+  expect([...loaded].filter((path) => !isPage(path))).toEqual([]);
+  expect([...packages].sort()).toEqual([...BUNDLED].sort());
+});
+
+test("the admin port and the shell of the commands import no feature", () => {
+  const isOfFeature = (file: string, specifier: string) =>
+    /^operate\/(?:admin|cli)\//.test(file) && /^operate\/(?!admin\/|cli\/)[^/]+\//.test(targetOf(file, specifier));
+  expect(offences((file, specifier) => isRelative(specifier) && isOfFeature(file, specifier))).toEqual([]);
 });
 
 test("nothing in src/ imports from outside src/", () => {

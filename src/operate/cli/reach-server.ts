@@ -203,7 +203,6 @@ function createAdminClient(send: SendRequest): AdminClient {
       for await (const line of linesOf(await answerTo(call, given, { signal }))) {
         if (line.error !== undefined) throw refusal(line.error);
         if (line.end !== undefined) return;
-        // Unchecked, as AdminClient says.
         yield line as never;
       }
       throw new HuiyuanError("request_invalid", "the server closed the stream before it was done");

@@ -1,6 +1,5 @@
 // The interface of a migration target, which stores a whole, proven body under a fileid. targets/ implements it for a
 // store of this machine, a server's admin API, and the REST API of a Huiyuan or of 万象优图.
-
 import type { Hashes, ObjectInfo } from "../../core/object.ts";
 import type { WholeBody } from "../../serve/body/spool/spool.ts";
 import type { Validators } from "../../serve/origin/origin.ts";

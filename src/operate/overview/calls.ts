@@ -1,5 +1,4 @@
 // Admin API calls of the console's first page: the live figures, and the overview with what needs an operator.
-
 import type { Calls } from "../admin/calls.ts";
 import { type OverviewAnswer, showOverview, watchLive } from "./contract.ts";
 import type { Live } from "./live.ts";

@@ -1,6 +1,5 @@
 // Fetches objects ahead of requests, through the mirrors that clients would use, at a limited rate. It skips stored
 // objects and revalidates purged ones.
-
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
