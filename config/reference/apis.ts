@@ -1,6 +1,6 @@
 // Writes docs/reference/rest-api.md and admin-api.md from the OpenAPI documents that the admin port serves.
 import { readVersion } from "../../src/core/version.ts";
-import { describeRestApi } from "../../src/operate/admin/openapi/rest-openapi.ts";
+import { describeRestApi } from "../../src/operate/admin/contract/rest-openapi.ts";
 import { type ApiOptions, createApi } from "../../src/operate/api.ts";
 import { code, page, table } from "./markdown.ts";
 import { type Schema, typeText } from "./typescript.ts";

@@ -2,41 +2,41 @@
 // for the admin port, and a command without a server calls it inside its own process.
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import * as z from "zod";
 import { asHuiyuanError, errorRow } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { SettingsFile } from "../settings/edit/settings-file.ts";
 import type { Access } from "./admin/access.ts";
 import { problemOf } from "./admin/audit.ts";
 import { type ApiEnv, createCalls, listAnswer } from "./admin/calls.ts";
-import { headerFields, text } from "./admin/input.ts";
+import { listBuckets, logIn, logOut, showSession } from "./admin/contract/contract.ts";
+import { describeApi } from "./admin/contract/openapi.ts";
+import { describeRestApi } from "./admin/contract/rest-openapi.ts";
 import { type Domains, managedBucket } from "./admin/naming.ts";
-import { bucketsAnswer, explanation } from "./admin/openapi/answers.ts";
-import { describeApi } from "./admin/openapi/openapi.ts";
-import { describeRestApi } from "./admin/openapi/rest-openapi.ts";
-import { addSessionCalls } from "./admin/session-calls.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks/calls.ts";
 import { addDoctorCall } from "./doctor/calls.ts";
 import type { ExamineSite } from "./doctor/doctor.ts";
-import { explain } from "./explain/calls.ts";
-import { addContentCall, type ContentParts } from "./images/calls/content.ts";
+import { addExplainCall } from "./explain/calls.ts";
 import { addImageCall } from "./images/calls/image.ts";
 import { addObjectCalls } from "./images/calls/object-calls.ts";
 import { addUploadCall, type UploadParts } from "./images/calls/upload.ts";
 import { addVariantsCall } from "./images/calls/variants.ts";
 import { addWarmCall } from "./images/calls/warm.ts";
 import { addMigrationCalls } from "./migrations/calls.ts";
+import { addContentCall, type ContentParts } from "./migrations/content-call.ts";
 import type { MigrationJobs } from "./migrations/jobs/jobs.ts";
-import { addInsightCalls, type InsightParts } from "./operations/calls.ts";
+import { addLogCalls } from "./operations/calls.ts";
+import type { OperationLog } from "./operations/operation-log.ts";
 import { addOriginCalls, type OriginParts } from "./origins/calls.ts";
 import { addOverviewCalls, type OverviewParts } from "./overview/calls.ts";
 import { addSettingsCalls } from "./settings/calls.ts";
 import { addSignCall, type Signer } from "./signing/calls.ts";
+import { addUsageCall } from "./usage/calls.ts";
+import type { Usage } from "./usage/usage.ts";
 
 export interface ApiOptions {
   readonly registry: Domains & OriginParts["registry"];
   readonly callbacks: CallbackParts;
-  readonly records: InsightParts;
+  readonly records: { readonly operations: OperationLog; readonly usage: Usage };
   readonly restApi: ContentParts["restApi"] & UploadParts["restApi"];
   /** Undefined if a command calls the API inside its own process, which lacks the calls that need them. */
   readonly server?: ServerParts;
@@ -63,7 +63,8 @@ export interface ServerParts extends OverviewParts {
 
 /** All paths begin with /api/v1. */
 export function createApi(options: ApiOptions): Hono<ApiEnv> {
-  const { registry, callbacks, records, restApi, server, now, nextRequestId, stopping, version, log } = options;
+  const { registry, callbacks, records, restApi, server, healthPath, now, nextRequestId, stopping, version, log } =
+    options;
   const { operations, usage } = records;
   const { outbox, notices } = callbacks;
   const api = new Hono<ApiEnv>().basePath("/api/v1");
@@ -74,15 +75,12 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   });
 
   const calls = createCalls(api);
-  calls.get(
-    "/buckets",
-    { summary: "List the buckets and their domains", fields: {}, answer: { json: bucketsAnswer } },
-    (context) =>
-      listAnswer(context, "buckets", registry.buckets(), ([bucket, sites]) => ({
-        bucket,
-        takesUploads: managedBucket(bucket, restApi.projects()).takesUploads,
-        domains: sites.map(({ domain, source }) => ({ domain, isMirrored: source !== undefined })),
-      })),
+  calls.add(listBuckets, (context) =>
+    listAnswer(context, "buckets", registry.buckets(), ([bucket, sites]) => ({
+      bucket,
+      takesUploads: managedBucket(bucket, restApi.projects()).takesUploads,
+      domains: sites.map(({ domain, source }) => ({ domain, isMirrored: source !== undefined })),
+    })),
   );
   addOriginCalls(calls, { registry, stopping, now });
   addObjectCalls(calls, { registry, restApi, operations, usage, log, now });
@@ -91,32 +89,18 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   addVariantsCall(calls, { registry });
   addImageCall(calls, { registry });
   addWarmCall(calls, { registry, stopping, log });
-  // POST, although it changes nothing: the URL may contain a token, which must not be part of another URL.
-  calls.post(
-    "/explain",
-    {
-      summary: "Explain a download URL: its object, its rule, and the answer to it",
-      fields: {
-        url: text().describe("The URL as a client requests it, with its host."),
-        method: z
-          .string()
-          .regex(/^[A-Z]{1,20}$/, { error: "must be such as GET" })
-          .default("GET"),
-        headers: headerFields().prefault({}).describe("Headers of the request; `host` replaces the host of the URL."),
-      },
-      answer: { json: explanation },
-    },
-    async (context, input) =>
-      context.json(await explain(input, { sites: registry.sites, healthPath: options.healthPath() })),
-  );
+  addExplainCall(calls, { registry, healthPath });
   addCallbackCalls(calls, { registry, restApi, outbox, notices, log, now });
-  addInsightCalls(calls, { registry, operations, usage, now });
+  addLogCalls(calls, { registry, operations });
+  addUsageCall(calls, { registry, usage, now });
   if (server !== undefined) {
     addDoctorCall(calls, { examine: server.examine, stopping, log });
     addSignCall(calls, server.sign);
     addMigrationCalls(calls, { jobs: server.migrations, log });
     addSettingsCalls(calls, { file: server.settingsFile, log });
-    addSessionCalls(calls, server.access);
+    calls.add(showSession, (context) => context.json(server.access.stateOf(context)));
+    calls.add(logIn, (context, { token }) => server.access.login(context, token));
+    calls.add(logOut, (context) => context.json(server.access.logout(context)));
     addOverviewCalls(calls, server);
   }
   // Built on request, which is rare.

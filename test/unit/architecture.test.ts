@@ -239,6 +239,12 @@ test("files of the browser import only types from the others, and the others not
   expect(values).toEqual([]);
 });
 
+test("the admin port and the shell of the commands import no feature", () => {
+  const isOfFeature = (file: string, specifier: string) =>
+    /^operate\/(?:admin|cli)\//.test(file) && /^operate\/(?!admin\/|cli\/)[^/]+\//.test(targetOf(file, specifier));
+  expect(offences((file, specifier) => isRelative(specifier) && isOfFeature(file, specifier))).toEqual([]);
+});
+
 test("nothing in src/ imports from outside src/", () => {
   const leavesSrc = (file: string, specifier: string) =>
     isRelative(specifier) && targetOf(file, specifier).startsWith("..");

@@ -5,12 +5,12 @@ import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
 import { addressOf, isTrusted } from "../../serve/http/request/client-address.ts";
-import type { OperationName } from "../operations/operation.ts";
-import type { OperationLog } from "../operations/operation-log.ts";
 import { isRead, refusalOf } from "./admin.ts";
 import { auditOf, callerOf } from "./audit.ts";
 import type { ApiEnv } from "./calls.ts";
 import { type ConnectionLimit, createConnectionLimit } from "./connection-limit.ts";
+import type { SessionAnswer } from "./contract/contract.ts";
+import type { Operation, OperationName } from "./operation.ts";
 import { createSessions, isSameSecret, type Session } from "./sessions.ts";
 
 export interface AccessOptions {
@@ -18,18 +18,13 @@ export interface AccessOptions {
   readonly token: () => string | undefined;
   /** As `server.trustedProxies`: their X-Forwarded-For and X-Forwarded-Proto are believed. */
   readonly trustedProxies: () => readonly string[];
-  readonly operations: Pick<OperationLog, "record">;
+  /** The operation log. */
+  readonly operations: { record(operation: Operation): void };
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Milliseconds, never set back. */
   readonly clock: () => number;
   readonly log: Log;
-}
-
-/** `isOpen`: the browser may make calls. `csrfToken`: of its session, if it has one. */
-export interface SessionState {
-  readonly isOpen: boolean;
-  readonly csrfToken?: string | undefined;
 }
 
 export interface Access {
@@ -39,10 +34,10 @@ export interface Access {
   readonly recognize: MiddlewareHandler<ApiEnv>;
   /** Lets requests with the token or a session pass, and all requests to `SESSION_PATH`. */
   readonly guard: MiddlewareHandler<ApiEnv>;
-  stateOf(context: Context<ApiEnv>): SessionState;
-  /** Answers with the new SessionState and its cookie, or refuses a wrong token. */
+  stateOf(context: Context<ApiEnv>): SessionAnswer;
+  /** Answers with the new SessionAnswer and its cookie, or refuses a wrong token. */
   login(context: Context<ApiEnv>, token: string): Promise<Response>;
-  logout(context: Context<ApiEnv>): SessionState;
+  logout(context: Context<ApiEnv>): SessionAnswer;
   /** Ends all sessions, because the token has changed. */
   endAll(): void;
 }

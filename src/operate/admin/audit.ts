@@ -5,8 +5,8 @@ import type { Context } from "hono";
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
-import { OPERATION_NUMBERS } from "../operations/operation.ts";
 import type { ApiEnv } from "./calls.ts";
+import { OPERATION_NUMBERS } from "./operation.ts";
 
 /** Writes the line; called once a call. `left`: the caller disconnected. */
 export type Audit = (outcome: "done" | "failed" | "left", counts: object) => void;

@@ -1,65 +1,31 @@
-// Registers the calls of the admin API. The schema of a call parses its input and is also its description in
-// openapi.ts.
+// Adds the handlers of the admin API's calls. The contract of a call parses its input, and describes it in OpenAPI.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, Hono } from "hono";
 import * as z from "zod";
 import { collect } from "../../async/pauses.ts";
-import type { Operation } from "../operations/operation.ts";
+import type { Contract, InputOf } from "./contract/contract.ts";
 import { invalid, queryReader, readBody } from "./input.ts";
-
-/** The body of a 200: JSON, text, server-sent events, or lines: a JSON object each, last `{ end }` or `{ error }`. */
-export type CallAnswer =
-  | { readonly json: z.ZodType }
-  | { readonly event: z.ZodType }
-  | { readonly line: z.ZodType; readonly end: z.ZodType }
-  | { readonly mediaType: string };
-
-/** `input`: the query of a `get` and of a `put`, whose body is an object's bytes; the JSON body of a `post`. */
-export interface Call {
-  readonly method: "get" | "post" | "put";
-  /** Below /api/v1. */
-  readonly path: string;
-  readonly summary: string;
-  readonly input: z.ZodObject;
-  readonly answer: CallAnswer;
-}
-
-/** The parsed input of a call with these fields. */
-export type InputOf<Fields extends z.ZodRawShape> = z.output<z.ZodObject<Fields>>;
+import type { Operation } from "./operation.ts";
 
 /** Errors that `handle` throws become error answers. */
-type AddCall = <Fields extends z.ZodRawShape>(
-  path: string,
-  about: { readonly summary: string; readonly fields: Fields; readonly answer: CallAnswer },
-  handle: (context: Context<ApiEnv>, input: InputOf<Fields>) => Response | Promise<Response>,
-) => void;
+type Handler<Call extends Contract> = (context: Context<ApiEnv>, input: InputOf<Call>) => Response | Promise<Response>;
 
 export interface Calls {
-  readonly get: AddCall;
-  readonly post: AddCall;
-  /** The body is `incoming`'s: its handler reads it and then calls assertAllowed(), or refuses it. */
-  readonly put: AddCall;
-  /** All registered calls. */
-  readonly list: readonly Call[];
+  /** The body of a `put` is `incoming`'s: its handler reads it and then calls assertAllowed(), or refuses it. */
+  add<Call extends Contract>(call: Call, handle: Handler<Call>): void;
+  /** All added calls. */
+  readonly list: readonly Contract[];
 }
 
 export function createCalls(api: Hono<ApiEnv>): Calls {
-  const list: Call[] = [];
-  const withQuery =
-    (method: "get" | "put"): AddCall =>
-    (path, { summary, fields, answer }, handle) => {
-      const input = z.object(fields);
-      list.push({ method, path, summary, input, answer });
-      const read = queryReader(input);
-      api.on(method.toUpperCase(), path, (context) => handle(context, read(context.req)));
-    };
+  const list: Contract[] = [];
   return {
-    get: withQuery("get"),
-    put: withQuery("put"),
-    post(path, { summary, fields, answer }, handle) {
-      const input = z.object(fields);
-      list.push({ method: "post", path, summary, input, answer });
-      api.post(path, async (context) => {
+    add<Call extends Contract>(call: Call, handle: Handler<Call>) {
+      list.push(call);
+      const input: z.ZodObject<Call["fields"]> = z.object(call.fields);
+      const read = call.method === "post" ? undefined : queryReader(input);
+      api.on(call.method.toUpperCase(), call.path, async (context) => {
+        if (read !== undefined) return handle(context, read(context.req));
         const isAllowed = context.get("isAllowed")?.();
         const body = await readBody(context.req, input, isAllowed);
         // A login has no session yet.

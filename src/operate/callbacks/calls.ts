@@ -5,22 +5,17 @@ import { toKey } from "../../core/object.ts";
 import { publicUrl } from "../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../serve/http/rest/call.ts";
 import type { Notices } from "../../serve/upload/callback/notices.ts";
-import { OUTBOX_STATES, type Outbox, type OutboxEntry, type Selection } from "../../serve/upload/callback/outbox.ts";
+import type { Outbox, OutboxEntry, Selection } from "../../serve/upload/callback/outbox.ts";
 import { auditOf } from "../admin/audit.ts";
 import type { Calls } from "../admin/calls.ts";
-import { bucket, flag, ids, invalid, whole, word } from "../admin/input.ts";
+import { invalid } from "../admin/input.ts";
 import { bucketIdNamed, bucketNamed, type Domains, managedBucket } from "../admin/naming.ts";
-import { callbackTested, noticePage, noticesChanged } from "../admin/openapi/answers.ts";
+import { dropCallbacks, listCallbacks, retryCallbacks, testCallback } from "./contract.ts";
 
 export interface CallbackParts {
   readonly outbox: Outbox;
   readonly notices: Pick<Notices, "redeliver" | "isRedelivering" | "test">;
 }
-
-const MAX_LISTED = 1_000;
-const LISTED = 100;
-
-const SELECTION = { bucket: bucket(), state: word(OUTBOX_STATES).optional() };
 
 interface CallParts extends CallbackParts {
   readonly registry: Domains;
@@ -31,53 +26,36 @@ interface CallParts extends CallbackParts {
 
 export function addCallbackCalls(calls: Calls, parts: CallParts): void {
   const { outbox, notices, registry, log, now } = parts;
-  calls.get(
-    "/callbacks",
-    {
-      summary: "List undelivered callback notices",
-      fields: {
-        ...SELECTION,
-        after: whole(0, Number.MAX_SAFE_INTEGER).default(0).describe("The `next` of the previous page."),
-        limit: whole(1, MAX_LISTED).default(LISTED),
-      },
-      answer: { json: noticePage },
-    },
-    async (context, { after, limit, bucket: name, state }) => {
-      const selection = { bucketId: bucketIdNamed(name, registry), state, ids: undefined };
-      const page = await outbox.list(selection, { after, limit });
-      return context.json({ notices: page.map(noticeView), next: page.length < limit ? undefined : page.at(-1)?.id });
-    },
-  );
+  calls.add(listCallbacks, async (context, { after, limit, bucket: name, state }) => {
+    const selection = { bucketId: bucketIdNamed(name, registry), state, ids: undefined };
+    const page = await outbox.list(selection, { after, limit });
+    return context.json({ notices: page.map(noticeView), next: page.length < limit ? undefined : page.at(-1)?.id });
+  });
 
-  const fields = {
-    ...SELECTION,
-    ids: ids().optional(),
-    all: flag().default(false).describe("Instead of the other fields: every notice."),
-  };
-  const change = (operation: "retry" | "drop", summary: string, run: (selection: Selection) => Promise<number>) =>
-    calls.post(
-      `/callbacks/${operation}`,
-      { summary, fields, answer: { json: noticesChanged } },
-      async (context, { all, bucket: name, state, ids: chosen }) => {
-        const selection = { bucketId: bucketIdNamed(name, registry), state, ids: chosen };
-        const isNarrowed = Object.values(selection).some((value) => value !== undefined);
-        if (isNarrowed === all) throw invalid('give either "all" or some of "ids", "bucket" and "state"');
-        const what = { operation: `callbacks ${operation}`, ...selection, ids: chosen?.length };
-        const audit = auditOf(context, log, what);
-        const changed = await run(selection).catch((error: unknown) => {
-          audit("failed", {});
-          throw error;
-        });
-        audit("done", { changed });
-        return context.json({ changed, isSending: notices.isRedelivering });
-      },
-    );
-  change("retry", "Send notices now", async (selection) => {
+  const change = (
+    call: typeof retryCallbacks,
+    operation: "retry" | "drop",
+    run: (selection: Selection) => Promise<number>,
+  ) =>
+    calls.add(call, async (context, { all, bucket: name, state, ids: chosen }) => {
+      const selection = { bucketId: bucketIdNamed(name, registry), state, ids: chosen };
+      const isNarrowed = Object.values(selection).some((value) => value !== undefined);
+      if (isNarrowed === all) throw invalid('give either "all" or some of "ids", "bucket" and "state"');
+      const what = { operation: `callbacks ${operation}`, ...selection, ids: chosen?.length };
+      const audit = auditOf(context, log, what);
+      const changed = await run(selection).catch((error: unknown) => {
+        audit("failed", {});
+        throw error;
+      });
+      audit("done", { changed });
+      return context.json({ changed, isSending: notices.isRedelivering });
+    });
+  change(retryCallbacks, "retry", async (selection) => {
     const changed = await outbox.retry(selection, now());
     if (notices.isRedelivering) await notices.redeliver();
     return changed;
   });
-  change("drop", "Drop notices for good", outbox.drop);
+  change(dropCallbacks, "drop", outbox.drop);
   addTest(calls, parts);
 }
 
@@ -90,9 +68,7 @@ const SAMPLE = {
 };
 
 function addTest(calls: Calls, { notices, registry, restApi, log }: CallParts): void {
-  const summary = "Send one notice to the callback of a bucket, marked as a test, and show the answer";
-  const about = { summary, fields: { bucket: bucket() }, answer: { json: callbackTested } };
-  calls.post("/callbacks/test", about, async (context, { bucket: named }) => {
+  calls.add(testCallback, async (context, { bucket: named }) => {
     const { bucketId } = bucketNamed(named, registry);
     const { name, publicDomain } = managedBucket(bucketId, restApi.projects());
     const [appid = ""] = bucketId.split("/");

@@ -1,12 +1,19 @@
 // `huiyuan callbacks`: lists, retries and drops pending notices of uploads to business servers.
 import { type Command, Option } from "commander";
-import type { CallbackTested, NoticePage, NoticesChanged } from "../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withServer } from "../cli/admin-command.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
 import { confirm } from "../images/commands/change-objects.ts";
+import {
+  dropCallbacks,
+  listCallbacks,
+  type NoticePage,
+  type NoticesChanged,
+  retryCallbacks,
+  testCallback,
+} from "./contract.ts";
 
 interface ListFlags extends BucketFlags {
-  readonly state?: string;
+  readonly state?: "waiting" | "given-up";
 }
 
 interface ChangeFlags extends ListFlags {
@@ -40,7 +47,7 @@ export function callbacksCommand(terminal: Terminal): Command {
         const { bucket, state, json } = flags;
         let count = 0;
         const query = { bucket, state, limit: PAGE };
-        for await (const { notices } of pagesOf<NoticePage>(session, "/callbacks", query)) {
+        for await (const { notices } of pagesOf(session, listCallbacks, query)) {
           for (const notice of notices) await session.show(notice, describe(notice));
           count += notices.length;
         }
@@ -68,7 +75,7 @@ function testing(terminal: Terminal): Command {
     .option("--bucket <appid/name>", "bucket of the callback; needed if there are several")
     .action(async ({ bucket, ...flags }: BucketFlags) => {
       await withServer(flags, terminal, async (session) => {
-        const tested = await session.client.post<CallbackTested>("/callbacks/test", { bucket });
+        const tested = await session.client.call(testCallback, { bucket });
         const { delivered, reason, status, milliseconds, answer } = tested;
         const found = [delivered ? "delivered" : `failed (${reason})`, ...(status === undefined ? [] : [status])];
         await session.show(tested, `${found.join(", ")} in ${milliseconds} ms: ${shown(answer)}`);
@@ -95,7 +102,7 @@ function changing(
   const command = narrowed(adminCommand(terminal, name, about, CHANGE_HELP(name)))
     .argument("[id...]", "ids from huiyuan callbacks list", parseId)
     .option("--all", "all undelivered callbacks", false)
-    .action(async (named: readonly number[], flags: ChangeFlags, self: Command) => {
+    .action(async (named: number[], flags: ChangeFlags, self: Command) => {
       const { bucket, state, all } = flags;
       const ids = named.length === 0 ? undefined : named;
       const isNarrowed = ids !== undefined || bucket !== undefined || state !== undefined;
@@ -107,7 +114,7 @@ function changing(
         return;
       }
       await withServer(flags, terminal, async ({ client, show }) => {
-        const answer = await client.post<NoticesChanged>(`/callbacks/${name}`, { ids, bucket, state, all });
+        const answer = await client.call(name === "drop" ? dropCallbacks : retryCallbacks, { ids, bucket, state, all });
         await show(answer, name === "drop" ? `${answer.changed} dropped` : sentAgain(answer));
         return ids !== undefined && answer.changed !== new Set(ids).size ? 1 : 0;
       });

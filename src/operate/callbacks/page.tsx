@@ -1,11 +1,12 @@
 // Callbacks that the receiver has not confirmed.
-import type { NoticePage, NoticesChanged } from "../answers.ts";
+
 import { get, post } from "../console/api.ts";
 import { useCall, useLoaded } from "../console/load.ts";
 import { ConfirmButton } from "../console/parts/dialog.tsx";
 import { Badge, Card, Empty, ProblemNote, Show } from "../console/parts/parts.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { ago, count } from "../console/text/format.ts";
+import type { NoticePage, NoticesChanged } from "./contract.ts";
 import { t } from "./words.ts";
 
 export function Callbacks() {

@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { type Command, InvalidArgumentError } from "commander";
+import type { AnswerOf, Contract, GivenTo } from "../admin/contract/contract.ts";
 import { ADMIN_TOKEN_VARIABLE, type AdminClient, type AdminFlags, reachServer } from "./reach-server.ts";
 import { type ExitCode, newCommand, stopSignal, type Terminal } from "./terminal.ts";
 
@@ -72,15 +73,16 @@ async function write(out: Writable, text: string, signal: AbortSignal): Promise<
 }
 
 /** Yields each page of a list, which has a `next` unless it is the last one. Ends early on Ctrl-C. */
-export async function* pagesOf<Page extends { readonly next?: string | number | undefined }>(
+export async function* pagesOf<Call extends Contract>(
   { client, signal }: Session,
-  path: string,
-  { after, ...query }: Readonly<Record<string, string | number | undefined>>,
-): AsyncGenerator<Page, void, undefined> {
-  for (let from = after; !signal.aborted; ) {
-    const page = await client.get<Page>(path, { ...query, after: from });
+  call: Call,
+  given: GivenTo<Call>,
+): AsyncGenerator<Awaited<AnswerOf<Call>>, void, undefined> {
+  for (let from = given; !signal.aborted; ) {
+    const page = await client.call(call, from);
     yield page;
-    if (page.next === undefined) return;
-    from = page.next;
+    const { next } = page as { readonly next?: string | number };
+    if (next === undefined) return;
+    from = { ...given, after: next };
   }
 }

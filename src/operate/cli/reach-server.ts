@@ -6,8 +6,7 @@ import { readVersion } from "../../core/version.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { ServerSettings } from "../../settings/schema/schema.ts";
-import type { Problem } from "../admin/openapi/answers.ts";
-import type { SendToAdmin } from "../migrations/targets/admin.ts";
+import type { AnswerOf, Contract, GivenTo, Problem } from "../admin/contract/contract.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Environment variable of the token if no settings file has it. */
@@ -49,14 +48,14 @@ export async function reachServer({ config, admin }: AdminFlags, terminal: Termi
 }
 
 /** The server with this URL of its admin port. Throws request_invalid if none answers. */
-export async function serverAt(admin: string): Promise<Reached & { readonly send: SendToAdmin }> {
+export async function serverAt(admin: string): Promise<Reached & { readonly send: SendRequest }> {
   const base = new URL(admin).origin;
   if (await isAnswering(base)) return over(base, process.env[ADMIN_TOKEN_VARIABLE]);
   throw new HuiyuanError("request_invalid", `no server answers at ${base}: is it running?`);
 }
 
 /** The admin API of the server of these settings; undefined if none listens. Throws as reachServer(). */
-export async function runningServer(server: ServerSettings): Promise<SendToAdmin | undefined> {
+export async function runningServer(server: ServerSettings): Promise<SendRequest | undefined> {
   const base = baseOf(server);
   return base !== undefined && (await isAnswering(base)) ? sendTo(base, tokenOf(server)) : undefined;
 }
@@ -65,7 +64,7 @@ function tokenOf({ adminToken }: ServerSettings): string | undefined {
   return adminToken ?? process.env[ADMIN_TOKEN_VARIABLE];
 }
 
-function sendTo(base: string, token: string | undefined): SendToAdmin {
+function sendTo(base: string, token: string | undefined): SendRequest {
   const own = token === undefined || token === "" ? {} : { Authorization: `Bearer ${token}` };
   return (path, init) =>
     fetch(`${base}${path}`, { ...init, headers: { ...own, ...(init.headers as object) }, redirect: "error" });
@@ -169,18 +168,21 @@ function isRefused(error: unknown): boolean {
 type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
 
 /**
- * A client of the admin API. `Answer`, `Line`: a type of openapi/answers.ts; the answer is not checked against it. All
- * methods throw request_invalid with the server's message if it refuses.
+ * A client of the admin API. Answers are not checked against the contracts. All methods throw request_invalid with the
+ * server's message if it refuses.
  */
 export interface AdminClient {
-  /** Leaves out undefined parameters. */
-  get<Answer>(path: string, query: Readonly<Record<string, string | number | undefined>>): Promise<Answer>;
-  post<Answer>(path: string, body: object): Promise<Answer>;
+  /** Leaves out undefined fields. */
+  call<Call extends Contract>(call: Call, given: GivenTo<Call>): Promise<AnswerOf<Call>>;
   /**
    * Yields every line except the last. Throws request_invalid too if the stream ends before its last line; the yielded
    * lines say what was done until then.
    */
-  stream<Line>(path: string, body: object, signal: AbortSignal): AsyncGenerator<Line, void, undefined>;
+  stream<Call extends Contract>(
+    call: Call,
+    given: GivenTo<Call>,
+    signal: AbortSignal,
+  ): AsyncGenerator<AnswerOf<Call>, void, undefined>;
 }
 
 const API = "/api/v1";
@@ -188,30 +190,24 @@ const API = "/api/v1";
 const MAX_LINE_CHARACTERS = 65_536;
 
 function createAdminClient(send: SendRequest): AdminClient {
-  const post = (path: string, body: object, init: RequestInit = {}) =>
-    send(`${API}${path}`, { ...init, method: "POST", body: JSON.stringify(body) });
+  const answerTo = ({ method, path }: Contract, given: object, init: RequestInit = {}) => {
+    if (method === "post")
+      return accepted(send(`${API}${path}`, { ...init, method: "POST", body: JSON.stringify(given) }));
+    const fields = Object.entries(given).filter(([, value]) => value !== undefined);
+    return accepted(send(`${API}${path}?${new URLSearchParams(fields)}`, { ...init, method: "GET" }));
+  };
   return {
-    async get(path, query) {
-      const parameters = new URLSearchParams();
-      for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
-      return answerOf(send(`${API}${path}?${parameters}`, { method: "GET" }));
-    },
-    post: (path, body) => answerOf(post(path, body)),
-    async *stream(path, body, signal) {
-      for await (const line of linesOf(await accepted(post(path, body, { signal })))) {
+    // Unchecked, as AdminClient says.
+    call: async (call, given) => (await (await answerTo(call, given)).json()) as never,
+    async *stream(call, given, signal) {
+      for await (const line of linesOf(await answerTo(call, given, { signal }))) {
         if (line.error !== undefined) throw refusal(line.error);
         if (line.end !== undefined) return;
-        // Unchecked, as AdminClient says.
         yield line as never;
       }
       throw new HuiyuanError("request_invalid", "the server closed the stream before it was done");
     },
   };
-}
-
-async function answerOf(answer: Promise<Response>): Promise<never> {
-  // Unchecked, as AdminClient says.
-  return (await (await accepted(answer)).json()) as never;
 }
 
 async function accepted(answer: Promise<Response>): Promise<Response> {

@@ -1,5 +1,6 @@
 // The calls of the admin API. A failure is a Problem, whose message was written for operators.
 import { signal } from "@preact/signals";
+import type { SessionAnswer } from "../admin/contract/contract.ts";
 
 /** The server's answer to a call that it refused or that failed. `status` 0: there was no answer. */
 export class Problem extends Error {
@@ -26,12 +27,12 @@ let csrfToken: string | undefined;
 
 /** Asks whether this browser may use the API. Throws a Problem if the server does not answer. */
 export async function openSession(): Promise<void> {
-  take(await send<Session>("/session", {}));
+  take(await send<SessionAnswer>("/session", {}));
 }
 
 /** Throws a Problem for a wrong token. */
 export async function logIn(token: string): Promise<void> {
-  take(await post<Session>("/session", { token }));
+  take(await post<SessionAnswer>("/session", { token }));
 }
 
 export async function logOut(): Promise<void> {
@@ -39,12 +40,7 @@ export async function logOut(): Promise<void> {
   access.value = "closed";
 }
 
-interface Session {
-  readonly isOpen: boolean;
-  readonly csrfToken?: string;
-}
-
-function take(session: Session): void {
+function take(session: SessionAnswer): void {
   csrfToken = session.csrfToken;
   hasSession.value = csrfToken !== undefined;
   access.value = session.isOpen ? "open" : "closed";

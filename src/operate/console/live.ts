@@ -1,7 +1,7 @@
 // The live figures of the server, one event a second, and the last minutes of them. A lost connection is noticed.
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { LiveFigures } from "../answers.ts";
+import type { LiveFigures } from "../overview/contract.ts";
 import { urlOf } from "./api.ts";
 
 /** The last events: five minutes. */

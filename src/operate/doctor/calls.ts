@@ -1,39 +1,18 @@
 // The admin API call that tests an origin before it is configured: a line for each finding, as `huiyuan doctor` prints
 // them. Private addresses are dialled only if the caller allows it, as in the settings.
 import { PassThrough } from "node:stream";
-import * as z from "zod";
 import { createSemaphore } from "../../async/semaphore.ts";
 import { asHuiyuanError, HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { auditedStream, auditOf, loggedName } from "../admin/audit.ts";
 import type { Calls } from "../admin/calls.ts";
-import { flag, headerFields, invalid, names, text, whole } from "../admin/input.ts";
-import { doctorEnd, doctorLine } from "../admin/openapi/origin-answers.ts";
+import { invalid } from "../admin/input.ts";
+import { examineOrigin } from "./contract.ts";
 import type { Examination, ExamineSite } from "./doctor.ts";
 import type { Finding } from "./finding.ts";
 
 /** Examinations at once: each sends about twenty requests, and reads up to 100 MB. */
 const PLACES = 2;
-const MAX_SAMPLES = 20;
-const MAX_SECONDS = 300;
-const SECONDS = 120;
-
-const FIELDS = {
-  url: text()
-    .regex(/^https?:\/\//i, { error: "must begin with http:// or https://" })
-    .optional()
-    .describe("The site."),
-  origin: z
-    .record(z.string().max(32), z.union([text(), z.boolean()]))
-    .optional()
-    .describe("In place of url, host, referer and headers: an entry of `origins` with its keys, as in the settings."),
-  samples: names().max(MAX_SAMPLES).optional().describe("Images of the site, as paths or URLs; else one is searched."),
-  host: text().default("").describe("The Host header; default: that of the URL."),
-  referer: text().default(""),
-  headers: headerFields().prefault({}).describe("Further headers."),
-  allowPrivate: flag().default(false).describe("true: the site may have a private address."),
-  seconds: whole(1, MAX_SECONDS).default(SECONDS).describe("The examination ends after this time."),
-};
 
 const STOPPING = new HuiyuanError("draining", "the server is shutting down");
 
@@ -45,9 +24,7 @@ export interface DoctorParts {
 
 export function addDoctorCall(calls: Calls, { examine, stopping, log }: DoctorParts): void {
   const places = createSemaphore(PLACES);
-  const summary = "Test an origin with real requests, and propose settings for it";
-  const answer = { line: doctorLine, end: doctorEnd };
-  calls.post("/doctor", { summary, fields: FIELDS, answer }, (context, { samples = [], seconds, ...input }) => {
+  calls.add(examineOrigin, (context, { samples = [], seconds, ...input }) => {
     const { origin, allowPrivate } = input;
     const url = input.url?.replace(/\/+$/, "");
     if ((url === undefined) === (origin === undefined)) throw invalid("give one of url and origin");

@@ -1,17 +1,13 @@
 // The input and the result of a test of an origin. The checks are in examination.ts; wiring/doctor.ts runs them.
+import type { InputOf } from "../admin/contract/contract.ts";
+import type { examineOrigin } from "./contract.ts";
 import type { Notes } from "./finding.ts";
 
-/** A web site that is to be configured as an origin. */
-export interface SiteToExamine {
+/** A web site that is to be configured as an origin. Empty: the Host of the URL, and no Referer. */
+export interface SiteToExamine
+  extends Pick<InputOf<typeof examineOrigin>, "host" | "referer" | "headers" | "allowPrivate"> {
   /** http or https, without a final slash. */
   readonly url: string;
-  /** Empty: that of the URL. */
-  readonly host: string;
-  /** Empty: none. */
-  readonly referer: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** True: a private address may be dialled. */
-  readonly allowPrivate: boolean;
 }
 
 /** An origin as the settings have it, with its keys. */

@@ -2,21 +2,11 @@
 import { errorCodeOf } from "../../core/disk-failure.ts";
 import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../../core/errors.ts";
 import type { ProbeVerdict } from "../../serve/origin/kinds/probe.ts";
+import type { DoctorLine } from "./contract.ts";
 
+export type Finding = DoctorLine;
 /** `problem`: images will fail or be wrong. `warning`: it works, with a drawback. */
-export type Severity = "good" | "note" | "warning" | "problem";
-
-export interface Finding {
-  /** Name of the check; stable, for machines. */
-  readonly id: string;
-  readonly severity: Severity;
-  /** The observation, in one line. */
-  readonly found: string;
-  /** The consequence, and what to do. */
-  readonly means?: string;
-  /** A failure, or which of the findings of its check and severity; stable, for translations. */
-  readonly code?: string;
-}
+export type Severity = Finding["severity"];
 
 /** A finding without the name of its check. */
 export type Verdict = Omit<Finding, "id">;

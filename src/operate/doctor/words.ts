@@ -1,7 +1,8 @@
 // Words the doctor's findings in the reader's language. The server writes English; the Chinese is here, by
 // the code of a finding, or by its check and severity.
-import type { DoctorLine } from "../answers.ts";
+
 import { language } from "../console/text/text.ts";
+import type { DoctorLine } from "./contract.ts";
 
 /** `more`: what it means; in Chinese the doctor's own words, if they have names or figures that are needed. */
 export function findingText({ id, severity, code, found, means }: DoctorLine): {

@@ -21,23 +21,29 @@ import { parseTarget } from "../../serve/http/request/target.ts";
 import { isCall } from "../../serve/http/rest/target.ts";
 import { canonicalText } from "../../serve/image/grammar/canonical-text.ts";
 import { messageOf } from "../admin/audit.ts";
+import type { Calls } from "../admin/calls.ts";
+import type { InputOf } from "../admin/contract/contract.ts";
 import { invalid } from "../admin/input.ts";
-import { urlOf as urlOfTarget } from "../admin/naming.ts";
+import { type Domains, urlOf as urlOfTarget } from "../admin/naming.ts";
 import { entryView } from "../images/calls/object-view.ts";
+import { explainUrl } from "./contract.ts";
 
-export interface ExplainRequest {
-  /** http or https, with a host. */
-  readonly url: string;
-  readonly method: string;
-  /** A `host` replaces the host of the URL. */
-  readonly headers: Readonly<Record<string, string>>;
+type ExplainRequest = InputOf<typeof explainUrl>;
+
+export function addExplainCall(
+  calls: Calls,
+  { registry, healthPath }: { readonly registry: Pick<Domains, "sites">; readonly healthPath: () => string },
+): void {
+  calls.add(explainUrl, async (context, input) =>
+    context.json(await explain(input, { sites: registry.sites, healthPath: healthPath() })),
+  );
 }
 
 /**
  * The explanation for JSON; unknown and meaningless fields are left out. `healthPath`: of the settings; may be empty.
  * Throws request_invalid if `url` is not a URL.
  */
-export async function explain(
+async function explain(
   input: ExplainRequest,
   { sites, healthPath }: { readonly sites: Sites; readonly healthPath: string },
 ): Promise<object> {

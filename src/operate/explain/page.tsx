@@ -1,13 +1,13 @@
 // The steps that a request for a pasted URL would take.
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import type { Explanation } from "../answers.ts";
 import { post } from "../console/api.ts";
 import { useCall } from "../console/load.ts";
 import { Field } from "../console/parts/fields.tsx";
 import { Badge, Card, ProblemNote, type Tone } from "../console/parts/parts.tsx";
 import { failureText } from "../console/text/failures.ts";
 import { duration } from "../console/text/format.ts";
+import type { Explanation } from "./contract.ts";
 import { type TextName, t } from "./words.ts";
 
 export function Explain() {

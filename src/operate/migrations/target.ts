@@ -1,9 +1,9 @@
 // The interface of a migration target, which stores a whole, proven body under a fileid. targets/ implements it for a
 // store of this machine, a server's admin API, and the REST API of a Huiyuan or of 万象优图.
-
 import type { Hashes, ObjectInfo } from "../../core/object.ts";
 import type { WholeBody } from "../../serve/body/spool/spool.ts";
 import type { Validators } from "../../serve/origin/origin.ts";
+import type { Replacement } from "./contract.ts";
 
 /** The state of a fileid at the target. `deleted`: a tombstone, which a migration respects. */
 export type TargetState =
@@ -17,13 +17,6 @@ export type TargetState =
       /** The source's own, if the target knows them: the source may confirm the object without sending it. */
       readonly validators: Validators | undefined;
     };
-
-/**
- * Objects that a put may replace. `migrated`: an earlier copy of a migration. `newer`: also any object that was
- * modified before the source's. The REST API never replaces, whatever is asked for.
- */
-export type Replacement = (typeof REPLACEMENTS)[number];
-export const REPLACEMENTS = ["none", "migrated", "newer", "always"] as const;
 
 /**
  * `stored`: acknowledged and durable. `same`: the target had an object with equal bytes. `differs`: it has other bytes.
@@ -65,3 +58,6 @@ export function stateOf({ size, md5, sha256, isDamaged, provenance }: StoredFact
   const isKnown = (etag ?? lastModified) !== undefined && isDamaged !== true;
   return { state: "object", size, md5, sha256, validators: isKnown ? { etag, lastModified } : undefined };
 }
+
+/** Sends a request to the admin API; `path` begins with /api/v1. Throws as fetch(). */
+export type SendToAdmin = (path: string, init: RequestInit) => Promise<Response>;

@@ -5,19 +5,13 @@ import type { DownloadExchange } from "../../serve/http/request/exchange.ts";
 import { type ApiPlace, apiBase } from "../../serve/http/response/public-url.ts";
 import type { AnsweredCall } from "../../serve/http/rest/rest.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
-import type { Operation, OperationName } from "./operation.ts";
+import type { Operation, OperationName } from "../admin/operation.ts";
+import type { Usage } from "../usage/usage.ts";
 import type { OperationLog } from "./operation-log.ts";
 
 export interface Records {
   readonly operations: Pick<OperationLog, "record">;
-  /** As Usage.count(). */
-  readonly usage: {
-    count(
-      bucketId: string,
-      use: OperationName | "download",
-      answer: { readonly isFailed: boolean; readonly bytes: number },
-    ): void;
-  };
+  readonly usage: Pick<Usage, "count">;
 }
 
 const OPERATION_OF: Readonly<Partial<Record<AnsweredCall["name"], OperationName>>> = {

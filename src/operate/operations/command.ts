@@ -1,19 +1,14 @@
 // `huiyuan log`: prints the operation log (操作日志) of the buckets as text, JSON lines, or CSV with the documented
 // columns.
 import { type Command, Option } from "commander";
-import type { LogPage } from "../admin/openapi/answers.ts";
+import { OPERATION_NAMES, type OperationName } from "../admin/operation.ts";
 import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "../cli/admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
-import {
-  CSV_HEADER,
-  csvLine,
-  type LoggedOperation,
-  OPERATION_NAMES,
-  type OperationName,
-} from "../operations/operation.ts";
+import { type LogPage, showLog } from "./contract.ts";
+import { CSV_HEADER, csvLine, type LoggedOperation } from "./operation.ts";
 
 interface LogFlags extends BucketFlags {
-  readonly operation?: string;
+  readonly operation?: OperationName;
   readonly fileid?: string;
   readonly from?: string;
   readonly to?: string;
@@ -65,8 +60,8 @@ export function logCommand(terminal: Terminal): Command {
 async function* entriesOf(session: Session, flags: LogFlags): AsyncGenerator<Entry, void, undefined> {
   const { bucket, operation, fileid, from, to, latest, all } = flags;
   const filter = { bucket, operation, fileid, from, to };
-  if (!all) yield* (await session.client.get<LogPage>("/log", { ...filter, latest })).entries;
-  else for await (const { entries } of pagesOf<LogPage>(session, "/log", { ...filter, limit: PAGE })) yield* entries;
+  if (!all) yield* (await session.client.call(showLog, { ...filter, latest })).entries;
+  else for await (const { entries } of pagesOf(session, showLog, { ...filter, limit: PAGE })) yield* entries;
 }
 
 function describe({ time, operation, code, bytes, client, bucket, fileid }: Entry): string {

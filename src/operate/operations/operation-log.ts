@@ -1,10 +1,10 @@
 // The operation log of all buckets. Entries collect in memory, are written to the ledger every second off the request
 // path, and are kept for 30 days on which the server runs. A crash loses the entries since the last write. Only ids say
 // which entry is earlier, because the clock may be wrong for a while: no entry is removed for its time.
-
 import type { Log } from "../../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
-import { type LoggedOperation, type Operation, type OperationName, withoutSign } from "./operation.ts";
+import type { Operation, OperationName } from "../admin/operation.ts";
+import { type LoggedOperation, withoutSign } from "./operation.ts";
 
 /** An undefined field does not filter. Times are Unix milliseconds, both inclusive. */
 export interface OperationFilter {

@@ -1,6 +1,6 @@
 // The operation log (操作日志): who did what to which image.
 import { useComputed } from "@preact/signals";
-import type { BucketsAnswer, LogPage } from "../answers.ts";
+import type { BucketsAnswer } from "../admin/contract/contract.ts";
 import { get, urlOf } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
 import { Field, type Option, Select, TextInput } from "../console/parts/fields.tsx";
@@ -8,6 +8,7 @@ import { Badge, Card, Empty, Show } from "../console/parts/parts.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { query, setQuery } from "../console/router.tsx";
 import { bytes, moment } from "../console/text/format.ts";
+import type { LogPage } from "./contract.ts";
 import { type TextName, t } from "./words.ts";
 
 /** In the order of the filter. */

@@ -3,8 +3,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Budget } from "../../serve/origin/guard/budget.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import { type Calls, listAnswer } from "../admin/calls.ts";
-import { text, whole } from "../admin/input.ts";
-import { originsAnswer } from "../admin/openapi/origin-answers.ts";
+import { listOrigins, takePlace } from "./contract.ts";
 
 export interface OriginParts {
   readonly registry: {
@@ -17,34 +16,16 @@ export interface OriginParts {
   readonly stopping: AbortSignal;
 }
 
-const MAX_WAIT_MS = 600_000;
-const PLACE = {
-  origin: text().describe("SHA-256 of the origin's settings, as `huiyuan migrate` makes it."),
-  domain: text().describe("Its domain in the settings; `*` is the one of all other hosts."),
-  waitMs: whole(0, MAX_WAIT_MS).default(0).describe("How long to wait for a place."),
-};
-
 export function addOriginCalls(calls: Calls, { registry, now, stopping }: OriginParts): void {
-  calls.get(
-    "/origins",
-    { summary: "State of each origin, its latency and its last failures", fields: {}, answer: { json: originsAnswer } },
-    (context) => listAnswer(context, "origins", registry.originReport(), (each) => originView(each, now())),
+  calls.add(listOrigins, (context) =>
+    listAnswer(context, "origins", registry.originReport(), (each) => originView(each, now())),
   );
-  // A request that is held is a place that is held, so a killed migration leaves none behind.
-  calls.post(
-    "/origins/place",
-    {
-      summary: "Take a place at an origin, until the client closes the request",
-      fields: PLACE,
-      answer: { mediaType: "text/plain" },
-    },
-    async (context, { origin, domain, waitMs }) => {
-      const budget = registry.originBudget(origin, domain);
-      if (budget === undefined) throw new HuiyuanError("not_found", "Cannot take a place: there is no such origin");
-      const over = AbortSignal.any([context.req.raw.signal, stopping]);
-      return new Response(heldUntil(over, await budget.enter(over, waitMs)));
-    },
-  );
+  calls.add(takePlace, async (context, { origin, domain, waitMs }) => {
+    const budget = registry.originBudget(origin, domain);
+    if (budget === undefined) throw new HuiyuanError("not_found", "Cannot take a place: there is no such origin");
+    const over = AbortSignal.any([context.req.raw.signal, stopping]);
+    return new Response(heldUntil(over, await budget.enter(over, waitMs)));
+  });
 }
 
 /** A body whose only byte sends the head. It ends when `over` aborts. */

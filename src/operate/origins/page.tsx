@@ -1,6 +1,5 @@
 // The origins: whether they answer, how much they are asked, how fast they are, and what failed.
 import { useComputed, useSignal } from "@preact/signals";
-import type { OriginsAnswer } from "../answers.ts";
 import { get } from "../console/api.ts";
 import { KEPT, moments, useLive } from "../console/live.ts";
 import { useLoaded } from "../console/load.ts";
@@ -10,6 +9,7 @@ import { Table } from "../console/parts/table.tsx";
 import { latencyAt, timeOf } from "../console/rates.ts";
 import { failureText } from "../console/text/failures.ts";
 import { ago, count, duration, milliseconds, moment } from "../console/text/format.ts";
+import type { OriginsAnswer } from "./contract.ts";
 import { type TextName, t } from "./words.ts";
 
 /** With more origins their plots are closed at first. */

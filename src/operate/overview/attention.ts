@@ -2,7 +2,7 @@
 // console. Each rule has the name, severity and limit of its alert. It sends no alerts: Prometheus does.
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import type { MetricValue } from "../admin/metric-values.ts";
-import type { Attention } from "../admin/openapi/console-answers.ts";
+import type { Attention } from "./contract.ts";
 
 /** The limits of the alert rules; a test compares the two. */
 export const ALERT_LIMITS = {

@@ -2,7 +2,7 @@
 // while no page is open it does nothing.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { MetricSources, Totals } from "../admin/metric-values.ts";
-import type { LiveFigures } from "../admin/openapi/console-answers.ts";
+import type { LiveFigures } from "./contract.ts";
 
 export interface LiveParts {
   readonly totals: () => Totals;

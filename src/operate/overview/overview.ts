@@ -1,9 +1,9 @@
 // The console's overview: the version, the stored images, the last backup, and all that needs an operator.
 import { asHuiyuanError } from "../../core/errors.ts";
-import type { Attention, OverviewAnswer } from "../admin/openapi/console-answers.ts";
 import type { Readiness } from "../admin/readiness.ts";
-import type { MigrationJob } from "../migrations/jobs/jobs.ts";
+import type { MigrationAnswer } from "../migrations/contract.ts";
 import { judge, type Series, worstFirst } from "./attention.ts";
+import type { Attention, OverviewAnswer } from "./contract.ts";
 
 /** Texts about the settings and the store that are shown as they are. */
 export interface OperatorNotes {
@@ -30,7 +30,7 @@ export interface OverviewSources {
   readonly notes: () => OperatorNotes;
   readonly series: () => Promise<Series>;
   /** Throws if a journal cannot be read. */
-  readonly migrations: () => readonly MigrationJob[];
+  readonly migrations: () => readonly MigrationAnswer[];
 }
 
 const MAX_ATTENTION = 100;

@@ -1,6 +1,5 @@
 // The live part of the first page: rates of the last minutes from the totals of the server.
 import { type ReadonlySignal, useComputed } from "@preact/signals";
-import type { LiveFigures } from "../answers.ts";
 import { KEPT, moments } from "../console/live.ts";
 import { Card, Figure } from "../console/parts/parts.tsx";
 import { Plot, type Series } from "../console/parts/plot.tsx";
@@ -18,6 +17,7 @@ import {
 } from "../console/rates.ts";
 import { failureText } from "../console/text/failures.ts";
 import { bytes, count, milliseconds, percent } from "../console/text/format.ts";
+import type { LiveFigures } from "./contract.ts";
 import { type TextName, t } from "./words.ts";
 
 /** Events behind a point of the plots of rates; single seconds hide the course. */

@@ -1,7 +1,8 @@
 // The words of the overview, and of what needs attention.
-import type { Attention } from "../answers.ts";
+
 import { bytes } from "../console/text/format.ts";
 import { fill, language, textsOf } from "../console/text/text.ts";
+import type { Attention } from "./contract.ts";
 
 export const t = textsOf({
   startedAt: ["Huiyuan {version}, started {when}.", "Huiyuan {version}，{when}启动。"],

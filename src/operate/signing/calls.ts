@@ -1,43 +1,23 @@
 // The admin API call that makes a token or a signed download URL, as `huiyuan sign` does.
-import { MAX_LIFE_SECONDS, parseToken, type TokenFields } from "../../serve/sign/token.ts";
-import type { Calls, InputOf } from "../admin/calls.ts";
-import { bucket, flag, invalid, text, whole, word } from "../admin/input.ts";
-import { signAnswer } from "../admin/openapi/object-answers.ts";
+import { parseToken, type TokenFields } from "../../serve/sign/token.ts";
+import type { Calls } from "../admin/calls.ts";
+import type { InputOf } from "../admin/contract/contract.ts";
+import { invalid } from "../admin/input.ts";
+import { type SignAnswer, signUrl } from "./contract.ts";
 
-export interface SignRequest extends Pick<InputOf<typeof FIELDS>, "operation" | "url" | "bucket" | "key"> {
-  readonly secretId?: string | undefined;
-  readonly instruction?: string | undefined;
+export interface SignRequest
+  extends Pick<
+    InputOf<typeof signUrl>,
+    "operation" | "url" | "bucket" | "key" | "secretId" | "instruction" | "unbound"
+  > {
   /** Seconds; undefined: the token is for one use. */
   readonly life: number | undefined;
-  /** True: the token is for any file of the bucket. */
-  readonly unbound: boolean;
 }
 
-export interface Signed extends Omit<TokenFields, "random" | "userid"> {
-  readonly token: string;
-  /** The download URL with the token. */
-  readonly url?: string | undefined;
-  readonly kind: "one-time" | "multi-use";
-}
+export interface Signed extends Omit<TokenFields, "random" | "userid">, Pick<SignAnswer, "token" | "url" | "kind"> {}
 
 /** Throws request_invalid, url_invalid, sign_malformed. */
 export type Signer = (request: SignRequest) => Signed;
-
-const OPERATIONS = ["download", "upload", "copy", "delete"] as const;
-
-const FIELDS = {
-  operation: word(OPERATIONS).default("download"),
-  bucket: bucket(),
-  key: text().optional().describe("Key of the object; left out for an upload: any name."),
-  url: text().optional().describe("Instead of a key: the download URL to sign."),
-  instruction: text().optional().describe("Processing for the download URL, such as imageView2/2/w/200."),
-  expiresIn: whole(1, MAX_LIFE_SECONDS)
-    .default(30 * 86_400)
-    .describe("Seconds; not for tokens of one use."),
-  once: flag().default(false).describe("true: a download token of one use. Copies and deletes have no other."),
-  unbound: flag().default(false).describe("true: the token is for any file of the bucket."),
-  secretId: text().optional().describe("The key pair; default: the first enabled one of the project."),
-};
 
 const MEANINGS = {
   appid: ["a", "project"],
@@ -51,9 +31,7 @@ const MEANINGS = {
 } as const satisfies Record<keyof TokenFields, readonly [string, string]>;
 
 export function addSignCall(calls: Calls, sign: Signer): void {
-  const summary = "Make a token or a signed download URL";
-  // POST, although it changes nothing: the answer is a secret that no cache or history may keep.
-  calls.post("/sign", { summary, fields: FIELDS, answer: { json: signAnswer } }, (context, input) => {
+  calls.add(signUrl, (context, input) => {
     const { operation } = input;
     const isOnce = input.once || operation === "copy" || operation === "delete";
     refuseContradiction(input, isOnce);
@@ -69,7 +47,7 @@ export function addSignCall(calls: Calls, sign: Signer): void {
 }
 
 /** Throws request_invalid. */
-function refuseContradiction({ operation, url, key, instruction, ...input }: InputOf<typeof FIELDS>, isOnce: boolean) {
+function refuseContradiction({ operation, url, key, instruction, ...input }: InputOf<typeof signUrl>, isOnce: boolean) {
   if (operation !== "download" && (url ?? instruction) !== undefined)
     throw invalid('"url" and "instruction" are for downloads only');
   if (url !== undefined && key !== undefined) throw invalid('give either "url" or "key"');

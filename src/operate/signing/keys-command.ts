@@ -1,7 +1,7 @@
 // `huiyuan keys new`: prints a new key pair. It writes no file.
 import type { Command } from "commander";
-import { newCommand, type Terminal } from "../cli/terminal.ts";
 import { type KeyPair, makeKeyPair } from "../../settings/key-pair.ts";
+import { newCommand, type Terminal } from "../cli/terminal.ts";
 
 const HELP = `Example:
   huiyuan keys new`;

@@ -1,8 +1,8 @@
 // `huiyuan usage`: prints usage counters of the buckets by day.
 import type { Command } from "commander";
-import type { UsageAnswer } from "../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, withServer } from "../cli/admin-command.ts";
 import { shown, type Terminal } from "../cli/terminal.ts";
+import { showUsage, type UsageAnswer } from "./contract.ts";
 
 interface UsageFlags extends BucketFlags {
   readonly from?: string;
@@ -27,7 +27,7 @@ export function usageCommand(terminal: Terminal): Command {
     .action(async (flags: UsageFlags) => {
       const { bucket, from, to, json } = flags;
       await withServer(flags, terminal, async ({ client, print, show }) => {
-        const { days } = await client.get<UsageAnswer>("/usage", { bucket, from, to });
+        const { days } = await client.call(showUsage, { bucket, from, to });
         if (json) for (const day of days) await show(day, undefined);
         else if (days.length === 0) terminal.err.write("no usage in this time\n");
         else for (const line of table(days)) await print(line);

@@ -1,12 +1,12 @@
 // Usage by day, as a plot and as a table.
 import { useComputed } from "@preact/signals";
-import type { UsageAnswer } from "../answers.ts";
 import { get } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
 import { Card, Empty, Show } from "../console/parts/parts.tsx";
 import { Plot } from "../console/parts/plot.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { bytes, count } from "../console/text/format.ts";
+import type { UsageAnswer } from "./contract.ts";
 import { t } from "./words.ts";
 
 interface Day {

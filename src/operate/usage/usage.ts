@@ -1,9 +1,8 @@
 // Daily usage of each bucket (UTC): requests and bytes by operation, and the size of the bucket. Counts collect in
 // memory, which is cheap enough for hits, and go to the ledger every 5 s. A crash loses the counts since then.
-
 import type { Log } from "../../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
-import type { OperationName } from "../operations/operation.ts";
+import type { OperationName } from "../admin/operation.ts";
 
 export type UseName = "download" | OperationName;
 

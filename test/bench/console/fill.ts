@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { toKey } from "../../../src/core/object.ts";
 import { createLedgers, type Ledgers } from "../../../src/ledger/ledger.ts";
-import { OPERATION_NAMES } from "../../../src/operate/operations/operation.ts";
+import { OPERATION_NAMES } from "../../../src/operate/admin/operation.ts";
 import { createOperationLog, OPERATIONS_PLAN } from "../../../src/operate/operations/operation-log.ts";
 import { USAGE_PLAN } from "../../../src/operate/usage/usage.ts";
 import { describeObject } from "../../../src/serve/bucket/contract/bucket.ts";

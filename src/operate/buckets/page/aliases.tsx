@@ -1,10 +1,10 @@
 // How a bucket processes images: separators, aliases and styles, with a preview of the one that is edited.
 import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
-import type { ObjectPage } from "../../answers.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Field, TextInput } from "../../console/parts/fields.tsx";
 import { Card, Show } from "../../console/parts/parts.tsx";
+import type { ObjectPage } from "../../images/contract.ts";
 import { t } from "../words.ts";
 import { ChoiceLeaf, entriesAt, Fields, type Form, LinesLeaf, ToggleLeaf } from "./form.tsx";
 

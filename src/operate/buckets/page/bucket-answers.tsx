@@ -1,6 +1,6 @@
 // The answers of a bucket: the page of a 404, and the callback after an upload, which can be tested.
 import { useSignal } from "@preact/signals";
-import type { CallbackTested } from "../../answers.ts";
+import type { CallbackTested } from "../../callbacks/contract.ts";
 import { post } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { Badge, Card, ProblemNote } from "../../console/parts/parts.tsx";

@@ -1,11 +1,11 @@
 // One bucket: its settings in the file, as a form. Changes are collected, shown as a diff, and saved at once.
 import { type Signal, signal, useSignal } from "@preact/signals";
-import type { SettingsApplied, SettingsState } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Card, Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { go, Link, query } from "../../console/router.tsx";
 import { listAt, textAt, valueAt } from "../../console/tree.ts";
+import type { SettingsApplied, SettingsState } from "../../settings/contract.ts";
 import { type TextName, t } from "../words.ts";
 import { Access } from "./access.tsx";
 import { Processing } from "./aliases.tsx";

@@ -1,10 +1,10 @@
 // The key pairs of a project. A new secret is shown once, right after it was made.
 import { useSignal } from "@preact/signals";
-import type { KeysChanged, ProjectKeys } from "../../answers.ts";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
 import { Badge, Card, CopyButton, ProblemNote, Scroll, Show } from "../../console/parts/parts.tsx";
+import type { KeysChanged, ProjectKeys } from "../../settings/contract.ts";
 import { t } from "../words.ts";
 import { Diff } from "./review.tsx";
 import { MASK } from "./tree.ts";

@@ -1,11 +1,12 @@
 // The list of the buckets: their domains, and where missing images come from.
-import type { BucketsAnswer, SettingsState } from "../../answers.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Badge, Card, Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { Link } from "../../console/router.tsx";
 import { listAt, textAt, valueAt } from "../../console/tree.ts";
+import type { SettingsState } from "../../settings/contract.ts";
 import { t } from "../words.ts";
 import { SettingsNotes } from "./review.tsx";
 import { placeOf } from "./tree.ts";

@@ -1,11 +1,11 @@
 // The diff of the settings file, which is always shown before edits are saved.
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { SettingsApplied, SettingsProposal, SettingsState } from "../../answers.ts";
 import { post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
+import type { SettingsApplied, SettingsProposal, SettingsState } from "../../settings/contract.ts";
 import { t } from "../words.ts";
 import type { Edit } from "./tree.ts";
 

@@ -1,11 +1,11 @@
 // An image of a bucket, fetched if the bucket lacks it, with its URLs to copy; and a command that uploads one.
 import { type Signal, useSignal } from "@preact/signals";
-import type { SignAnswer } from "../../answers.ts";
 import { get, Problem, post, urlOf } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { TextField } from "../../console/parts/fields.tsx";
 import { Card, Copied, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { textAt } from "../../console/tree.ts";
+import type { SignAnswer } from "../../signing/contract.ts";
 import { t } from "../words.ts";
 
 interface TrialProps {

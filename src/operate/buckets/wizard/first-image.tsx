@@ -1,8 +1,8 @@
 // The wizard's last step: the bucket is in force, so its first image is fetched, and has a URL to copy.
 import { useSignal } from "@preact/signals";
-import type { SettingsApplied } from "../../answers.ts";
 import { Card, Copied, Page } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
+import type { SettingsApplied } from "../../settings/contract.ts";
 import { defaultDomain, trialUrl } from "../page/tree.ts";
 import { downloadCommand, keyOf, Trial, UploadCommand } from "../page/trial.tsx";
 import { t } from "../words.ts";

@@ -1,10 +1,10 @@
 // The test of an origin before it is configured: what the doctor finds.
 import { type Signal, useSignal } from "@preact/signals";
-import type { DoctorEnd, DoctorLine } from "../../answers.ts";
 import { postLines } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { TextField } from "../../console/parts/fields.tsx";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
+import type { DoctorEnd, DoctorLine } from "../../doctor/contract.ts";
 import { findingText } from "../../doctor/words.ts";
 import { Reveal } from "../page/review.tsx";
 import { type TextName, t } from "../words.ts";

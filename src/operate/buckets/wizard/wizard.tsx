@@ -1,13 +1,13 @@
 // A new bucket by one of four scenarios: a few fields, a test of the origin, the diff, and a URL to try.
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { SettingsState } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Select } from "../../console/parts/fields.tsx";
 import { Card, Page, Show } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
+import type { SettingsState } from "../../settings/contract.ts";
 import { type Faulty, Reveal, Review, SettingsNotes } from "../page/review.tsx";
 import { defaultDomain } from "../page/tree.ts";
 import { type TextName, t } from "../words.ts";

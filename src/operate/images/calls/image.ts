@@ -19,20 +19,14 @@ import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../.
 import type { Site } from "../../../serve/http/request/site.ts";
 import type { Stored } from "../../../serve/mirror/stored/stored.ts";
 import type { Calls } from "../../admin/calls.ts";
-import { bucket as bucketField, flag, invalid, text } from "../../admin/input.ts";
+import { invalid } from "../../admin/input.ts";
 import { bucketNamed, type Domains, domainNamed } from "../../admin/naming.ts";
+import { showImage } from "../contract.ts";
 import { warm } from "./warm.ts";
 
 /** Images at once, so that a page of thumbnails leaves the renderer to clients. */
 const PLACES = 8;
 const LINE = { maxWaiting: 256, waitMs: 30_000 };
-
-const FIELDS = {
-  bucket: bucketField(),
-  key: text().describe("Key of the original."),
-  instruction: text().optional().describe("An alias of the bucket, or an instruction such as imageView2/2/w/200."),
-  fetch: flag().default(false).describe("true: an image that the bucket lacks is fetched and stored first."),
-};
 
 const HEADERS = {
   "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -44,8 +38,7 @@ const PASSED = ["accept", "range", "if-range", "if-match", "if-none-match", "if-
 export function addImageCall(calls: Calls, { registry }: { readonly registry: Domains }): void {
   const overloaded = () => new HuiyuanError("overloaded", "too many images are being shown; try again");
   const places = createSemaphore(PLACES, { ...LINE, overloaded });
-  const summary = "Show the stored image of a key, or a processed one, without token and Referer";
-  calls.get("/objects/image", { summary, fields: FIELDS, answer: { mediaType: "image/*" } }, async (context, input) => {
+  calls.add(showImage, async (context, input) => {
     const stored = bucketNamed(input.bucket, registry);
     const key = toKey(input.key);
     const { incoming, outgoing } = context.env;

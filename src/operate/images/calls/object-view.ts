@@ -1,6 +1,4 @@
-// Formats objects for the admin API. Times are ISO 8601; unknown fields are left out. openapi/answers.ts describes the
-// result.
-
+// Formats objects as the contracts describe them.
 import { etagOf, MEDIA_TYPES, type ObjectInfo } from "../../../core/object.ts";
 import type { Entry, Tombstone } from "../../../serve/bucket/contract/driver.ts";
 

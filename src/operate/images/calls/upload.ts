@@ -15,10 +15,11 @@ import {
   type UploadedFile,
 } from "../../../serve/upload/store.ts";
 import { auditOf, callerOf, loggedName, messageOf } from "../../admin/audit.ts";
-import { type ApiEnv, assertAllowed, type Calls, type InputOf } from "../../admin/calls.ts";
-import { bucket as bucketField, flag, invalid, text } from "../../admin/input.ts";
+import { type ApiEnv, assertAllowed, type Calls } from "../../admin/calls.ts";
+import type { InputOf } from "../../admin/contract/contract.ts";
+import { invalid } from "../../admin/input.ts";
 import { bucketNamed, managedBucket } from "../../admin/naming.ts";
-import { uploadAnswer } from "../../admin/openapi/object-answers.ts";
+import { uploadObject } from "../contract.ts";
 import type { ObjectParts } from "./object-calls.ts";
 import { objectView } from "./object-view.ts";
 
@@ -30,23 +31,12 @@ export interface UploadParts extends ObjectParts {
   readonly stopping: AbortSignal;
 }
 
-const FIELDS = {
-  bucket: bucketField(),
-  key: text().describe("Key of the object, at most 128 bytes."),
-  replace: flag().default(false).describe("true: an object of this name is replaced; else the answer is -1886."),
-  md5: text().default("").describe("Hex; another body is refused."),
-  sha: text().default("").describe("SHA-1, hex; another body is refused."),
-  magiccontext: text().default("").describe("For the callback."),
-};
-type Input = InputOf<typeof FIELDS>;
-
 /** As for names of the REST API. */
 const MAX_KEY_BYTES = 128;
 
 export function addUploadCall(calls: Calls, parts: UploadParts): void {
   const { registry, restApi, operations, usage, log, now } = parts;
-  const summary = "Upload an image; its body is the request's";
-  calls.put("/objects/upload", { summary, fields: FIELDS, answer: { json: uploadAnswer } }, async (context, input) => {
+  calls.add(uploadObject, async (context, input) => {
     const { bucketId } = bucketNamed(input.bucket, registry);
     const key = toKey(input.key);
     const logged = { bucket: bucketId, key: loggedName(key), replace: input.replace };
@@ -80,7 +70,7 @@ export function addUploadCall(calls: Calls, parts: UploadParts): void {
 interface Upload {
   readonly bucket: ManagedBucket;
   readonly key: Key;
-  readonly input: Input;
+  readonly input: InputOf<typeof uploadObject>;
 }
 
 /** Throws as storeUpload(), and before the body is read if the request shows that it cannot be stored. */

@@ -6,26 +6,11 @@ import type { Site } from "../../../serve/http/request/site.ts";
 import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
 import type { NamedRecipe } from "../../../serve/image/grammar/named-recipe.ts";
 import type { Calls } from "../../admin/calls.ts";
-import { bucket as bucketField, text, whole } from "../../admin/input.ts";
 import { bucketNamed, type Domains } from "../../admin/naming.ts";
-import { variantPage } from "../../admin/openapi/object-answers.ts";
-
-const MAX_LISTED = 200;
-const LISTED = 50;
-
-const FIELDS = {
-  bucket: bucketField(),
-  key: text().describe("Key of the original."),
-  after: text()
-    .regex(/^[0-9a-f]{1,32}$/, { error: "must be the name of a variant" })
-    .optional()
-    .describe("The `next` of the previous page."),
-  limit: whole(1, MAX_LISTED).default(LISTED),
-};
+import { listVariants } from "../contract.ts";
 
 export function addVariantsCall(calls: Calls, { registry }: { readonly registry: Domains }): void {
-  const summary = "List the stored processed images of an original";
-  calls.get("/objects/variants", { summary, fields: FIELDS, answer: { json: variantPage } }, async (context, input) => {
+  calls.add(listVariants, async (context, input) => {
     const { bucketId, bucket } = bucketNamed(input.bucket, registry);
     const [site] = registry.buckets().get(bucketId) ?? [];
     const key = toKey(input.key);

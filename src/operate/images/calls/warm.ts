@@ -1,6 +1,5 @@
 // Fetches objects ahead of requests, through the mirrors that clients would use, at a limited rate. It skips stored
 // objects and revalidates purged ones.
-
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
@@ -16,10 +15,10 @@ import type { MissAnswer } from "../../../serve/mirror/fill/reader.ts";
 import type { StaleKept } from "../../../serve/mirror/freshness/revalidation.ts";
 import { auditedStream, auditOf, loggedNames, messageOf } from "../../admin/audit.ts";
 import type { Calls } from "../../admin/calls.ts";
-import { inParallel, untilAborted } from "../../admin/in-parallel.ts";
-import { bucket as bucketField, invalid, names, number, text, whole } from "../../admin/input.ts";
+import { invalid } from "../../admin/input.ts";
 import { bucketNamed, type Domains, domainNamed, keyNamed, readUrl, siteOf, urlOf } from "../../admin/naming.ts";
-import { type WarmCounts, type WarmLine, warmCounts, warmLine } from "../../admin/openapi/answers.ts";
+import { type WarmCounts, type WarmLine, warmObjects } from "../contract.ts";
+import { inParallel, untilAborted } from "./in-parallel.ts";
 
 /** Spaces starts evenly, at most `rate` a second. */
 function createPace(rate: number, signal: AbortSignal): () => Promise<void> {
@@ -85,25 +84,11 @@ function failure(error: HuiyuanError): Omit<WarmLine, "name"> {
   return { result: "failed", code: error.code, message: messageOf(error) };
 }
 
-// Low, because the origin serves clients at the same time.
-const WARM_PLACES = 4;
-
-const FIELDS = {
-  bucket: bucketField(),
-  domain: text()
-    .optional()
-    .describe("The domain whose mirror fetches keys; default: the first mirrored domain of the bucket."),
-  names: names().describe("Download URLs of the objects, or keys."),
-  concurrency: whole(1, 64).default(WARM_PLACES).describe("Names fetched concurrently."),
-  rate: number(0.01, 10_000).optional().describe("Limit of names a second."),
-};
-
 export function addWarmCall(
   calls: Calls,
   { registry, stopping, log }: { readonly registry: Domains; readonly stopping: AbortSignal; readonly log: Log },
 ): void {
-  const answer = { line: warmLine, end: warmCounts };
-  calls.post("/warm", { summary: "Fetch objects ahead of requests", fields: FIELDS, answer }, (context, body) => {
+  calls.add(warmObjects, (context, body) => {
     let named: Site | undefined;
     const site = () => (named ??= domainNamed(body.domain, () => bucketNamed(body.bucket, registry), registry));
     // Before the first fetch.

@@ -3,9 +3,9 @@
 import { createInterface } from "node:readline/promises";
 import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../../../settings/schema/quantities.ts";
-import type { ChangeCounts, ChangeLine } from "../../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "../../cli/admin-command.ts";
 import { type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
+import { type ChangeCounts, type ChangeLine, deleteObjects, purgeObjects, undeleteObjects } from "../contract.ts";
 import { inBatches, linesOf } from "./name-list.ts";
 
 interface SelectionFlags extends BucketFlags {
@@ -16,7 +16,7 @@ interface SelectionFlags extends BucketFlags {
 
 /** The request to the server, and the words for each object in the report. */
 interface Order {
-  readonly operation: string;
+  readonly call: typeof undeleteObjects;
   readonly how: object;
   readonly words: { readonly changed: string; readonly unchanged: string };
 }
@@ -77,14 +77,14 @@ export async function confirm(
 /** Sends the change and prints a line for each object. Returns 1 if one has failed. */
 async function changeObjects(
   { client, signal, show }: Session,
-  { operation, how, words }: Order,
+  { call, how, words }: Order,
   { names, bucket, list, prefix }: SelectionFlags & { readonly names: readonly string[] },
 ): Promise<ExitCode> {
   const totals = { changed: 0, unchanged: 0, failed: 0 };
   const selections = prefix === undefined ? namedIn(list === undefined ? names : linesOf(list)) : [{ prefix }];
   for await (const selection of selections) {
     const body = { bucket, ...selection, ...how };
-    for await (const line of client.stream<ChangeLine>(`/objects/${operation}`, body, signal)) {
+    for await (const line of client.stream(call, body, signal)) {
       await show(line, describe(line, words));
       totals["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
     }
@@ -130,7 +130,7 @@ export function deleteCommand(terminal: Terminal): Command {
   return changing<DeleteFlags>(withPrefix(withSelection(command)), terminal, {
     question: ({ prefix }) => prefix !== undefined && `Delete every stored object that begins with "${prefix}"?`,
     order: ({ reason, expires }) => ({
-      operation: "delete",
+      call: deleteObjects,
       how: { reason, forMs: expires },
       words: { changed: "deleted", unchanged: "not stored, will not be fetched" },
     }),
@@ -156,7 +156,7 @@ Examples:
 export function undeleteCommand(terminal: Terminal): Command {
   const command = adminCommand(terminal, "undelete", "allow deleted objects to be fetched again", UNDELETE_HELP);
   const words = { changed: "undeleted", unchanged: "was not deleted" };
-  return changing(withSelection(command), terminal, { order: () => ({ operation: "undelete", how: {}, words }) });
+  return changing(withSelection(command), terminal, { order: () => ({ call: undeleteObjects, how: {}, words }) });
 }
 
 const PURGE_HELP = `The next request for a purged object asks the origin first. If the origin fails,
@@ -176,7 +176,7 @@ export function purgeCommand(terminal: Terminal): Command {
     question: ({ hard, prefix }) =>
       hard && prefix !== undefined && `Remove the bytes of every mirrored object that begins with "${prefix}"?`,
     order: ({ hard }) => ({
-      operation: "purge",
+      call: purgeObjects,
       how: { hard },
       words: { changed: hard ? "removed" : "purged", unchanged: "nothing to purge" },
     }),

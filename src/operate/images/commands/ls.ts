@@ -1,8 +1,8 @@
 // `huiyuan ls`: lists the objects of a bucket in the order of their keys, page by page.
 import type { Command } from "commander";
-import type { ObjectPage } from "../../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, pagesOf, withBucket, withServer } from "../../cli/admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "../../cli/terminal.ts";
+import { listObjects, type ObjectPage } from "../contract.ts";
 
 interface ListFlags extends BucketFlags {
   readonly after?: string;
@@ -29,7 +29,7 @@ export function lsCommand(terminal: Terminal): Command {
         const { bucket, json, after, limit = Number.POSITIVE_INFINITY } = flags;
         let listed = 0;
         const query = { bucket, prefix, after, limit: Math.min(PAGE, limit) };
-        for await (const { objects } of pagesOf<ObjectPage>(session, "/objects", query)) {
+        for await (const { objects } of pagesOf(session, listObjects, query)) {
           for (const object of objects.slice(0, limit - listed)) await session.show(object, describe(object));
           listed += objects.length;
           if (listed >= limit) return 0;

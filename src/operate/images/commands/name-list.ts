@@ -12,7 +12,7 @@ const MAX_NAME_CHARACTERS = 8_192;
 /** Groups names into non-empty batches. Throws request_invalid for a line that cannot be a name. */
 export async function* inBatches(
   names: Iterable<string> | AsyncIterable<string>,
-): AsyncGenerator<readonly string[], void, undefined> {
+): AsyncGenerator<string[], void, undefined> {
   let batch: string[] = [];
   let characters = 0;
   for await (const name of names) {

@@ -1,8 +1,8 @@
 // `huiyuan stat`: shows all facts about one object, or that it is deleted or not stored.
 import type { Command } from "commander";
-import type { StatAnswer } from "../../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, withBucket, withServer } from "../../cli/admin-command.ts";
 import { shown, type Terminal } from "../../cli/terminal.ts";
+import { type StatAnswer, showObject } from "../contract.ts";
 
 const HELP = `The exit code is 1 if no object is stored under the name.
 
@@ -15,7 +15,7 @@ export function statCommand(terminal: Terminal): Command {
     .argument("<name>", "URL of the object, as clients request it, or its key")
     .action(async (name: string, flags: BucketFlags) => {
       await withServer(flags, terminal, async ({ client, show }) => {
-        const found = await client.get<StatAnswer>("/objects/stat", { bucket: flags.bucket, name });
+        const found = await client.call(showObject, { bucket: flags.bucket, name });
         const rows = rowsOf(found).filter(([, value]) => value !== undefined);
         await show(found, rows.map(([label, value]) => `${label.padEnd(14)} ${shown(String(value))}`).join("\n"));
         return found.state === "object" ? 0 : 1;

@@ -1,8 +1,8 @@
 // `huiyuan warm`: fetches a list of images before clients request them, at a limited rate.
 import { type Command, InvalidArgumentError } from "commander";
-import type { WarmCounts, WarmLine } from "../../admin/openapi/answers.ts";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "../../cli/admin-command.ts";
 import { createStatusLine, type StatusLine, shown, type Terminal, wholeNumber } from "../../cli/terminal.ts";
+import { type WarmCounts, type WarmLine, warmObjects } from "../contract.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
 
 interface WarmFlags extends BucketFlags {
@@ -57,7 +57,7 @@ async function warm(
   const counts: Counts = {};
   for await (const names of inBatches(linesOf(file))) {
     const body = { names, bucket, domain, rate, concurrency };
-    for await (const line of client.stream<WarmLine>("/warm", body, signal)) {
+    for await (const line of client.stream(warmObjects, body, signal)) {
       counts[line.result] = (counts[line.result] ?? 0) + 1;
       const text = describe(line);
       if (text !== undefined) status.clear();

@@ -1,12 +1,13 @@
 // The facts of a stored image: its source, its hashes, the place that serves the next download, and the results of
 // processing that are stored.
 import { useSignal } from "@preact/signals";
-import type { BucketsAnswer, StatAnswer, VariantPage } from "../../answers.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Badge, Card, CopyButton, Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { ago, bytes, moment } from "../../console/text/format.ts";
+import type { StatAnswer, VariantPage } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
 
 type StoredObject = NonNullable<StatAnswer["object"]>;

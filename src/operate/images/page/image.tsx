@@ -1,7 +1,7 @@
 // One image: what is stored, where it came from, what can be done with it, and a preview of processing.
 import { useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { BucketsAnswer, StatAnswer } from "../../answers.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, Problem, postLines, urlOf } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
@@ -9,6 +9,7 @@ import { Badge, Card, Empty, Page, ProblemNote, Show } from "../../console/parts
 import { Link, query } from "../../console/router.tsx";
 import { failureText } from "../../console/text/failures.ts";
 import { ago } from "../../console/text/format.ts";
+import type { StatAnswer } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
 import { Facts, Hashes, ServedFrom, Variants } from "./facts.tsx";
 import { Preview } from "./preview.tsx";

@@ -1,6 +1,6 @@
 // Browse and search the images of a bucket.
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import type { BucketsAnswer, ObjectPage } from "../../answers.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Field, Select, TextInput } from "../../console/parts/fields.tsx";
@@ -8,6 +8,7 @@ import { Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { UploadDrop } from "../../console/parts/upload.tsx";
 import { Link, query, setQuery } from "../../console/router.tsx";
 import { bytes } from "../../console/text/format.ts";
+import type { ObjectPage } from "../contract.ts";
 import { t } from "../words.ts";
 
 const PAGE = 60;

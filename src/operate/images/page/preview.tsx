@@ -1,11 +1,11 @@
 // An image as processing makes it, beside what the original costs: bytes, pixels and the time of loading.
 import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { StatAnswer } from "../../answers.ts";
 import { type Problem, urlOf } from "../../console/api.ts";
 import { Field, TextInput } from "../../console/parts/fields.tsx";
 import { Card, Copied, Scroll } from "../../console/parts/parts.tsx";
 import { bytes, milliseconds, percent } from "../../console/text/format.ts";
+import type { StatAnswer } from "../contract.ts";
 import { t } from "../words.ts";
 import { Operations } from "./operations.tsx";
 

@@ -1,12 +1,12 @@
 // Makes a signed URL or a token for an image, and says what its parts are.
 import { type Signal, useSignal } from "@preact/signals";
-import type { SignAnswer } from "../../answers.ts";
 import { post } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { type Option, Select } from "../../console/parts/fields.tsx";
 import { Card, Copied, ProblemNote } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { duration, moment } from "../../console/text/format.ts";
+import type { SignAnswer } from "../../signing/contract.ts";
 import { type TextName, t } from "../words.ts";
 
 interface SignProps {

@@ -2,18 +2,15 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HuiyuanError } from "../../../core/errors.ts";
+import type { InputOf } from "../../admin/contract/contract.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/raw-options.ts";
 import type { SourceOptions } from "../config/source-options.ts";
+import type { createMigration } from "../contract.ts";
 import { assertBelow } from "../sources/folders.ts";
-import type { CopyFlags, JobInput } from "./contract.ts";
+import type { JobInput } from "./contract.ts";
 
-export interface JobRequest extends Pick<CopyFlags, "fromOrigin" | "sitemap" | "acceptSuspect" | "overwrite"> {
-  /** Options of a config file. */
-  readonly config: Readonly<Record<string, string | number | boolean>>;
-  /** Lines: URLs, or with `fromOrigin` also keys. */
-  readonly list?: string | undefined;
-}
+export type JobRequest = Omit<InputOf<typeof createMigration>, "id">;
 
 /** Options that name files of this machine. */
 const PATHS: ReadonlySet<string> = new Set(["local.image_root_path", "url.url_list_file_path"]);

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createThread } from "../../../async/thread.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
-import type { MigrationAnswer, MigrationFailures } from "../../admin/openapi/migration-answers.ts";
+import { JOB_ID, type MigrationAnswer, type MigrationFailures } from "../contract.ts";
 import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
 import { readJournal } from "../journal/reading.ts";
@@ -28,23 +28,21 @@ import {
   writeJob,
 } from "./job-files.ts";
 
-export type MigrationJob = MigrationAnswer;
-
 /**
  * All methods that take an id throw request_invalid if there is no such job, and with status 409 if it is running and
  * must not be. Texts have no secrets.
  */
 export interface MigrationJobs {
-  list(): readonly MigrationJob[];
-  stat(id: string): MigrationJob;
+  list(): readonly MigrationAnswer[];
+  stat(id: string): MigrationAnswer;
   /** Failed objects behind the row `after`, and the most frequent causes of all. */
   failures(id: string, after: number, limit: number): MigrationFailures;
   /** Creates and starts it. Throws as checkRequest() and start(). */
-  create(id: string, request: JobRequest): Promise<MigrationJob>;
+  create(id: string, request: JobRequest): Promise<MigrationAnswer>;
   /** Continues it, or compares source and target. Throws as checkRequest(), overloaded, draining. */
-  start(id: string, work: JobWork): Promise<MigrationJob>;
+  start(id: string, work: JobWork): Promise<MigrationAnswer>;
   /** Lets objects in flight finish, unless forced. No effect if it is not running. */
-  stop(id: string, isForced: boolean): MigrationJob;
+  stop(id: string, isForced: boolean): MigrationAnswer;
   /** Removes its config and its journal. The objects stay. */
   remove(id: string): { readonly removed: string };
   /** Ends all runs. */
@@ -75,8 +73,6 @@ interface Summary extends Pick<State, "counters" | "verification"> {
   readonly stamp: string;
 }
 
-/** An id is the name of a folder. */
-export const JOB_ID = /^[a-z0-9][a-z0-9-]{0,39}$/;
 const MAX_JOBS = 100;
 const MAX_RUNNING = 4;
 const MAX_OUTPUT_CHARACTERS = 4_096;
@@ -119,7 +115,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     if (source !== undefined) asRefusal(() => options.checkOrigins(source));
   }
 
-  function run(id: string, work: JobWork): MigrationJob {
+  function run(id: string, work: JobWork): MigrationAnswer {
     const child = startJobProcess(inputOf(dirOf(id), settingsFile, work), ["ignore", "pipe", "pipe", "ipc"]);
     const own: Run = { child, work, output: "", ended: undefined };
     runs.set(id, own);
@@ -147,7 +143,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     return read;
   }
 
-  function stat(id: string): MigrationJob {
+  function stat(id: string): MigrationAnswer {
     const own = dirOf(id);
     const request = readRequest(own);
     const { output = "", ended, work = {} } = runs.get(id) ?? {};

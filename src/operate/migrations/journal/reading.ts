@@ -2,20 +2,11 @@
 import { existsSync } from "node:fs";
 import { storeFailure } from "../../../core/disk-failure.ts";
 import { firstValue, openSqlite, type Sqlite } from "../../../core/sqlite.ts";
+import type { MigrationFailures } from "../contract.ts";
 import { type Counters, readState, type State } from "./database.ts";
 
-export interface FailedJob {
-  readonly serial: number;
-  readonly fileid: string;
-  readonly log: string;
-}
-
-export interface CauseCount {
-  readonly cause: string;
-  readonly count: number;
-  /** The text of the first one. */
-  readonly example: string;
-}
+export type FailedJob = MigrationFailures["failures"][number];
+export type CauseCount = MigrationFailures["causes"][number];
 
 export interface JournalReader {
   counters(): Counters;

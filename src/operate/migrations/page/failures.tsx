@@ -1,12 +1,12 @@
 // The failures of a migration, by cause and one by one.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { MigrationFailures } from "../../answers.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { count } from "../../console/text/format.ts";
+import type { MigrationFailures } from "../contract.ts";
 import { causeText, t } from "../words.ts";
 
 const LISTED = 50;

@@ -1,12 +1,14 @@
 // The form that starts a migration. Its controls have the names of the options of a migration's config file, so that
 // the request is made from what is filled in.
 import { useSignal } from "@preact/signals";
-import type { BucketsAnswer, MigrationAnswer, SettingsState } from "../../answers.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { Field, Select } from "../../console/parts/fields.tsx";
 import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { listAt } from "../../console/tree.ts";
+import type { SettingsState } from "../../settings/contract.ts";
+import type { MigrationAnswer } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
 import { requestOf } from "./migration-request.ts";
 import { SOURCE_FIELDS, type SourceKind } from "./source-fields.tsx";

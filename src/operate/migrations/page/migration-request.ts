@@ -1,14 +1,8 @@
 // Makes the request for a migration from what was filled in. Pure.
+import type { InputOf } from "../../admin/contract/contract.ts";
+import type { createMigration } from "../contract.ts";
 
-interface Request {
-  readonly id: string;
-  readonly config: Readonly<Record<string, string>>;
-  readonly fromOrigin?: string | undefined;
-  readonly list?: string | undefined;
-  readonly sitemap?: string | undefined;
-  readonly overwrite: string;
-  readonly acceptSuspect: boolean;
-}
+type Request = InputOf<typeof createMigration>;
 
 /** Controls whose name has a dot are options of the config. `bucket` is `<appid>/<name>` of the target. */
 export function requestOf(data: FormData): Request {
@@ -31,7 +25,7 @@ export function requestOf(data: FormData): Request {
     // A list that is empty is still a list: the server says what it lacks.
     list: given.get("list"),
     sitemap: text("sitemap"),
-    overwrite: text("overwrite") ?? "never",
+    overwrite: (text("overwrite") ?? "never") as Request["overwrite"],
     acceptSuspect: given.has("acceptSuspect"),
   };
 }

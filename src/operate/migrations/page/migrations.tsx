@@ -1,12 +1,12 @@
 // Migrations that this server runs: how far each is, how fast, what failed and why, and what can be done with it.
 import { useSignal } from "@preact/signals";
 import { useId, useMemo, useRef } from "preact/hooks";
-import type { MigrationAnswer, MigrationList } from "../../answers.ts";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
 import { Badge, Card, Empty, Page, ProblemNote, Show, type Tone } from "../../console/parts/parts.tsx";
 import { bytes, count, duration } from "../../console/text/format.ts";
+import type { MigrationAnswer, MigrationList } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
 import { Failures } from "./failures.tsx";
 import { MigrationForm } from "./migration-form.tsx";

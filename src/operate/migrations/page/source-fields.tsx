@@ -1,7 +1,7 @@
 // The fields of each kind of source. The names are those of a config file's options.
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import type { BucketsAnswer } from "../../answers.ts";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { Field, Select } from "../../console/parts/fields.tsx";
 import { type TextName, t } from "../words.ts";
 

@@ -1,7 +1,8 @@
 // The last comparison of a migration's source with its bucket: what it found, and what to do next.
-import type { MigrationAnswer } from "../../answers.ts";
+
 import { Table } from "../../console/parts/table.tsx";
 import { bytes, count, moment } from "../../console/text/format.ts";
+import type { MigrationAnswer } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
 
 type Found = NonNullable<MigrationAnswer["verification"]>;

@@ -7,9 +7,10 @@ import type { SpoolPool } from "../../../serve/body/spool/spool-pool.ts";
 import { Arrival } from "../../../serve/mirror/fill/arrival.ts";
 import { describeFetched, type FillEnd } from "../../../serve/mirror/fill/fill-end.ts";
 import type { OriginAnswer, Validators } from "../../../serve/origin/origin.ts";
+import type { Replacement } from "../contract.ts";
 import type { Job } from "../journal/journal.ts";
 import type { Source } from "../source.ts";
-import type { Replacement, Target } from "../target.ts";
+import type { Target } from "../target.ts";
 
 export interface CopyContext {
   readonly source: Source;

@@ -3,7 +3,7 @@
 import type { Release } from "../../../async/semaphore.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Budget } from "../../../serve/origin/guard/budget.ts";
-import type { SendToAdmin } from "../targets/admin.ts";
+import type { SendToAdmin } from "../target.ts";
 
 /** `place`: names the budget to the server. enter() throws origin_busy and overloaded for the server's refusal too. */
 export function shareBudget(

@@ -2,10 +2,7 @@
 // targets/store.ts does in this process.
 import { openAsBlob } from "node:fs";
 import { HuiyuanError } from "../../../core/errors.ts";
-import { type PutOutcome, type PutRequest, stateOf, type Target } from "../target.ts";
-
-/** Sends a request to the admin API; `path` begins with /api/v1. Throws as fetch(). */
-export type SendToAdmin = (path: string, init: RequestInit) => Promise<Response>;
+import { type PutOutcome, type PutRequest, type SendToAdmin, stateOf, type Target } from "../target.ts";
 
 export interface AdminTargetOptions {
   readonly send: SendToAdmin;

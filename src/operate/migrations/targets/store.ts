@@ -4,7 +4,8 @@
 import { HuiyuanError } from "../../../core/errors.ts";
 import { etagOf, type ObjectInfo, toKey } from "../../../core/object.ts";
 import { type Bucket, digestOf } from "../../../serve/bucket/contract/bucket.ts";
-import { type PutOutcome, type Replacement, stateOf, type Target } from "../target.ts";
+import type { Replacement } from "../contract.ts";
+import { type PutOutcome, stateOf, type Target } from "../target.ts";
 
 /** As UploadTarget: `put` also notifies the caches above the bucket. */
 export interface StoreTarget extends Pick<Bucket, "put"> {

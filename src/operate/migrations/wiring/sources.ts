@@ -27,7 +27,7 @@ import { createS3Listing, createS3Source } from "../sources/s3.ts";
 import { shareBudget } from "../sources/shared-budget.ts";
 import { createSitemapListing } from "../sources/sitemap.ts";
 import { createKeyListing, createUrlListSource } from "../sources/url-list.ts";
-import type { SendToAdmin } from "../targets/admin.ts";
+import type { SendToAdmin } from "../target.ts";
 
 export interface SourceParts {
   /** Private addresses may be dialled for the hosts that the source names. */

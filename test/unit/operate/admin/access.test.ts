@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { createAccess } from "../../../../src/operate/admin/access.ts";
 import type { ApiEnv } from "../../../../src/operate/admin/calls.ts";
-import type { Operation } from "../../../../src/operate/operations/operation.ts";
+import type { Operation } from "../../../../src/operate/admin/operation.ts";
 
 function serve() {
   const recorded: Operation[] = [];

@@ -5,7 +5,7 @@ import { beforeEach, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { openSqlite } from "../../../../src/core/sqlite.ts";
 import { createLedgers } from "../../../../src/ledger/ledger.ts";
-import type { Operation } from "../../../../src/operate/operations/operation.ts";
+import type { Operation } from "../../../../src/operate/admin/operation.ts";
 import {
   createOperationLog,
   OPERATIONS_PLAN,

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { HuiyuanError } from "../../../../src/core/errors.ts";
 import type { MetricValue } from "../../../../src/operate/admin/metric-values.ts";
-import type { MigrationJob } from "../../../../src/operate/migrations/jobs/jobs.ts";
+import type { MigrationAnswer } from "../../../../src/operate/migrations/contract.ts";
 import { ALERT_LIMITS, judge, RULES, type Series, worstFirst } from "../../../../src/operate/overview/attention.ts";
 import { type OverviewSources, readOverview } from "../../../../src/operate/overview/overview.ts";
 import { createSeriesHistory } from "../../../../src/operate/overview/series-history.ts";
@@ -153,7 +153,7 @@ test("readOverview() says what the settings, the store and the readiness say, wo
 });
 
 test("readOverview() has running migrations, and those that ended with failures", async () => {
-  const job = (id: string, more: object): MigrationJob => ({
+  const job = (id: string, more: object): MigrationAnswer => ({
     ...{ id, source: "S3", isRunning: false, isVerifying: false, verification: undefined, ended: undefined },
     ...{ counters: undefined, output: "", ...more },
   });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type ObjectInfo, type Provenance, toKey } from "../../../../../src/core/object.ts";
-import type { Replacement } from "../../../../../src/operate/migrations/target.ts";
+import type { Replacement } from "../../../../../src/operate/migrations/contract.ts";
 import { createStoreTarget } from "../../../../../src/operate/migrations/targets/store.ts";
 import { createBucket } from "../../../../../src/serve/bucket/contract/bucket.ts";
 import { createMemoryStore } from "../../../../helpers/memory-store.ts";

@@ -1,18 +1,17 @@
 // The admin API call that takes a whole object from a migration. The body passes the gate again, its SHA-256 must be
 // the declared one, and the store's conditions decide whether it may replace anything.
-import * as z from "zod";
-import { createSemaphore } from "../../../async/semaphore.ts";
-import { HuiyuanError } from "../../../core/errors.ts";
-import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
-import { describeObject } from "../../../serve/bucket/contract/bucket.ts";
-import type { RestApiParts } from "../../../serve/http/rest/call.ts";
-import { type ReceivedBody, receiveBody } from "../../../serve/upload/store.ts";
-import { assertAllowed, type Calls, type InputOf } from "../../admin/calls.ts";
-import { bucket as bucketField, invalid, text, word } from "../../admin/input.ts";
-import { bucketNamed, type Domains } from "../../admin/naming.ts";
-import { contentAnswer } from "../../admin/openapi/answers.ts";
-import { REPLACEMENTS } from "../../migrations/target.ts";
-import { createStoreTarget } from "../../migrations/targets/store.ts";
+import { createSemaphore } from "../../async/semaphore.ts";
+import { HuiyuanError } from "../../core/errors.ts";
+import { type Key, type ObjectInfo, toKey } from "../../core/object.ts";
+import { describeObject } from "../../serve/bucket/contract/bucket.ts";
+import type { RestApiParts } from "../../serve/http/rest/call.ts";
+import { type ReceivedBody, receiveBody } from "../../serve/upload/store.ts";
+import { assertAllowed, type Calls } from "../admin/calls.ts";
+import type { InputOf } from "../admin/contract/contract.ts";
+import { invalid } from "../admin/input.ts";
+import { bucketNamed, type Domains } from "../admin/naming.ts";
+import { storeContent } from "./contract.ts";
+import { createStoreTarget } from "./targets/store.ts";
 
 export interface ContentParts {
   readonly registry: Domains;
@@ -26,32 +25,11 @@ export interface ContentParts {
 const PLACES = 64;
 const LINE = { maxWaiting: 1_024, waitMs: 10_000 };
 
-const MAY_REPLACE = "What it may replace: nothing, an object that a migration brought, also an older one, or any.";
-const FIELDS = {
-  bucket: bucketField(),
-  key: text().describe("Key of the object."),
-  sha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/, { error: "must be 64 lower-case hex digits" })
-    .describe("Of the body; another body is refused."),
-  replace: word(REPLACEMENTS).default("none").describe(MAY_REPLACE),
-  accept: word(["whole", "suspect"])
-    .default("whole")
-    .describe("suspect: also an image whose structure or declared hash was wrong."),
-  originUrl: text().optional().describe("The source of the bytes, without credentials."),
-  originEtag: text().optional(),
-  originLastModified: text().optional(),
-  contentDisposition: text().optional(),
-  contentLanguage: text().optional(),
-};
-
 export function addContentCall(calls: Calls, parts: ContentParts): void {
   const { registry, restApi, stopping, now } = parts;
   const overloaded = () => new HuiyuanError("overloaded", "too many objects are being taken; try again");
   const places = createSemaphore(PLACES, { ...LINE, overloaded });
-  const summary = "Store an object that a migration brings; its body is the request's, with a Content-Length";
-  const about = { summary, fields: FIELDS, answer: { json: contentAnswer } };
-  calls.put("/objects/content", about, async (context, input) => {
+  calls.add(storeContent, async (context, input) => {
     const stored = bucketNamed(input.bucket, registry);
     const key = toKey(input.key);
     const { incoming } = context.env;
@@ -87,7 +65,12 @@ export function addContentCall(calls: Calls, parts: ContentParts): void {
 }
 
 /** Throws request_invalid for a body that is not the declared one, or no whole image. */
-function describe(key: Key, { body, verdict }: ReceivedBody, input: InputOf<typeof FIELDS>, now: number): ObjectInfo {
+function describe(
+  key: Key,
+  { body, verdict }: ReceivedBody,
+  input: InputOf<typeof storeContent>,
+  now: number,
+): ObjectInfo {
   const { sha256 } = body.hashes;
   if (sha256 !== input.sha256) throw invalid(`the SHA-256 of the body is ${sha256}`);
   if (verdict.kind === "broken") throw invalid(`the body is no whole image (${verdict.code})`);

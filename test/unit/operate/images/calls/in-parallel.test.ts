@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { inParallel, untilAborted } from "../../../../src/operate/admin/in-parallel.ts";
+import { inParallel, untilAborted } from "../../../../../src/operate/images/calls/in-parallel.ts";
 
 /** Work that the test finishes itself. */
 function byHand() {

@@ -1,10 +1,9 @@
-// Describes the admin API in OpenAPI 3.1, from the same schemas that parse the input of its calls. Pure.
-import type * as z from "zod";
-import type { Call, CallAnswer } from "../calls.ts";
+// Describes the admin API in OpenAPI 3.1, from the contracts of its calls. Pure.
+import * as z from "zod";
 import { bareSchemaOf as bare, jsonContent as json, schemaOf } from "../input.ts";
-import { problem } from "./answers.ts";
+import { type CallAnswer, type Contract, problem } from "./contract.ts";
 
-export function describeApi(calls: readonly Call[], version: string): object {
+export function describeApi(calls: readonly Contract[], version: string): object {
   const paths: Record<string, object> = {};
   for (const call of calls) {
     const path = `/api/v1${call.path}`;
@@ -33,12 +32,12 @@ export function describeApi(calls: readonly Call[], version: string): object {
   };
 }
 
-function operation({ method, path, summary, input, answer }: Call): object {
-  const fields = Object.keys(input.shape);
+function operation({ method, path, summary, fields, answer }: Contract): object {
+  const input = z.object(fields);
   return {
     operationId: `${method}${path.replace(/[^a-z]+(.)/g, (_, letter: string) => letter.toUpperCase())}`,
     summary,
-    ...(method !== "post" && fields.length > 0 && { parameters: parameters(input) }),
+    ...(method !== "post" && Object.keys(fields).length > 0 && { parameters: parameters(input) }),
     ...(method === "post" && { requestBody: { required: true, content: json(input) } }),
     ...(method === "put" && { requestBody: { required: true, content: BYTES } }),
     responses: {

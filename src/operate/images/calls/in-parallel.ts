@@ -1,6 +1,6 @@
 // Works on many items concurrently and yields each result when it is ready. It starts at most one further item while
 // its reader is busy, so that results do not pile up.
-import { createPauses } from "../../async/pauses.ts";
+import { createPauses } from "../../../async/pauses.ts";
 
 export interface ParallelOptions<Item, Result> {
   /** Concurrent items; at least 1. */
