@@ -7,7 +7,7 @@ export type Language = "en" | "zh";
 export type Both = Readonly<Record<Language, string>>;
 
 /** `{name}` is replaced by a value of this name. */
-const FAULTS = {
+export const FAULTS = {
   // faults.ts
   missing: ["is missing, wanted {wants}", "缺少这一项，应为：{wants}"],
   found: ["found {found}, wanted {wants}", "实际是：{found}，应为：{wants}"],
@@ -31,7 +31,7 @@ const FAULTS = {
   fileWouldBeTooLarge: ["the file would be above 1 MiB", "文件将超过 1 MiB"],
   noFile: [
     "no such settings file; name yours with --config FILE, let `huiyuan serve --new` write a first one, or run `huiyuan try`, which needs none",
-    "没有这个配置文件；请用 --config FILE 指定，或用 `huiyuan serve --new` 生成一份，或运行不需要配置文件的 `huiyuan try`",
+    "没有这个配置文件；请用 `--config FILE` 指定，或用 `huiyuan serve --new` 生成一份，或运行不需要配置文件的 `huiyuan try`",
   ],
   unreadable: ["the file cannot be read ({why})", "无法读取文件（{why}）"],
   belowData: ["it lies below `data`", "它位于 `data` 之下"],

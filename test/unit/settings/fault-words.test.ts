@@ -1,5 +1,6 @@
 // Every fault has a Chinese message, without English sentences.
 import { expect, test } from "vitest";
+import { FAULTS } from "../../../src/settings/fault-words.ts";
 import type { Fault } from "../../../src/settings/faults.ts";
 import { faultsOf, MINIMAL, withBucket, withMirror, withOrigin } from "./parse.ts";
 
@@ -103,12 +104,21 @@ test("every faulty file has faults, and each has a message in Chinese", () => {
 });
 
 test("no Chinese message has English phrases", () => {
-  const zh = found.map((fault) => fault.zh.replace(TERMS, ""));
-  expect(zh.filter((text) => /[A-Za-z]{2,}(?:,)? [A-Za-z]{2,}/.test(text))).toEqual([]);
+  const zh = [...found.map((fault) => fault.zh), ...Object.values(FAULTS).map(([, text]) => text)];
+  expect(
+    zh.map((text) => text.replace(TERMS, "")).filter((text) => /[A-Za-z]{2,}(?:,)? [A-Za-z]{2,}/.test(text)),
+  ).toEqual([]);
 });
 
 test("Chinese messages have the numbers and quoted values of the English ones", () => {
   const valuesIn = (text: string) => new Set(text.match(/\d+|"(?:[^"\\]|\\.)*"/g));
   const others = found.filter(({ message, zh }) => [...valuesIn(zh)].some((value) => !valuesIn(message).has(value)));
   expect(others.map(({ message, zh }) => [message, zh])).toEqual([]);
+});
+
+test("the Chinese message of a fault has the values of the English one", () => {
+  const namesIn = (text: string) => [...new Set(text.match(/\{\w+\}/g))].sort();
+  // A Chinese number has no type, and instructions have messages of their own.
+  const others = Object.entries(FAULTS).filter(([name]) => !["quotes", "instruction"].includes(name));
+  expect(others.map(([, [en]]) => namesIn(en))).toEqual(others.map(([, [, zh]]) => namesIn(zh)));
 });
