@@ -1,6 +1,6 @@
 // The live part of the first page: rates of the last minutes from the totals of the server.
 import { type ReadonlySignal, useComputed } from "@preact/signals";
-import { KEPT, moments } from "../console/live.ts";
+import { KEPT, moments } from "./page/live.ts";
 import { Card, Figure } from "../console/parts/parts.tsx";
 import { Plot, type Series } from "../console/parts/plot.tsx";
 import { Table } from "../console/parts/table.tsx";
@@ -14,7 +14,7 @@ import {
   requestsOf,
   type Total,
   timeOf,
-} from "../console/rates.ts";
+} from "./page/rates.ts";
 import { failureText } from "../console/text/failures.ts";
 import { bytes, count, milliseconds, percent } from "../console/text/format.ts";
 import type { LiveFigures } from "./contract.ts";

@@ -1,7 +1,7 @@
 // The first page: what needs an operator, and what the server does now.
 import { useComputed } from "@preact/signals";
 import { get } from "../console/api.ts";
-import { isConnected, moments, useLive } from "../console/live.ts";
+import { isConnected, moments, useLive } from "./page/live.ts";
 import { useLoaded } from "../console/load.ts";
 import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../console/parts/parts.tsx";
 import { isTrial, Link } from "../console/router.tsx";

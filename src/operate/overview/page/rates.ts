@@ -1,5 +1,5 @@
 // Rates from the totals of the live figures: differences of two events. Pure.
-import type { LiveFigures } from "../overview/contract.ts";
+import type { LiveFigures } from "../contract.ts";
 
 type Request = LiveFigures["requests"][number];
 export type Total = (figures: LiveFigures) => number;
