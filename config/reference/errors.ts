@@ -2,8 +2,7 @@
 // Chinese texts from errors.yaml.
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
-import { type ErrorCode, errorRow } from "../../src/core/errors.ts";
-import { CALLBACK_FAILED } from "../../src/serve/upload/callback/callback.ts";
+import { CALLBACK_FAILED, type ErrorCode, errorRow } from "../../src/core/errors.ts";
 import { code, page, table } from "./markdown.ts";
 
 interface Words {

@@ -270,3 +270,8 @@ export function asHuiyuanError(error: unknown): HuiyuanError {
   const message = error instanceof Error ? error.message : String(error);
   return new HuiyuanError("internal", message, { cause: error });
 }
+
+/**
+ * The upload is stored, but the business server has not confirmed its notice. Not in any code range of the original.
+ */
+export const CALLBACK_FAILED = -5979;

@@ -1,8 +1,9 @@
 // Starts two servers with one listener, one of them with the fast path: every difference between their responses is a
 // fault of the fast path.
 import { createDownloadApp, type DownloadAppOptions } from "../../src/serve/http/app.ts";
-import { type DownloadResponse, nodeResponse } from "../../src/serve/http/request/download-response.ts";
+import type { DownloadResponse } from "../../src/serve/http/request/download-response.ts";
 import type { DownloadRequest } from "../../src/serve/http/request/exchange.ts";
+import { nodeResponse } from "../../src/serve/http/request/exchange.ts";
 import { createFastPath } from "../../src/serve/http/wire/fast-path/fast-path.ts";
 import { startServer } from "../../src/serve/http/wire/server.ts";
 import { downloadAppOptions } from "./download-app.ts";

@@ -5,10 +5,15 @@ import { type Key, toKey } from "../../core/object.ts";
 import { aliasIn, nameObject, type ObjectUrl } from "../../serve/http/request/object-name.ts";
 import type { BucketSites, Site, Sites } from "../../serve/http/request/site.ts";
 import { parseTarget, type Target } from "../../serve/http/request/target.ts";
-import type { ManagedBucket, Projects } from "../../serve/http/rest/project.ts";
-import type { Stored } from "../../serve/mirror/stored/stored.ts";
+import type { RestApiParts } from "../../serve/http/rest/call.ts";
 import { tokenFromQuery } from "../../serve/sign/token.ts";
 import { invalid } from "./input.ts";
+
+/** A bucket behind the memory cache. */
+export type Stored = Site["stored"];
+type Projects = ReturnType<RestApiParts["projects"]>;
+/** A bucket as the REST API sees it. */
+export type ManagedBucket = NonNullable<NonNullable<ReturnType<Projects["find"]>>["firstBucket"]>;
 
 /** The domains of the current settings. */
 export interface Domains {

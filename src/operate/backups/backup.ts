@@ -10,7 +10,6 @@ import { syncDirectory, syncFile } from "../../core/files.ts";
 import { readVersion } from "../../core/version.ts";
 import { blobPath } from "../../serve/bucket/fs/blob-places.ts";
 import { type Inventory, openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
-import { SCHEMA_VERSION } from "../../serve/bucket/fs/catalogue/schema.ts";
 import { BACKUP_LOCK, SWEEP_LOCK, tryLock } from "../../serve/bucket/fs/lock.ts";
 import { copyDatabase } from "../../sqlite/copy-database.ts";
 import {
@@ -194,7 +193,7 @@ async function placeAll(options: BackupOptions, target: string, previous: Genera
     let databaseBytes = 0;
     for (const name of [CATALOGUE, ...others]) databaseBytes += await copySyncedDatabase(data, target, name);
     inventory = openInventory(join(target, CATALOGUE), previous && join(previous.path, CATALOGUE));
-    refuseOtherVersion(inventory.version);
+    refuseOtherVersion(inventory);
     inventory.check();
     const { bytes: total } = inventory.totals();
     const onBytes = countStep(onProgress, "placing", total);
@@ -219,9 +218,9 @@ async function lockSweep(data: string, signal: AbortSignal): Promise<() => void>
   }
 }
 
-function refuseOtherVersion(version: number): void {
-  if (version === SCHEMA_VERSION) return;
-  const found = `its catalogue has version ${version}, this huiyuan knows ${SCHEMA_VERSION}`;
+function refuseOtherVersion({ version, ownVersion }: Inventory): void {
+  if (version === ownVersion) return;
+  const found = `its catalogue has version ${version}, this huiyuan knows ${ownVersion}`;
   throw new HuiyuanError("request_invalid", `Cannot back up the data folder: ${found}; use the server's own huiyuan`);
 }
 

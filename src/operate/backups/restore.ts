@@ -5,8 +5,7 @@ import { basename, join, resolve } from "node:path";
 import { storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { syncDirectory, syncFile } from "../../core/files.ts";
-import { openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
-import { SCHEMA_VERSION } from "../../serve/bucket/fs/catalogue/schema.ts";
+import { type Inventory, openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { LOCKS, lockData, UNFINISHED_RESTORE } from "../../serve/bucket/fs/lock.ts";
 import { type Generation, generationNames, MANIFEST, readGeneration, SETTINGS } from "./generations.ts";
 import { unlessMissing } from "./placing.ts";
@@ -99,7 +98,7 @@ async function openGeneration(dir: string, name: string) {
   const generation = await readGeneration(dir, name);
   const inventory = openInventory(join(generation.path, "catalogue.db"));
   try {
-    refuseNewer(generation, inventory.version);
+    refuseNewer(generation, inventory);
     inventory.check();
     return { generation, inventory };
   } catch (error) {
@@ -117,8 +116,8 @@ async function newestWhole(dir: string, names: readonly string[]): Promise<strin
   return undefined;
 }
 
-function refuseNewer({ path, manifest }: Generation, version: number): void {
-  if (version <= SCHEMA_VERSION) return;
+function refuseNewer({ path, manifest }: Generation, { version, ownVersion }: Inventory): void {
+  if (version <= ownVersion) return;
   const found = `its catalogue was written by a newer huiyuan (${manifest.program})`;
   throw new HuiyuanError("request_invalid", `Cannot restore "${path}": ${found}; run that one`);
 }

@@ -4,8 +4,8 @@ import type { Log } from "../../core/log.ts";
 import { toKey } from "../../core/object.ts";
 import { publicUrl } from "../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../serve/http/rest/call.ts";
-import type { Notices } from "../../serve/upload/callback/notices.ts";
 import type { Outbox, OutboxEntry, Selection } from "../../serve/upload/callback/outbox.ts";
+import type { Service } from "../../serve/wiring/service.ts";
 import { auditOf } from "../admin/audit.ts";
 import type { Calls } from "../admin/calls.ts";
 import { invalid } from "../admin/input.ts";
@@ -14,7 +14,7 @@ import { dropCallbacks, listCallbacks, retryCallbacks, testCallback } from "./co
 
 export interface CallbackParts {
   readonly outbox: Outbox;
-  readonly notices: Pick<Notices, "redeliver" | "isRedelivering" | "test">;
+  readonly notices: Pick<Service["callbacks"]["notices"], "redeliver" | "isRedelivering" | "test">;
 }
 
 interface CallParts extends CallbackParts {

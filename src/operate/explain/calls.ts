@@ -4,7 +4,6 @@
 import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { type DryRun, runDry } from "../../serve/http/dry-run/dry-run.ts";
-import type { DryFetch } from "../../serve/http/dry-run/dry-run-site.ts";
 import { isHealth } from "../../serve/http/health.ts";
 import { refererVerdict } from "../../serve/http/request/authorizer.ts";
 import type { DownloadRequest } from "../../serve/http/request/exchange.ts";
@@ -164,7 +163,7 @@ function ruleOf(site: Site, request: DownloadRequest, { fetches, routes }: DryRu
   return { rule: { index: rule, action, type, ...(rule !== undefined && { match }), fallback } };
 }
 
-function fetchView({ why, key, isStored, mayServeStale, isRunning, refusal, asks }: DryFetch): object {
+function fetchView({ why, key, isStored, mayServeStale, isRunning, refusal, asks }: DryRun["fetches"][number]): object {
   return {
     why,
     key,

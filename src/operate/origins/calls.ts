@@ -1,6 +1,5 @@
 // Admin API calls for origins: their state, and a place at one for a migration of this machine.
 import { HuiyuanError } from "../../core/errors.ts";
-import type { Budget } from "../../serve/origin/guard/budget.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import { type Calls, listAnswer } from "../admin/calls.ts";
 import { listOrigins, takePlace } from "./contract.ts";
@@ -8,7 +7,10 @@ import { listOrigins, takePlace } from "./contract.ts";
 export interface OriginParts {
   readonly registry: {
     originReport(): Iterable<OriginReport>;
-    originBudget(id: string, domain: string): Pick<Budget, "enter"> | undefined;
+    originBudget(
+      id: string,
+      domain: string,
+    ): { enter(signal: AbortSignal, waitMs: number): (() => void) | Promise<() => void> } | undefined;
   };
   /** Unix milliseconds. */
   readonly now: () => number;

@@ -1,14 +1,14 @@
 // The origins: whether they answer, how much they are asked, how fast they are, and what failed.
 import { useComputed, useSignal } from "@preact/signals";
 import { get } from "../console/api.ts";
-import { KEPT, moments, useLive } from "../overview/page/live.ts";
 import { useLoaded } from "../console/load.ts";
 import { Badge, Card, Empty, Page, Show, type Tone } from "../console/parts/parts.tsx";
 import { Plot, type Series } from "../console/parts/plot.tsx";
 import { Table } from "../console/parts/table.tsx";
-import { latencyAt, timeOf } from "../overview/page/rates.ts";
 import { failureText } from "../console/text/failures.ts";
 import { ago, count, duration, milliseconds, moment } from "../console/text/format.ts";
+import { KEPT, moments, useLive } from "../overview/page/live.ts";
+import { latencyAt, timeOf } from "../overview/page/rates.ts";
 import type { OriginsAnswer } from "./contract.ts";
 import { type TextName, t } from "./words.ts";
 

@@ -11,8 +11,14 @@ import { createFailureLog } from "../mirror/failure-log.ts";
 import { beginDownload, finishDownload } from "./download/download.ts";
 import type { DownloadContext } from "./download/download-context.ts";
 import { answerHealth, isHealth, isPathOf } from "./health.ts";
-import { type DownloadResponse, nodeResponse } from "./request/download-response.ts";
-import { awaitsContinue, beginExchange, type DownloadExchange, type DownloadRequest } from "./request/exchange.ts";
+import type { DownloadResponse } from "./request/download-response.ts";
+import {
+  awaitsContinue,
+  beginExchange,
+  type DownloadExchange,
+  type DownloadRequest,
+  nodeResponse,
+} from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
 import { failure } from "./rest/answer.ts";

@@ -1,8 +1,7 @@
 // Describes the REST API for uploads (http/rest/) in OpenAPI 3.1. No schema parses its forms and paths, which follow
 // clients of 2015. So a test checks real answers against these schemas, and the codes come from the error table. Pure.
 import * as z from "zod";
-import { ERROR_CODES, errorRow, restError } from "../../../core/errors.ts";
-import { CALLBACK_FAILED } from "../../../serve/upload/callback/callback.ts";
+import { CALLBACK_FAILED, ERROR_CODES, errorRow, restError } from "../../../core/errors.ts";
 import { bareSchemaOf as bare, jsonContent as json } from "../input.ts";
 
 const size = z.object({ width: z.number(), height: z.number() });

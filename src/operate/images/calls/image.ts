@@ -6,18 +6,16 @@ import { createSemaphore } from "../../../async/semaphore.ts";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
 import { finishDownload } from "../../../serve/http/download/download.ts";
-import type { DownloadContext } from "../../../serve/http/download/download-context.ts";
-import { nodeResponse } from "../../../serve/http/request/download-response.ts";
 import {
   beginExchange,
   clientOf,
   clientSignal,
   type DownloadExchange,
   type DownloadRequest,
+  nodeResponse,
 } from "../../../serve/http/request/exchange.ts";
 import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../../serve/http/request/object-name.ts";
 import type { Site } from "../../../serve/http/request/site.ts";
-import type { Stored } from "../../../serve/mirror/stored/stored.ts";
 import type { Calls } from "../../admin/calls.ts";
 import { invalid } from "../../admin/input.ts";
 import { bucketNamed, type Domains, domainNamed } from "../../admin/naming.ts";
@@ -76,7 +74,7 @@ async function fetchFirst(
 }
 
 interface Shown {
-  readonly stored: Stored;
+  readonly stored: Site["stored"];
   readonly key: Key;
   readonly instruction: string | undefined;
 }
@@ -86,7 +84,7 @@ function downloadOf(
   exchange: DownloadExchange,
   { stored, key, instruction }: Shown,
   { buckets, sites }: Domains,
-): DownloadContext {
+): Parameters<typeof finishDownload>[0] {
   const [named] = buckets().get(stored.bucketId) ?? [];
   if (named === undefined) throw invalid(`there is no bucket "${stored.bucketId}"`);
   const site = operatorSite(named);

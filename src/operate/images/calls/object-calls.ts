@@ -6,12 +6,18 @@ import { isKey, type Key, type ObjectInfo } from "../../../core/object.ts";
 import { type Bucket, digestOf } from "../../../serve/bucket/contract/bucket.ts";
 import { publicUrl } from "../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../serve/http/rest/call.ts";
-import type { Stored } from "../../../serve/mirror/stored/stored.ts";
 import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../../admin/audit.ts";
 import type { Calls } from "../../admin/calls.ts";
 import type { Contract, InputOf } from "../../admin/contract/contract.ts";
 import { invalid } from "../../admin/input.ts";
-import { bucketNamed, type Domains, findNamed, managedBucket, type NamedObject } from "../../admin/naming.ts";
+import {
+  bucketNamed,
+  type Domains,
+  findNamed,
+  managedBucket,
+  type NamedObject,
+  type Stored,
+} from "../../admin/naming.ts";
 import type { Records } from "../../operations/answered-requests.ts";
 import { type ChangeLine, deleteObjects, listObjects, purgeObjects, showObject, undeleteObjects } from "../contract.ts";
 import { inParallel, untilAborted } from "./in-parallel.ts";

@@ -1,6 +1,9 @@
 // Formats objects as the contracts describe them.
+
 import { etagOf, MEDIA_TYPES, type ObjectInfo } from "../../../core/object.ts";
-import type { Entry, Tombstone } from "../../../serve/bucket/contract/driver.ts";
+import type { Stored } from "../../admin/naming.ts";
+
+type Entry = Awaited<ReturnType<Stored["lookup"]>>;
 
 /** One object of a listing. */
 export function objectView(info: ObjectInfo): object {
@@ -42,7 +45,7 @@ export function entryView(entry: Entry): object {
   return { state, epoch, failure: entry.failure?.code };
 }
 
-function tombstoneView({ deletedAt, reason, expiresAt }: Tombstone): object {
+function tombstoneView({ deletedAt, reason, expiresAt }: Extract<Entry, { readonly state: "tombstone" }>): object {
   return { deletedAt: time(deletedAt), reason, expiresAt: time(expiresAt) };
 }
 

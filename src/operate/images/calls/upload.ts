@@ -6,7 +6,6 @@ import { asHuiyuanError, errorRow, HuiyuanError } from "../../../core/errors.ts"
 import { type Key, toKey } from "../../../core/object.ts";
 import { publicUrl } from "../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../serve/http/rest/call.ts";
-import type { ManagedBucket } from "../../../serve/http/rest/project.ts";
 import {
   receiveBody,
   refuseExisting,
@@ -18,7 +17,7 @@ import { auditOf, callerOf, loggedName, messageOf } from "../../admin/audit.ts";
 import { type ApiEnv, assertAllowed, type Calls } from "../../admin/calls.ts";
 import type { InputOf } from "../../admin/contract/contract.ts";
 import { invalid } from "../../admin/input.ts";
-import { bucketNamed, managedBucket } from "../../admin/naming.ts";
+import { bucketNamed, type ManagedBucket, managedBucket } from "../../admin/naming.ts";
 import { uploadObject } from "../contract.ts";
 import type { ObjectParts } from "./object-calls.ts";
 import { objectView } from "./object-view.ts";

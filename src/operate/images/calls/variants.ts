@@ -4,7 +4,6 @@ import { HuiyuanError } from "../../../core/errors.ts";
 import { MEDIA_TYPES, toKey } from "../../../core/object.ts";
 import type { Site } from "../../../serve/http/request/site.ts";
 import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
-import type { NamedRecipe } from "../../../serve/image/grammar/named-recipe.ts";
 import type { Calls } from "../../admin/calls.ts";
 import { bucketNamed, type Domains } from "../../admin/naming.ts";
 import { listVariants } from "../contract.ts";
@@ -32,7 +31,7 @@ export function addVariantsCall(calls: Calls, { registry }: { readonly registry:
 /** By the name of the variant. Aliases with image watermarks never match: the name has the watermark's bytes too. */
 function aliasesByVariant({ aliases }: Site): ReadonlyMap<string, { readonly alias: string; readonly recipe: string }> {
   const formats = ["autoAvif", "autoWebp", "autoPlain"] as const;
-  const recipesOf = (named: NamedRecipe) => formats.map((format) => named.negotiated?.(format) ?? named);
+  const recipesOf = (named: Site["styles"][number]) => formats.map((format) => named.negotiated?.(format) ?? named);
   return new Map(
     [...aliases].flatMap(([alias, named]) =>
       recipesOf(named).map(({ name, recipe }) => [name, { alias, recipe: canonicalText(recipe) }] as const),

@@ -10,9 +10,7 @@ import {
   storableFetchOf,
   urlTo,
 } from "../../../serve/http/request/object-name.ts";
-import type { Site } from "../../../serve/http/request/site.ts";
-import type { MissAnswer } from "../../../serve/mirror/fill/reader.ts";
-import type { StaleKept } from "../../../serve/mirror/freshness/revalidation.ts";
+import type { Route, Site } from "../../../serve/http/request/site.ts";
 import { auditedStream, auditOf, loggedNames, messageOf } from "../../admin/audit.ts";
 import type { Calls } from "../../admin/calls.ts";
 import { invalid } from "../../admin/input.ts";
@@ -64,7 +62,9 @@ export async function warm({ site, url }: Target, signal: AbortSignal): Promise<
   return outcome(answer);
 }
 
-async function outcome(answer: MissAnswer | StaleKept): Promise<Omit<WarmLine, "name">> {
+async function outcome(
+  answer: Awaited<ReturnType<Route["mirror"]["fetch" | "revalidate"]>>,
+): Promise<Omit<WarmLine, "name">> {
   if (answer.kind === "kept") return { result: answer.why === "gone" ? "missing" : "confirmed" };
   if (answer.kind === "head") return { result: "unstored" }; // Cannot happen: only a HEAD is answered so.
   try {

@@ -4,8 +4,7 @@ import { refusedError } from "../../../client/api/client-error.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
 import type { SpoolPool } from "../../../serve/body/spool/spool-pool.ts";
-import { Arrival } from "../../../serve/mirror/fill/arrival.ts";
-import { describeFetched, type FillEnd } from "../../../serve/mirror/fill/fill-end.ts";
+import { Arrival, describeFetched } from "../../../serve/mirror/fill/arrival.ts";
 import type { OriginAnswer, Validators } from "../../../serve/origin/origin.ts";
 import type { Replacement } from "../contract.ts";
 import type { Job } from "../journal/journal.ts";
@@ -77,7 +76,7 @@ async function receive(answer: OriginAnswer, key: Key, context: CopyContext, sig
 }
 
 /** Throws origin_truncated for a suspect image, and the error of the disk. */
-function whole(end: FillEnd, key: Key, { acceptsSuspects, now }: CopyContext) {
+function whole(end: ReturnType<Arrival["result"]>, key: Key, { acceptsSuspects, now }: CopyContext) {
   if (end.kind === "unstored") throw end.error;
   if (end.kind !== "whole" && end.kind !== "suspect") throw new HuiyuanError("internal", "Cannot copy: no body");
   const { kind, head, body } = end;

@@ -2,8 +2,10 @@
 // of its own requests. So live traffic and migrations keep to the origin's limits together.
 import type { Release } from "../../../async/semaphore.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
-import type { Budget } from "../../../serve/origin/guard/budget.ts";
+import type { OriginParts } from "../../../serve/wiring/origins.ts";
 import type { SendToAdmin } from "../target.ts";
+
+type Budget = Parameters<NonNullable<OriginParts["shared"]>>[0];
 
 /** `place`: names the budget to the server. enter() throws origin_busy and overloaded for the server's refusal too. */
 export function shareBudget(

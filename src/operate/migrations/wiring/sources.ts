@@ -7,9 +7,8 @@ import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 import { readVersion } from "../../../core/version.ts";
 import { createRuleFinder, originRequestForKey } from "../../../serve/mirror/rules.ts";
-import type { Budget } from "../../../serve/origin/guard/budget.ts";
 import type { HttpOriginOptions } from "../../../serve/origin/kinds/http-origin.ts";
-import { createOriginRegistry, type OriginRegistry } from "../../../serve/wiring/origins.ts";
+import { createOriginRegistry, type OriginParts, type OriginRegistry } from "../../../serve/wiring/origins.ts";
 import { keepsQueries, ruleOptions } from "../../../serve/wiring/site.ts";
 import { type Binding, bindDomains, mergeRule } from "../../../settings/domains.ts";
 import { normalizeHost } from "../../../settings/hosts.ts";
@@ -102,8 +101,8 @@ export function openOrigins(settings: Settings, listed: OriginListing, parts: So
   const { log, concurrency, server } = parts;
   const meter = { failedOver() {}, retried() {} };
   const fetches = createSemaphore(concurrency);
-  const shared =
-    server && ((budget: Budget, origin: string) => shareBudget(budget, { origin, domain: listed.host }, server));
+  const shared: OriginParts["shared"] =
+    server && ((budget, origin) => shareBudget(budget, { origin, domain: listed.host }, server));
   const registry = createOriginRegistry({ log, meter, serverId: newServerId(), fetches, shared });
   const listing = asFaults(() => openListing(mirror, listed, parts));
   return createOriginSource(listing, createPlacing(listed.host, binding, mirror, registry), () => registry.close());

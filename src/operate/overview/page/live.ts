@@ -1,8 +1,8 @@
 // The live figures of the server, one event a second, and the last minutes of them. A lost connection is noticed.
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { LiveFigures } from "../contract.ts";
 import { urlOf } from "../../console/api.ts";
+import type { LiveFigures } from "../contract.ts";
 
 /** The last events: five minutes. */
 export const KEPT = 300;

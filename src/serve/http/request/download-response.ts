@@ -1,6 +1,5 @@
 // The response to a download, as handlers see it: written by node's http server (here) or by the fast path
 // (wire/fast-path/response.ts). Header blocks are built once and sent many times. It decides nothing about a response.
-import type { ServerResponse } from "node:http";
 import { HuiyuanError } from "../../../core/errors.ts";
 
 /** Names and values in turn. */
@@ -72,62 +71,4 @@ export function headerLines(list: HeaderList): string {
 export function namesLength(list: HeaderList): boolean {
   for (let index = 0; index < list.length; index += 2) if (list[index] === "Content-Length") return true;
   return false;
-}
-
-/** Wraps a response of node's http server. */
-export function nodeResponse(response: ServerResponse): DownloadResponse {
-  return new NodeResponse(response);
-}
-
-/** A class, because V8 makes a slow object of every literal with a getter, and retains all that it refers to. */
-class NodeResponse implements DownloadResponse {
-  readonly #response: ServerResponse;
-  #drained: (() => void) | undefined;
-
-  constructor(response: ServerResponse) {
-    this.#response = response;
-  }
-
-  get statusCode(): number {
-    return this.#response.statusCode;
-  }
-
-  get headersSent(): boolean {
-    return this.#response.headersSent;
-  }
-
-  get destroyed(): boolean {
-    return this.#response.destroyed;
-  }
-
-  writeHead(status: number, ...headers: readonly Headers[]): void {
-    this.#response.writeHead(status, flatHeaders(headers) as string[]); // node reads it only
-  }
-
-  write(bytes: Buffer): boolean {
-    return this.#response.write(bytes);
-  }
-
-  end(bytes?: Buffer): void {
-    this.#response.end(bytes);
-  }
-
-  destroy(): void {
-    this.#response.destroy();
-  }
-
-  onceDrained(listener: () => void): void {
-    if (this.#drained === undefined) this.#response.on("drain", () => this.#drained?.());
-    this.#drained = listener;
-  }
-
-  onceGone(listener: () => void): void {
-    if (this.#response.destroyed) listener();
-    else this.#response.once("close", () => this.#response.writableFinished || listener());
-  }
-
-  onceOver(listener: () => void): void {
-    if (this.#response.closed) listener();
-    else this.#response.once("close", listener);
-  }
 }

@@ -1,10 +1,10 @@
 // One request with its response, and the facts about them that all handlers share. No policy.
 import { randomBytes } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { performance } from "node:perf_hooks";
 import { type Cancellation, CancellationSource } from "../../../async/cancellation.ts";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
-import type { DownloadResponse, HeaderList } from "./download-response.ts";
+import { type DownloadResponse, flatHeaders, type HeaderList, type Headers } from "./download-response.ts";
 import type { Site } from "./site.ts";
 
 /** A request of node's server or of the fast path. Header names are in lower case; texts have one character a byte. */
@@ -118,4 +118,62 @@ export function createRequestIds(): () => string {
     count += 1;
     return `${source}-${count.toString(36)}`;
   };
+}
+
+/** Wraps a response of node's http server. */
+export function nodeResponse(response: ServerResponse): DownloadResponse {
+  return new NodeResponse(response);
+}
+
+/** A class, because V8 makes a slow object of every literal with a getter, and retains all that it refers to. */
+class NodeResponse implements DownloadResponse {
+  readonly #response: ServerResponse;
+  #drained: (() => void) | undefined;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  get statusCode(): number {
+    return this.#response.statusCode;
+  }
+
+  get headersSent(): boolean {
+    return this.#response.headersSent;
+  }
+
+  get destroyed(): boolean {
+    return this.#response.destroyed;
+  }
+
+  writeHead(status: number, ...headers: readonly Headers[]): void {
+    this.#response.writeHead(status, flatHeaders(headers) as string[]); // node reads it only
+  }
+
+  write(bytes: Buffer): boolean {
+    return this.#response.write(bytes);
+  }
+
+  end(bytes?: Buffer): void {
+    this.#response.end(bytes);
+  }
+
+  destroy(): void {
+    this.#response.destroy();
+  }
+
+  onceDrained(listener: () => void): void {
+    if (this.#drained === undefined) this.#response.on("drain", () => this.#drained?.());
+    this.#drained = listener;
+  }
+
+  onceGone(listener: () => void): void {
+    if (this.#response.destroyed) listener();
+    else this.#response.once("close", () => this.#response.writableFinished || listener());
+  }
+
+  onceOver(listener: () => void): void {
+    if (this.#response.closed) listener();
+    else this.#response.once("close", listener);
+  }
 }

@@ -2,12 +2,13 @@
 // soon as they show an image. At the end it judges them. It requests nothing and stores nothing.
 
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
-import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat } from "../../../core/object.ts";
+import type { DigestName, Hashes, ImageFacts, Key, ObjectFormat, ObjectInfo } from "../../../core/object.ts";
 import { createGate, type DeclaredDigests, type Verdict } from "../../body/gate/gate.ts";
-import type { Spool } from "../../body/spool/spool.ts";
+import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
+import { describeObject } from "../../bucket/contract/bucket.ts";
 import type { OriginAnswer, OriginSink } from "../../origin/origin.ts";
-import { describeFetched, type FillEnd, type FillHead } from "./fill-end.ts";
+import type { FillEnd, FillHead } from "./fill-end.ts";
 
 /** The services and settings that all bodies of one mirror share. */
 export interface ArrivalContext {
@@ -181,4 +182,26 @@ function matchesDeclared(declared: DeclaredDigests, hashes: Hashes): boolean {
   return (["md5", "sha1", "sha256"] as const).every(
     (name) => declared[name] === undefined || declared[name].toString("hex") === hashes[name],
   );
+}
+
+/** The description under which a fetched body is stored. `now`: Unix milliseconds. */
+export function describeFetched(parts: {
+  readonly key: Key;
+  readonly head: FillHead;
+  readonly body: Pick<WholeBody, "size" | "hashes">;
+  readonly now: number;
+  readonly isSuspect?: boolean;
+}): ObjectInfo {
+  const { key, body, now, isSuspect = false } = parts;
+  const { answer, requestedAt, image } = parts.head;
+  const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
+  const provenance = {
+    via: "mirror",
+    originUrl,
+    originEtag,
+    originLastModified: lastModified,
+    fetchedAt: now,
+    validated: { at: requestedAt, life },
+  } as const;
+  return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
 }

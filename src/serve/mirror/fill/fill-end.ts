@@ -2,9 +2,8 @@
 // complete. Types and one small reading of them; it fetches nothing.
 
 import type { HuiyuanError } from "../../../core/errors.ts";
-import type { ImageFacts, Key, ObjectInfo } from "../../../core/object.ts";
+import type { ImageFacts, ObjectInfo } from "../../../core/object.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
-import { describeObject } from "../../bucket/contract/bucket.ts";
 import type { NotModified, OriginAnswer } from "../../origin/origin.ts";
 
 /** An answer without its body. A pending write must not keep the exchange behind a body, which is large. */
@@ -56,26 +55,4 @@ export type Damage = "structure" | "hash";
 /** Undefined: the body is sound, or it is not complete. */
 export function damageOf(end: FillEnd | undefined): Damage | undefined {
   return end !== undefined && "damage" in end ? end.damage : undefined;
-}
-
-/** The description under which a fetched body is stored. `now`: Unix milliseconds. */
-export function describeFetched(parts: {
-  readonly key: Key;
-  readonly head: FillHead;
-  readonly body: Pick<WholeBody, "size" | "hashes">;
-  readonly now: number;
-  readonly isSuspect?: boolean;
-}): ObjectInfo {
-  const { key, body, now, isSuspect = false } = parts;
-  const { answer, requestedAt, image } = parts.head;
-  const { url: originUrl, etag: originEtag, lastModified, life, headers } = answer;
-  const provenance = {
-    via: "mirror",
-    originUrl,
-    originEtag,
-    originLastModified: lastModified,
-    fetchedAt: now,
-    validated: { at: requestedAt, life },
-  } as const;
-  return describeObject({ key, body, image, headers, provenance, lastModified, isSuspect, now });
 }

@@ -1,5 +1,6 @@
 // The types of the callback (回调): the facts of a stored file, the result of its notice, and how the result enters the
 // response to the upload. Pure; notices.ts sends the notices and outbox.ts stores them.
+import type { CALLBACK_FAILED } from "../../../core/errors.ts";
 import type { CallbackNotice } from "../../sign/callback.ts";
 
 /** A file that has just been stored by an ordinary upload, a last slice or an instant upload. */
@@ -7,11 +8,6 @@ export interface Uploaded extends Omit<CallbackNotice, "timestamp" | "attempt"> 
   /** Request id of the upload. */
   readonly requestId: string;
 }
-
-/**
- * The upload is stored, but the business server has not confirmed its notice. Not in any code range of the original.
- */
-export const CALLBACK_FAILED = -5979;
 
 /** Why a notice was not delivered; `status` if the business server sent one. */
 export interface CallbackFailure {

@@ -2,16 +2,11 @@
 // until it is delivered; the uploader waits for the first attempt only. Wires delivery, outbox and redelivery.
 import { createReloadCache } from "../../../async/reload-cache.ts";
 import { shareSignal } from "../../../async/shared-signals.ts";
+import { CALLBACK_FAILED } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";
 import { Lifetime } from "../../origin/exchange/lifetime.ts";
-import {
-  CALLBACK_FAILED,
-  type CallbackFailure,
-  type CallbackOutcome,
-  type MakeOutboxDraft,
-  type Uploaded,
-} from "./callback.ts";
+import type { CallbackFailure, CallbackOutcome, MakeOutboxDraft, Uploaded } from "./callback.ts";
 import { type CallbackTarget, createReceiver, type Delivery, type Receiver, type TestedDelivery } from "./delivery.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
 import { createRedelivery, nextAttempt } from "./redelivery.ts";

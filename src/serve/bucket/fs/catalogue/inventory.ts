@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { isDamage, storeFailure } from "../../../../core/disk-failure.ts";
 import { checkWhole } from "../../../../sqlite/open-database.ts";
 import { isBlobName } from "../blob-places.ts";
-import { openCatalogueForReading } from "./schema.ts";
+import { openCatalogueForReading, SCHEMA_VERSION } from "./schema.ts";
 
 export interface ListedBlob {
   /** Lower-case hex. */
@@ -21,8 +21,9 @@ export interface ListedPack {
 
 /** Blobs that are known to be damaged have no bytes and are not listed. All methods throw store_failed. */
 export interface Inventory {
-  /** The version of the tables. */
+  /** The version of the tables, and the one that this program writes. */
   readonly version: number;
+  readonly ownVersion: number;
   /** Reads all of the file. Throws store_failed if it is damaged, or if a row leads to no blob: it names the row. */
   check(): void;
   totals(): { readonly objects: number; readonly bytes: number };
@@ -62,6 +63,7 @@ export function openInventory(path: string, previous?: string): Inventory {
     if (previous !== undefined) guarded(() => database.prepare("ATTACH ? AS previous").run(previous), previous);
     return {
       version,
+      ownVersion: SCHEMA_VERSION,
       check: () =>
         guarded(() => {
           checkWhole(database);

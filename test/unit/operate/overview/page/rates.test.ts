@@ -1,7 +1,13 @@
 // The rates of the console's live figures.
 import { expect, test } from "vitest";
-import { allRequests, hitRatioAt, hitRatioOf, latencyAt, rateAt } from "../../../../../src/operate/overview/page/rates.ts";
 import type { LiveFigures } from "../../../../../src/operate/overview/contract.ts";
+import {
+  allRequests,
+  hitRatioAt,
+  hitRatioOf,
+  latencyAt,
+  rateAt,
+} from "../../../../../src/operate/overview/page/rates.ts";
 
 function figuresAt(second: number, hits: number, misses = 0, failures = 0): LiveFigures {
   const each = (outcome: string, tier: string, count: number) => ({ outcome, tier, count });
