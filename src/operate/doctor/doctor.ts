@@ -1,4 +1,4 @@
-// The input and the result of a test of an origin. The checks are in examination.ts; wiring/doctor.ts runs them.
+// The input and the result of a test of an origin. The checks are in examination.ts; service.ts runs them.
 import type { InputOf } from "../admin/contract/contract.ts";
 import type { examineOrigin } from "./contract.ts";
 import type { Notes } from "./finding.ts";

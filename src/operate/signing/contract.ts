@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type AnswerOf, json, listOf, post, time } from "../admin/contract/contract.ts";
 import { bucket, flag, text, whole, word } from "../admin/contract/fields.ts";
 
-/** As for tokens. */
+/** As in serve/sign/token.ts, whose code is not for the browser. */
 const MAX_LIFE_SECONDS = 92 * 86_400;
 const OPERATIONS = ["download", "upload", "copy", "delete"] as const;
 
