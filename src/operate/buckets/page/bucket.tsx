@@ -26,7 +26,7 @@ import type { Form } from "./form.tsx";
 import { Keys } from "./keys.tsx";
 import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
 import { type BucketPlace, faultAt, placeOf, trialUrl } from "./tree.ts";
-import { downloadCommand, keyOf, Trial, UploadCommand } from "./trial.tsx";
+import { downloadCommand, keyOf, Trial, UploadCommand } from "./test-image.tsx";
 
 export function BucketPage() {
   const bucket = query.value.get("bucket") ?? "";

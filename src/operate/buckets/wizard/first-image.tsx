@@ -4,7 +4,7 @@ import { Card, Copied, Page } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
 import type { SettingsApplied } from "../../settings/contract.ts";
 import { defaultDomain, trialUrl } from "../page/tree.ts";
-import { downloadCommand, keyOf, Trial, UploadCommand } from "../page/trial.tsx";
+import { downloadCommand, keyOf, Trial, UploadCommand } from "../page/test-image.tsx";
 import { t } from "../words.ts";
 import { type Answers, isOnSite, isUploaded, placeOfAnswers } from "./scenarios.ts";
 
