@@ -25,8 +25,8 @@ import {
 import type { Form } from "./form.tsx";
 import { Keys } from "./keys.tsx";
 import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
+import { downloadCommand, keyOf, TestImage, UploadCommand } from "./test-image.tsx";
 import { type BucketPlace, faultAt, placeOf, trialUrl } from "./tree.ts";
-import { downloadCommand, keyOf, Trial, UploadCommand } from "./test-image.tsx";
 
 export function BucketPage() {
   const bucket = query.value.get("bucket") ?? "";
@@ -156,7 +156,7 @@ function TryIt({ tree, place }: { readonly tree: unknown; readonly place: Bucket
     <>
       {(hasOrigin || !hasUploads) && (
         <Card title={t("tryIt")} about={t("tryItAbout")}>
-          <Trial bucket={bucket} typed={typed} url={url} needsToken={needsToken} />
+          <TestImage bucket={bucket} typed={typed} url={url} needsToken={needsToken} />
         </Card>
       )}
       {hasUploads && (

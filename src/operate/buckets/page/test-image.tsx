@@ -8,7 +8,7 @@ import { textAt } from "../../console/tree.ts";
 import type { SignAnswer } from "../../signing/contract.ts";
 import { t } from "../words.ts";
 
-interface TrialProps {
+interface TestImageProps {
   readonly bucket: string;
   readonly typed: Signal<string>;
   /** By the default domain. */
@@ -40,7 +40,7 @@ function decoded(path: string): string {
 /** The signer appends the token. */
 const unsigned = (url: string) => url.replace(/[?&]sign=[^&]*$/, "");
 
-export function Trial({ bucket, typed, url, needsToken }: TrialProps) {
+export function TestImage({ bucket, typed, url, needsToken }: TestImageProps) {
   const shown = useSignal<Shown | undefined>(undefined);
   const { problem, run } = useCall();
   const sign = async () => {

@@ -3,8 +3,8 @@ import { useSignal } from "@preact/signals";
 import { Card, Copied, Page } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
 import type { SettingsApplied } from "../../settings/contract.ts";
+import { downloadCommand, keyOf, TestImage, UploadCommand } from "../page/test-image.tsx";
 import { defaultDomain, trialUrl } from "../page/tree.ts";
-import { downloadCommand, keyOf, Trial, UploadCommand } from "../page/test-image.tsx";
 import { t } from "../words.ts";
 import { type Answers, isOnSite, isUploaded, placeOfAnswers } from "./scenarios.ts";
 
@@ -34,7 +34,7 @@ export function FirstImagePage({ applied: { isInForce }, answers, tree, sample }
         {!isInForce ? t("isNotInForce") : t(isSplit ? "areInForce" : "isInForce", { bucket, uploads })}
       </p>
       <Card title={t("tryIt")} about={t("tryItAbout")}>
-        <Trial bucket={bucket} typed={typed} url={url} needsToken={false} />
+        <TestImage bucket={bucket} typed={typed} url={url} needsToken={false} />
       </Card>
       <Card title={t("whatNext")}>
         <ul>

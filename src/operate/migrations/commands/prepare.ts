@@ -11,7 +11,7 @@ import { createLogger } from "../../cli/logger.ts";
 import { runningServer, serverAt } from "../../cli/reach-server.ts";
 import { createStatusLine, type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../config/config.ts";
-import { type EndFlags, WORKING } from "../jobs/contract.ts";
+import { type SourceTargetFlags, WORKING } from "../jobs/contract.ts";
 import type { JobFolder } from "../journal/job-folder.ts";
 import { type Journal, openJournal } from "../journal/journal.ts";
 import type { Source } from "../source.ts";
@@ -30,7 +30,7 @@ export interface Prepared extends Omit<TargetOptions, "spoolDir"> {
 }
 
 /** `verb`: what the command does with the store of the settings. */
-export function endsCommand(
+export function sourceTargetCommand(
   terminal: Terminal,
   name: string,
   description: string,
@@ -48,7 +48,7 @@ export function endsCommand(
 
 /** Runs the work if flags, config and settings have no fault; else prints every fault. */
 export async function withPrepared(
-  flags: EndFlags,
+  flags: SourceTargetFlags,
   terminal: Terminal,
   work: (prepared: Prepared) => Promise<ExitCode>,
 ): Promise<ExitCode> {
@@ -73,7 +73,7 @@ export async function withPrepared(
 const MAX_CONNECTIONS = 200;
 
 /** Throws ConfigFaults and SettingsFaults, and the errors of runningServer(). */
-async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
+async function prepare(flags: SourceTargetFlags, terminal: Terminal): Promise<Prepared> {
   const given = sourceOf(flags);
   // Without a source the config has no required option left.
   const file = given !== undefined && !hasConfig(flags.config) ? undefined : flags.config;
@@ -106,7 +106,14 @@ async function prepare(flags: EndFlags, terminal: Terminal): Promise<Prepared> {
 type DomainSource = Extract<MigrationConfig["source"], { readonly type: "origins" }>;
 
 /** The source that flags name. Throws ConfigFaults. */
-function sourceOf({ fromOrigin: host, settings, admin, list, sitemap, detach }: EndFlags): DomainSource | undefined {
+function sourceOf({
+  fromOrigin: host,
+  settings,
+  admin,
+  list,
+  sitemap,
+  detach,
+}: SourceTargetFlags): DomainSource | undefined {
   const faults: string[] = [];
   if (host !== undefined && settings === undefined) faults.push("--from-origin needs --settings.");
   if (settings !== undefined && admin !== undefined) faults.push("Give --settings or --admin, not both.");
@@ -119,7 +126,7 @@ function sourceOf({ fromOrigin: host, settings, admin, list, sitemap, detach }: 
   return { type: "origins", host: host.toLowerCase(), list: file, sitemap };
 }
 
-export interface Ends extends Omit<MigrationTarget, "close"> {
+export interface SourceAndTarget extends Omit<MigrationTarget, "close"> {
   readonly source: Source;
   readonly journal: Journal;
   /** Removes the progress bar, before other output. */
@@ -137,10 +144,10 @@ interface Bar {
  * Runs the work under the lock of the job, with its journal, the opened target and a progress bar of `done`. Prints why
  * the job refuses it. Throws as openTarget().
  */
-export async function withEnds(
+export async function withSourceAndTarget(
   prepared: Prepared,
   { terminal, json, done }: Bar,
-  work: (ends: Ends) => Promise<ExitCode>,
+  work: (opened: SourceAndTarget) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const { config, folder, identity, source } = prepared;
   const unlock = folder.lock();

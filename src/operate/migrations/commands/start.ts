@@ -11,7 +11,7 @@ import { type RunEnd, runMigration } from "../runner/runner.ts";
 import { startDetached } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
 import { commandLine, print } from "./job.ts";
-import { endsCommand, type Prepared, withEnds, withPrepared } from "./prepare.ts";
+import { type Prepared, sourceTargetCommand, withPrepared, withSourceAndTarget } from "./prepare.ts";
 import { durationText, statLine } from "./stat.ts";
 
 const HELP = `It can be stopped or killed at any moment; the next start continues.
@@ -48,7 +48,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 const REMEDY = "once the cause is gone";
 
 export function startCommand(terminal: Terminal): Command {
-  return endsCommand(terminal, "start", "copy everything that is not copied yet", "copy into", HELP)
+  return sourceTargetCommand(terminal, "start", "copy everything that is not copied yet", "copy into", HELP)
     .option("-f, --force", "scan the source again, for new and changed objects", false)
     .option("--dry-run", "say what would be copied, skipped and refused; change no object", false)
     .option("--accept-suspect", "also copy images whose structure or declared hash is wrong", false)
@@ -82,11 +82,11 @@ function copy(prepared: Prepared, flags: CopyFlags, terminal: Terminal): Promise
   const { config, folder } = prepared;
   const began = performance.now();
   const bar = { terminal, json: flags.json, done: ({ counters }: Journal) => counters };
-  return withEnds(prepared, bar, async ({ clear, backlog, ...ends }) => {
-    const { journal } = ends;
+  return withSourceAndTarget(prepared, bar, async ({ clear, backlog, ...opened }) => {
+    const { journal } = opened;
     const before = { ...journal.counters };
     const end = await runMigration({
-      ...{ ...config.tool, ...ends, ...signals(terminal), filters: config.filters },
+      ...{ ...config.tool, ...opened, ...signals(terminal), filters: config.filters },
       rescans: flags.force,
       retriesAll: flags.overwrite !== "never" || flags.acceptSuspect,
       acceptsSuspects: flags.acceptSuspect,

@@ -3,14 +3,14 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import { formatBytes } from "../../doctor/finding.ts";
-import type { EndFlags, VerifyFlags } from "../jobs/contract.ts";
+import type { SourceTargetFlags, VerifyFlags } from "../jobs/contract.ts";
 import type { Journal } from "../journal/journal.ts";
 import { createTally, type FindingKind, type Tally, type Verification } from "../journal/verification.ts";
 import { createManifest, type ManifestEnd } from "../verify/manifest.ts";
 import { DEFAULT_SAMPLE, isSample } from "../verify/sample.ts";
 import { verify } from "../verify/verify.ts";
 import { commandLine, print } from "./job.ts";
-import { endsCommand, type Prepared, withEnds, withPrepared } from "./prepare.ts";
+import { type Prepared, sourceTargetCommand, withPrepared, withSourceAndTarget } from "./prepare.ts";
 import { durationText } from "./stat.ts";
 
 const HELP = `The source is listed again. A random sample is read on both sides and compared by
@@ -30,7 +30,7 @@ Examples:
   huiyuan migrate verify --settings huiyuan.yaml --all --manifest photos.sha256`;
 
 export function verifyCommand(terminal: Terminal): Command {
-  return endsCommand(terminal, "verify", "compare the source with the target", "compare with", HELP)
+  return sourceTargetCommand(terminal, "verify", "compare the source with the target", "compare with", HELP)
     .option(
       "--sample <count>",
       `compare this many objects, or \`5%\` of them, by hash (default: ${DEFAULT_SAMPLE})`,
@@ -71,19 +71,19 @@ function run(prepared: Prepared, flags: VerifyFlags, terminal: Terminal): Promis
     return doneOf(tally, journal);
   };
   const bar = { terminal, json: flags.json, done };
-  return withEnds(prepared, bar, async ({ clear, ...ends }) => {
+  return withSourceAndTarget(prepared, bar, async ({ clear, ...opened }) => {
     const manifest = flags.manifest === undefined ? undefined : createManifest(resolve(flags.manifest));
     try {
-      keep(ends.journal);
-      const trouble = await verify({ ...tool, ...ends, manifest, filters, sample, stop }, tally);
+      keep(opened.journal);
+      const trouble = await verify({ ...tool, ...opened, manifest, filters, sample, stop }, tally);
       const archived = trouble === undefined && !stop.aborted ? manifest?.finish() : undefined;
       const troubles = [...(trouble ? [trouble.message] : []), ...(stop.aborted ? ["It was stopped"] : [])];
       clear();
       const seconds = (performance.now() - began) / 1_000;
       const code = printVerified({ flags, tally, archived, troubles, seconds }, terminal);
       // Last, so that a journal that cannot be written does not hide the report.
-      keep(ends.journal, { troubles });
-      ends.journal.flush();
+      keep(opened.journal, { troubles });
+      opened.journal.flush();
       return code;
     } finally {
       manifest?.discard();
@@ -115,7 +115,7 @@ const TITLES: Readonly<Record<FindingKind, string>> = {
 };
 
 /** Advice for findings of each kind, with a command. */
-function mendsOf(flags: EndFlags): Readonly<Record<FindingKind, string>> {
+function mendsOf(flags: SourceTargetFlags): Readonly<Record<FindingKind, string>> {
   const start = commandLine("start", flags);
   const isStore = (flags.settings ?? flags.admin) !== undefined;
   const at = flags.settings === undefined ? `--admin ${flags.admin}` : `--config ${flags.settings}`;

@@ -13,7 +13,7 @@ export interface JobFlags {
 }
 
 /** Names source and target. */
-export interface EndFlags extends JobFlags {
+export interface SourceTargetFlags extends JobFlags {
   readonly settings?: string;
   readonly admin?: string;
   readonly fromOrigin?: string | undefined;
@@ -25,7 +25,7 @@ export interface EndFlags extends JobFlags {
   readonly isOfServer?: boolean;
 }
 
-export interface CopyFlags extends EndFlags {
+export interface CopyFlags extends SourceTargetFlags {
   /** Scans the source again. */
   readonly force: boolean;
   readonly dryRun?: boolean;
@@ -34,7 +34,7 @@ export interface CopyFlags extends EndFlags {
   readonly overwrite: "never" | "newer" | "always";
 }
 
-export interface VerifyFlags extends EndFlags {
+export interface VerifyFlags extends SourceTargetFlags {
   /** `100` or `5%`. */
   readonly sample?: string;
   readonly all: boolean;
