@@ -16,7 +16,7 @@ export function limitsPage(): string {
   );
 }
 
-/** `limits.fills`, `origin.connections`, or `MAX_REDIRECTS in origin/exchange/hop.ts`. Throws if there is none. */
+/** `limits.fills`, `origin.connections`, or `MAX_REDIRECTS in serve/origin/exchange/hop.ts`. Throws if there is none. */
 function textOf(source: string): string {
   const [name = "", file] = source.split(" in ");
   const value = file === undefined ? defaultOf(name) : constantOf(name, file);

@@ -1,5 +1,5 @@
 // One plain HTTP request and its response: callbacks and the S3 store send them through the guarded dialer
-// (origin/exchange/caller.ts), which the composition root provides.
+// (serve/origin/exchange/caller.ts), which the composition root provides.
 
 export interface HttpCall {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";

@@ -1,4 +1,5 @@
-// The log interface that every room is given. Rooms know only this shape; cli/ decides where the lines are written.
+// The log interface that every room is given. Rooms know only this shape; operate/cli/logger.ts decides where the lines
+// are written.
 
 /** Fields accompany the message. They never contain secrets, tokens or clients' cookies. */
 export interface Log {

@@ -101,7 +101,7 @@ export interface Provenance {
 export const MADE_HERE = "huiyuan:rendered";
 
 /**
- * When an origin last confirmed these bytes, and the freshness headers of that response. mirror/freshness/ reads it.
+ * When an origin last confirmed these bytes, and the freshness headers of that response, for serve/mirror/freshness/.
  */
 export interface Validation {
   /** Unix milliseconds: when the 200 or the 304 arrived. */

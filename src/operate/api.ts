@@ -1,5 +1,5 @@
-// The admin API, /api/v1: the Hono application with the calls that operators make. It checks no access: admin.ts does
-// for the admin port, and a command without a server calls it inside its own process.
+// The admin API, /api/v1: the Hono application with the calls that operators make. It checks no access:
+// admin/access.ts does for the admin port, and a command without a server calls it inside its own process.
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { asHuiyuanError, errorRow } from "../core/errors.ts";

@@ -3,18 +3,18 @@
 import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { loadSettings } from "../../settings/load.ts";
-import { type BackupReport, makeBackup } from "../backups/backup.ts";
-import type { OnProgress } from "../backups/progress.ts";
 import {
   createStatusLine,
   type ExitCode,
+  formatBytes,
   newCommand,
   shown,
   stopSignal,
   type Terminal,
   wholeNumber,
 } from "../cli/terminal.ts";
-import { formatBytes } from "../doctor/finding.ts";
+import { type BackupReport, makeBackup } from "./backup.ts";
+import type { OnProgress } from "./progress.ts";
 
 interface BackupFlags {
   readonly config: string;

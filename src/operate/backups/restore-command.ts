@@ -2,10 +2,9 @@
 import type { Command } from "commander";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
-import { restoreBackup } from "../backups/restore.ts";
-import { newCommand, type Terminal } from "../cli/terminal.ts";
-import { formatBytes } from "../doctor/finding.ts";
+import { formatBytes, newCommand, type Terminal } from "../cli/terminal.ts";
 import { imagesOf, reportDamage, withProgress } from "./backup-command.ts";
+import { restoreBackup } from "./restore.ts";
 
 interface RestoreFlags {
   readonly config: string;

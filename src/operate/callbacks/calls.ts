@@ -1,5 +1,5 @@
 // Admin API calls for upload callbacks: list, retry or drop the notices that business servers have not received yet.
-// upload/callback/ stores and delivers them.
+// serve/upload/callback/ stores and delivers them.
 import type { Log } from "../../core/log.ts";
 import { toKey } from "../../core/object.ts";
 import { publicUrl } from "../../serve/http/response/public-url.ts";

@@ -1,8 +1,7 @@
 // `huiyuan callbacks`: lists, retries and drops pending notices of uploads to business servers.
 import { type Command, Option } from "commander";
-import { adminCommand, type BucketFlags, pagesOf, withServer } from "../cli/admin-command.ts";
+import { adminCommand, type BucketFlags, confirm, pagesOf, withServer } from "../cli/admin-command.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
-import { confirm } from "../images/commands/change-objects.ts";
 import {
   dropCallbacks,
   listCallbacks,

@@ -1,6 +1,8 @@
 // Shared by all commands that use the admin API: common options, the connection to the server, Ctrl-C and output.
 // Each command's own requests are in its own file.
+
 import { once } from "node:events";
+import { createInterface } from "node:readline/promises";
 import type { Writable } from "node:stream";
 import { type Command, InvalidArgumentError } from "commander";
 import type { AnswerOf, Contract, GivenTo } from "../admin/contract/contract.ts";
@@ -84,5 +86,22 @@ export async function* pagesOf<Call extends Contract>(
     const { next } = page as { readonly next?: string | number };
     if (next === undefined) return;
     from = { ...given, after: next };
+  }
+}
+
+/** Asks for confirmation on a terminal. Ends the command with a usage error if standard input is not a terminal. */
+export async function confirm(
+  question: string,
+  { yes }: { readonly yes?: boolean },
+  command: Command,
+): Promise<boolean> {
+  if (yes === true) return true;
+  if (process.stdin.isTTY !== true)
+    command.error(`error: standard input is not a terminal, use --yes to confirm: ${question}`);
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+  } finally {
+    lines.close();
   }
 }

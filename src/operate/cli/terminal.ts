@@ -146,3 +146,9 @@ export class HeldUp extends Error {
 export function onHangUp(listener: () => void): void {
   process.on("SIGHUP", listener);
 }
+
+/** Writes a size as `640 B`, `12 KB` or `1.3 MB`. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`;
+  return bytes < 1_000_000 ? `${Math.round(bytes / 1_000)} KB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+}

@@ -14,10 +14,10 @@ import {
   type Terminal,
   wholeNumber,
 } from "../cli/terminal.ts";
-import type { Examination, Examined } from "../doctor/doctor.ts";
-import type { Finding } from "../doctor/finding.ts";
-import { examineOrigin, examineSite, originsOf } from "../doctor/service.ts";
+import type { Examination, Examined } from "./doctor.ts";
+import type { Finding } from "./finding.ts";
 import { describeFinding, describeSummary } from "./report.ts";
+import { examineOrigin, examineSite, originsOf } from "./service.ts";
 
 interface DoctorFlags {
   readonly allowPrivate: boolean;

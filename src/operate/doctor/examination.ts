@@ -3,8 +3,9 @@
 import { randomBytes } from "node:crypto";
 import { toKey } from "../../core/object.ts";
 import type { Probe, ProbedConnection, ProbeReply } from "../../serve/origin/kinds/probe.ts";
+import { formatBytes } from "../cli/terminal.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
-import { failed, finding, formatBytes, formatMs, type Notes, noReply, originFailure, type Verdict } from "./finding.ts";
+import { failed, finding, formatMs, type Notes, noReply, originFailure, type Verdict } from "./finding.ts";
 import { checkSamples, type Fetched, findSample, type Sample, targetOf } from "./samples.ts";
 
 export interface ExaminationOptions {

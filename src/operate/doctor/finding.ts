@@ -56,12 +56,6 @@ export function formatMs(milliseconds: number): string {
   return milliseconds < 1_000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1_000).toFixed(1)} s`;
 }
 
-/** Writes a size as `640 B`, `12 KB` or `1.3 MB`. */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1_000) return `${bytes} B`;
-  return bytes < 1_000_000 ? `${Math.round(bytes / 1_000)} KB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
-}
-
 const MEANINGS: Partial<Record<ErrorCode, string>> = {
   origin_blocked:
     "Private addresses are dialled only with --allow-private (allowPrivate: true in the settings). Cloud metadata addresses, multicast and similar are never dialled.",

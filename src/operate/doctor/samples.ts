@@ -3,17 +3,9 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { isKey, type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../serve/origin/kinds/probe.ts";
+import { formatBytes } from "../cli/terminal.ts";
 import { PAGE_HEADERS, picturesOn } from "./find-pictures.ts";
-import {
-  failed,
-  finding,
-  formatBytes,
-  formatMs,
-  meaningOf,
-  type Notes,
-  originFailure,
-  type Verdict,
-} from "./finding.ts";
+import { failed, finding, formatMs, meaningOf, type Notes, originFailure, type Verdict } from "./finding.ts";
 
 /** `gbk`: the path is not UTF-8, so no key can have it. */
 export type Sample =

@@ -6,11 +6,11 @@ import { readVersion } from "../../core/version.ts";
 import { nameOf, probeOrigin } from "../../serve/wiring/origins.ts";
 import { makeSettings } from "../../settings/made-settings.ts";
 import type { OriginSettings, Settings } from "../../settings/schema/schema.ts";
-import type { EntryToExamine, Examination, ExaminationLimits, ExamineSite } from "../doctor/doctor.ts";
-import { type ExaminationOptions, examine } from "../doctor/examination.ts";
-import { finding, type Hints, type Notes } from "../doctor/finding.ts";
-import { mirrorLines, proposeSettings } from "../doctor/proposal.ts";
-import { readSample } from "../doctor/samples.ts";
+import type { EntryToExamine, Examination, ExaminationLimits, ExamineSite } from "./doctor.ts";
+import { type ExaminationOptions, examine } from "./examination.ts";
+import { finding, type Hints, type Notes } from "./finding.ts";
+import { mirrorLines, proposeSettings } from "./proposal.ts";
+import { readSample } from "./samples.ts";
 
 const MAX_BODY_BYTES = 20_971_520;
 const MAX_TOTAL_BYTES = 100_000_000;

@@ -81,7 +81,7 @@ export const t = textsOf({
   folderHint: ["Allowed: {folders}, and all below them.", "允许：{folders} 及其下级。"],
   noFolders: [
     "The settings name no folder, so none may be read. Add server.migrationFolders to the settings file by hand.",
-    "设置中没有列出文件夹，因此不能读取。请手工在设置文件中添加 server.migrationFolders。",
+    "设置中没有列出文件夹，因此不能读取。请手工在配置文件中添加 server.migrationFolders。",
   ],
   options: ["Options", "选项"],
   overwrite: ["If the bucket has other bytes under the same key", "空间中已有同名但内容不同的图片时"],

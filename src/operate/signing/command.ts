@@ -6,7 +6,7 @@ import { MAX_LIFE_SECONDS } from "../../serve/sign/token.ts";
 import { loadSettings } from "../../settings/load.ts";
 import { parseDuration } from "../../settings/schema/quantities.ts";
 import { newCommand, type Terminal } from "../cli/terminal.ts";
-import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "../signing/signing.ts";
+import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "./signing.ts";
 
 /** Options that select the bucket and the key pair. */
 interface SignOptions {

@@ -13,7 +13,6 @@ import { isPortFree } from "../cli/first-settings.ts";
 import { createLogger } from "../cli/logger.ts";
 import { newCommand, stopSignal, type Terminal } from "../cli/terminal.ts";
 import { findPictures, isPrivateOrigin } from "../doctor/find-pictures.ts";
-import type { Trial } from "../trial/trial-view.ts";
 import { readSamplePictures } from "./run/sample-pictures.ts";
 import { SAMPLE_DELAY_MS, startSampleSite } from "./run/sample-site.ts";
 import { createTrial, isOnThisMachine, type TrialOptions, type TrialSite } from "./run/trial.ts";
@@ -28,6 +27,7 @@ import {
   trialToken,
 } from "./run/trial-settings.ts";
 import { describeTrial, PATH_OF_AN_IMAGE, type ReplacedPort } from "./run/try-report.ts";
+import type { Trial } from "./trial-view.ts";
 
 interface TryFlags {
   readonly port: number;

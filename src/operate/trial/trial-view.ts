@@ -1,4 +1,4 @@
-// Measured answers and calls that the page of `huiyuan try` and its work in cli/trial/ share.
+// Measured answers and calls that the page of `huiyuan try` and its work in run/ share.
 import type { Language } from "../admin/console.ts";
 import type { Form, TrialTexts } from "./texts.ts";
 

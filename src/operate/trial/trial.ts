@@ -1,4 +1,4 @@
-// The routes of the page of `huiyuan try`, on the admin port. They read requests and write audit lines; cli/trial/ does
+// The routes of the page of `huiyuan try`, on the admin port. They read requests and write audit lines; run/ does
 // the work behind `Trial`, and page.ts writes the document.
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { setCookie } from "hono/cookie";

@@ -1,5 +1,5 @@
-// The events that a mirror reports to the metrics. http/admin/metrics.ts turns them into Prometheus series; tests count
-// them.
+// The events that a mirror reports to the metrics. operate/admin/metrics.ts turns them into Prometheus series; tests
+// count them.
 import type { ErrorCode } from "../../core/errors.ts";
 import type { RevalidationKind } from "./policy.ts";
 

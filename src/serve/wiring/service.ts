@@ -32,7 +32,7 @@ import { type Callbacks, createCallbacks } from "./callbacks.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
 
-/** Are told what happens; the operator's half counts it. */
+/** Told what happens. operate/admin/metrics.ts counts it. */
 export interface ServiceMeters {
   readonly mirror: MirrorMeter;
   readonly variants: VariantMeter;

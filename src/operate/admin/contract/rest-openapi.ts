@@ -1,5 +1,6 @@
-// Describes the REST API for uploads (http/rest/) in OpenAPI 3.1. No schema parses its forms and paths, which follow
-// clients of 2015. So a test checks real answers against these schemas, and the codes come from the error table. Pure.
+// Describes the REST API for uploads (serve/http/rest/) in OpenAPI 3.1. No schema parses its forms and paths, which
+// follow clients of 2015. So a test checks real answers against these schemas, and the codes come from the error table.
+// Pure.
 import * as z from "zod";
 import { CALLBACK_FAILED, ERROR_CODES, errorRow, restError } from "../../../core/errors.ts";
 import { bareSchemaOf as bare, jsonContent as json } from "../input.ts";

@@ -26,7 +26,7 @@ import type { Form } from "./form.tsx";
 import { Keys } from "./keys.tsx";
 import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
 import { downloadCommand, keyOf, TestImage, UploadCommand } from "./test-image.tsx";
-import { type BucketPlace, faultAt, placeOf, trialUrl } from "./tree.ts";
+import { type BucketPlace, faultAt, placeOf, testUrl } from "./tree.ts";
 
 export function BucketPage() {
   const bucket = query.value.get("bucket") ?? "";
@@ -147,7 +147,7 @@ function TryIt({ tree, place }: { readonly tree: unknown; readonly place: Bucket
   const bucket = `${place.appid}/${place.name}`;
   const own = valueAt(tree, place.path);
   const typed = useSignal("");
-  const url = (key: string) => trialUrl(tree, place, key);
+  const url = (key: string) => testUrl(tree, place, key);
   const needsToken = textAt(own, ["token"]) === "required";
   const hasUploads = textAt(own, ["access"], "upload-download") !== "download";
   const hasOrigin = listAt(own, ["domains"]).some((domain) => listAt(domain, ["mirror", "origins"]).length > 0);

@@ -109,7 +109,7 @@ function Urls({ shown: { signed, publicUrl }, needsToken }: UrlsProps) {
   const hasDomain = host !== hostname;
   const signedUrls = (
     <div class="stack">
-      <Copied about={t("trialUrl")} text={signed} isLink />
+      <Copied about={t("testUrl")} text={signed} isLink />
       {hasDomain && <Copied about={t("publicUrl")} text={publicUrl} isLink />}
     </div>
   );

@@ -67,7 +67,7 @@ export function defaultDomain(tree: unknown, { appid, name }: Omit<BucketPlace, 
 }
 
 /** The URL by which a bucket can be tried before its domains point to the server. */
-export function trialUrl(tree: unknown, place: Omit<BucketPlace, "path">, key: string): string {
+export function testUrl(tree: unknown, place: Omit<BucketPlace, "path">, key: string): string {
   const scheme = textAt(tree, ["server", "publicScheme"]);
   const port = textAt(tree, ["server", "publicPort"], "auto");
   const shown = port !== "auto" ? port : scheme === "" ? textAt(tree, ["server", "port"], "8080") : "";

@@ -4,7 +4,7 @@ import { Card, Copied, Page } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
 import type { SettingsApplied } from "../../settings/contract.ts";
 import { downloadCommand, keyOf, TestImage, UploadCommand } from "../page/test-image.tsx";
-import { defaultDomain, trialUrl } from "../page/tree.ts";
+import { defaultDomain, testUrl } from "../page/tree.ts";
 import { t } from "../words.ts";
 import { type Answers, isOnSite, isUploaded, placeOfAnswers } from "./scenarios.ts";
 
@@ -23,7 +23,7 @@ export function FirstImagePage({ applied: { isInForce }, answers, tree, sample }
   const uploads = isSplit ? `${place.appid}/${answers.uploadBucket}` : bucket;
   const host = answers.host || defaultDomain(tree, place);
   const typed = useSignal(keyOf(sample));
-  const url = (key: string) => trialUrl(tree, place, key);
+  const url = (key: string) => testUrl(tree, place, key);
   const tried = new URL(url(keyOf(typed.value) || "2015/a.jpg"));
   tried.hostname = host;
   const download = downloadCommand(tree, tried.href);

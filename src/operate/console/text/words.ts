@@ -13,7 +13,7 @@ export const COMMON = {
   logIn: ["Log in", "登录"],
   logOut: ["Log out", "退出"],
   adminToken: ["Admin token", "管理令牌"],
-  adminTokenHint: ["The value of server.adminToken in the settings file.", "设置文件中 server.adminToken 的值。"],
+  adminTokenHint: ["The value of server.adminToken in the settings file.", "配置文件中 server.adminToken 的值。"],
   noPage: ["There is no such page", "没有这个页面"],
   loading: ["Loading", "正在加载"],
   noAnswer: ["The server does not answer. Is it running?", "服务没有响应，它在运行吗？"],

@@ -1,9 +1,16 @@
 // `huiyuan delete`, `huiyuan undelete` and `huiyuan purge`: the selection of objects, the confirmation, and the report
 // of changes. The server changes the objects.
-import { createInterface } from "node:readline/promises";
+
 import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../../../settings/schema/quantities.ts";
-import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "../../cli/admin-command.ts";
+import {
+  adminCommand,
+  type BucketFlags,
+  confirm,
+  type Session,
+  withBucket,
+  withServer,
+} from "../../cli/admin-command.ts";
 import { type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
 import { type ChangeCounts, type ChangeLine, deleteObjects, purgeObjects, undeleteObjects } from "../contract.ts";
 import { inBatches, linesOf } from "./name-list.ts";
@@ -55,23 +62,6 @@ function changing<Flags extends SelectionFlags>(
     }
     await withServer(flags, terminal, (session) => changeObjects(session, order(flags), { ...flags, names }));
   });
-}
-
-/** Asks for confirmation on a terminal. Ends the command with a usage error if standard input is not a terminal. */
-export async function confirm(
-  question: string,
-  { yes }: Pick<SelectionFlags, "yes">,
-  command: Command,
-): Promise<boolean> {
-  if (yes === true) return true;
-  if (process.stdin.isTTY !== true)
-    command.error(`error: standard input is not a terminal, use --yes to confirm: ${question}`);
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
-  } finally {
-    lines.close();
-  }
 }
 
 /** Sends the change and prints a line for each object. Returns 1 if one has failed. */

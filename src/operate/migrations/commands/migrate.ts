@@ -1,5 +1,5 @@
-// `huiyuan migrate`: copies what a site already has, from a folder, a list of URLs or a cloud store. One file a
-// subcommand in migrate/.
+// `huiyuan migrate`: copies what a site already has, from a folder, a list of URLs or a cloud store. Its
+// subcommands are in the files beside this one.
 import type { Command } from "commander";
 import { newCommand, type Terminal } from "../../cli/terminal.ts";
 import { startCommand } from "./start.ts";

@@ -1,8 +1,7 @@
 // `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration and failures by cause
 // with the command that retries them.
 import { type Command, Option } from "commander";
-import { type ExitCode, shown, stopSignal, type Terminal, untilStopped } from "../../cli/terminal.ts";
-import { formatBytes } from "../../doctor/finding.ts";
+import { type ExitCode, formatBytes, shown, stopSignal, type Terminal, untilStopped } from "../../cli/terminal.ts";
 import type { CopyFlags } from "../jobs/contract.ts";
 import type { Counters } from "../journal/database.ts";
 import type { Journal } from "../journal/journal.ts";

@@ -2,8 +2,7 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
-import { createStatusLine, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
-import { formatBytes } from "../../doctor/finding.ts";
+import { createStatusLine, formatBytes, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import type { JobFlags } from "../jobs/contract.ts";
 import type { Counters } from "../journal/database.ts";
 import { readJournal } from "../journal/reading.ts";

@@ -1,8 +1,7 @@
 // `huiyuan migrate verify`: compares the source with the target, and writes a manifest of what is equal.
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { type ExitCode, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
-import { formatBytes } from "../../doctor/finding.ts";
+import { type ExitCode, formatBytes, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import type { SourceTargetFlags, VerifyFlags } from "../jobs/contract.ts";
 import type { Journal } from "../journal/journal.ts";
 import { createTally, type FindingKind, type Tally, type Verification } from "../journal/verification.ts";

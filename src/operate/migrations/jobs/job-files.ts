@@ -93,12 +93,12 @@ export type JobWork = { readonly rescans: boolean } | { readonly sample: string 
 /** `settings`: the file of the server. */
 export function inputOf(dir: string, settings: string, work: JobWork): JobInput {
   const { fromOrigin, sitemap, list, acceptSuspect, overwrite } = readRequest(dir);
-  const ends = {
+  const sourceAndTarget = {
     ...{ config: join(dir, CONFIG), job: dir, json: false, settings, allowPrivate: false, isOfServer: true },
     ...{ fromOrigin, sitemap, list: fromOrigin === undefined || list === undefined ? undefined : join(dir, LIST) },
   };
-  if ("sample" in work) return { verify: { ...ends, all: false, sample: work.sample } };
-  return { copy: { ...ends, overwrite, acceptSuspect, force: work.rescans, lenient: false } };
+  if ("sample" in work) return { verify: { ...sourceAndTarget, all: false, sample: work.sample } };
+  return { copy: { ...sourceAndTarget, overwrite, acceptSuspect, force: work.rescans, lenient: false } };
 }
 
 /** The source that the request names, without secrets. */

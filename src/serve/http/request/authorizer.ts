@@ -6,9 +6,8 @@ import type { Key } from "../../../core/object.ts";
 import type { OnceLedger } from "../../sign/once.ts";
 import type { OneTimeDownloads } from "../../sign/token.ts";
 import type { VerifiedTokens } from "../../sign/verified.ts";
-import type { TokenScope } from "../request/site.ts";
 import type { NamedObject, ProcessingRequest } from "./object-name.ts";
-import type { Authorizer, DownloadGrant, RefererRules } from "./site.ts";
+import type { Authorizer, DownloadGrant, RefererRules, TokenScope } from "./site.ts";
 
 export interface AuthorizerOptions {
   readonly appid: string;

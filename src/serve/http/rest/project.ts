@@ -1,5 +1,5 @@
 // Types of the projects and buckets that the REST API serves: one snapshot of the settings, which a reload replaces as
-// a whole. wiring/sites.ts builds it.
+// a whole. serve/wiring/projects.ts makes them.
 import type { Stored } from "../../mirror/stored/stored.ts";
 import type { CorsRules, Site } from "../request/site.ts";
 

@@ -6,7 +6,7 @@ import {
   pathText,
   placeOf,
   placesOf,
-  trialUrl,
+  testUrl,
 } from "../../../../../src/operate/buckets/page/tree.ts";
 import { listAt, textAt, valueAt } from "../../../../../src/operate/console/tree.ts";
 
@@ -61,12 +61,12 @@ test("faultAt() finds the fault of a field or below it, and not that of a field 
   expect(faultAt(faults, ["server", "host"])).toBeUndefined();
 });
 
-test("trialUrl() names the default domain and the port that visitors use, and keeps a key apart from its query", () => {
+test("testUrl() names the default domain and the port that visitors use, and keeps a key apart from its query", () => {
   const place = { appid: "1", name: "a" };
   expect(defaultDomain(TREE, place)).toBe("a-1.img.example");
-  expect(trialUrl(TREE, place, "x y/ü.jpg?imageView2/2/w/9")).toBe(
+  expect(testUrl(TREE, place, "x y/ü.jpg?imageView2/2/w/9")).toBe(
     "http://a-1.img.example:18080/x%20y/%C3%BC.jpg?imageView2/2/w/9",
   );
-  expect(trialUrl({ server: { publicScheme: "https", port: 8_080 } }, place, "x")).toBe("https://a-1.localhost/x");
-  expect(trialUrl({ server: { publicPort: 9 } }, place, "x")).toBe("http://a-1.localhost:9/x");
+  expect(testUrl({ server: { publicScheme: "https", port: 8_080 } }, place, "x")).toBe("https://a-1.localhost/x");
+  expect(testUrl({ server: { publicPort: 9 } }, place, "x")).toBe("http://a-1.localhost:9/x");
 });

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { trialUrl } from "../../../../../src/operate/buckets/page/tree.ts";
+import { testUrl } from "../../../../../src/operate/buckets/page/tree.ts";
 import { bareHost, slipsOf, withScheme } from "../../../../../src/operate/buckets/wizard/checks.ts";
 import {
   type Answers,
@@ -78,9 +78,9 @@ test("a further bucket comes after the others of its project", () => {
 
 test("the trial URL has the default domain, and the port that visitors see", () => {
   const place = { appid: "10001234", name: "photos" };
-  expect(trialUrl({}, place, "a b/中.jpg")).toBe("http://photos-10001234.localhost:8080/a%20b/%E4%B8%AD.jpg");
-  expect(trialUrl(parse(EMPTY), place, "a.jpg?w=2")).toBe("https://photos-10001234.image.example.com/a.jpg?w=2");
-  expect(trialUrl({ server: { port: 90, publicPort: 91 } }, place, "a")).toBe("http://photos-10001234.localhost:91/a");
+  expect(testUrl({}, place, "a b/中.jpg")).toBe("http://photos-10001234.localhost:8080/a%20b/%E4%B8%AD.jpg");
+  expect(testUrl(parse(EMPTY), place, "a.jpg?w=2")).toBe("https://photos-10001234.image.example.com/a.jpg?w=2");
+  expect(testUrl({ server: { port: 90, publicPort: 91 } }, place, "a")).toBe("http://photos-10001234.localhost:91/a");
 });
 
 test("the public domain of a cloud is a site", () => {
