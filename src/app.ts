@@ -12,7 +12,7 @@ import { createApi } from "./operate/api.ts";
 import { openOperatedService } from "./operate/operated-service.ts";
 import { noteCall, noteDownload } from "./operate/operations/answered-requests.ts";
 import { createConsoleParts } from "./operate/server-parts.ts";
-import { addTrialRoutes } from "./operate/trial/trial.ts";
+import { addTrialRoutes } from "./operate/trial/routes.ts";
 import type { Trial } from "./operate/trial/trial-view.ts";
 import { createDownloadApp } from "./serve/http/app.ts";
 import { createRequestIds, type DownloadExchange } from "./serve/http/request/exchange.ts";

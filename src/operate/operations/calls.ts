@@ -3,7 +3,7 @@ import type { Calls } from "../admin/calls.ts";
 import type { InputOf } from "../admin/contract/contract.ts";
 import { bucketIdNamed, type Domains } from "../admin/naming.ts";
 import { showLog, showLogCsv } from "./contract.ts";
-import { CSV_HEADER, csvLine, type LoggedOperation } from "./operation.ts";
+import { CSV_HEADER, csvLine, type LoggedOperation } from "./logged-operation.ts";
 import type { OperationFilter, OperationLog } from "./operation-log.ts";
 
 const PAGE = 1_000;

@@ -5,7 +5,7 @@ import { OPERATION_NAMES, type OperationName } from "../admin/operation.ts";
 import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "../cli/admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
 import { type LogPage, showLog } from "./contract.ts";
-import { CSV_HEADER, csvLine, type LoggedOperation } from "./operation.ts";
+import { CSV_HEADER, csvLine, type LoggedOperation } from "./logged-operation.ts";
 
 interface LogFlags extends BucketFlags {
   readonly operation?: OperationName;

@@ -4,7 +4,7 @@
 import type { Log } from "../../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
 import type { Operation, OperationName } from "../admin/operation.ts";
-import { type LoggedOperation, withoutSign } from "./operation.ts";
+import { type LoggedOperation, withoutSign } from "./logged-operation.ts";
 
 /** An undefined field does not filter. Times are Unix milliseconds, both inclusive. */
 export interface OperationFilter {

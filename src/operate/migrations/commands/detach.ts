@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
-import { type CopyFlags, startJobProcess, WORKING } from "../jobs/contract.ts";
+import { type CopyFlags, startJobProcess, WORKING } from "../jobs/run-input.ts";
 import type { JobFolder } from "../journal/job-folder.ts";
 
 /** Returns once the run works, or has ended. */

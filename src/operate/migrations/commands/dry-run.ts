@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isKey } from "../../../core/object.ts";
 import { createStatusLine, type ExitCode, formatBytes, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
-import type { JobFlags } from "../jobs/contract.ts";
+import type { JobFlags } from "../jobs/run-input.ts";
 import { filtered } from "../runner/scan.ts";
 import type { SourceObject } from "../source.ts";
 import { describeFailure } from "../sources/failure.ts";

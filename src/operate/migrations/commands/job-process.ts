@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { runToEnd } from "../../cli/run-to-end.ts";
 import { processTerminal } from "../../cli/terminal.ts";
-import type { JobInput } from "../jobs/contract.ts";
+import type { JobInput } from "../jobs/run-input.ts";
 import { startCopy } from "./start.ts";
 import { startVerify } from "./verify.ts";
 

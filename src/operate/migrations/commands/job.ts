@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { newCommand, type Terminal } from "../../cli/terminal.ts";
-import type { JobFlags } from "../jobs/contract.ts";
+import type { JobFlags } from "../jobs/run-input.ts";
 import { type JobFolder, jobFolder } from "../journal/job-folder.ts";
 
 const DEFAULT_CONFIG = "conf/config.ini";

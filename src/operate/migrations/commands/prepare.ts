@@ -11,7 +11,7 @@ import { createLogger } from "../../cli/logger.ts";
 import { runningServer, serverAt } from "../../cli/reach-server.ts";
 import { createStatusLine, type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../config/config.ts";
-import { type SourceTargetFlags, WORKING } from "../jobs/contract.ts";
+import { type SourceTargetFlags, WORKING } from "../jobs/run-input.ts";
 import type { JobFolder } from "../journal/job-folder.ts";
 import { type Journal, openJournal } from "../journal/journal.ts";
 import type { Source } from "../source.ts";

@@ -2,7 +2,7 @@
 // with the command that retries them.
 import { type Command, Option } from "commander";
 import { type ExitCode, formatBytes, shown, stopSignal, type Terminal, untilStopped } from "../../cli/terminal.ts";
-import type { CopyFlags } from "../jobs/contract.ts";
+import type { CopyFlags } from "../jobs/run-input.ts";
 import type { Counters } from "../journal/database.ts";
 import type { Journal } from "../journal/journal.ts";
 import { type CauseCount, readJournal } from "../journal/reading.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import { createStatusLine, formatBytes, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
-import type { JobFlags } from "../jobs/contract.ts";
+import type { JobFlags } from "../jobs/run-input.ts";
 import type { Counters } from "../journal/database.ts";
 import { readJournal } from "../journal/reading.ts";
 import { folderOf, jobCommand, print } from "./job.ts";

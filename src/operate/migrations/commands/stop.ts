@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import type { Terminal } from "../../cli/terminal.ts";
-import type { JobFlags } from "../jobs/contract.ts";
+import type { JobFlags } from "../jobs/run-input.ts";
 import { folderOf, jobCommand } from "./job.ts";
 
 const exampleOf = (name: string) => `Example:\n  huiyuan migrate ${name} --config conf/config.ini`;

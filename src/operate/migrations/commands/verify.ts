@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { type ExitCode, formatBytes, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
-import type { SourceTargetFlags, VerifyFlags } from "../jobs/contract.ts";
+import type { SourceTargetFlags, VerifyFlags } from "../jobs/run-input.ts";
 import type { Journal } from "../journal/journal.ts";
 import { createTally, type FindingKind, type Tally, type Verification } from "../journal/verification.ts";
 import { createManifest, type ManifestEnd } from "../verify/manifest.ts";

@@ -8,7 +8,7 @@ import { readYaml } from "../config/raw-options.ts";
 import type { SourceOptions } from "../config/source-options.ts";
 import type { createMigration } from "../contract.ts";
 import { assertBelow } from "../sources/folders.ts";
-import type { JobInput } from "./contract.ts";
+import type { JobInput } from "./run-input.ts";
 
 export type JobRequest = Omit<InputOf<typeof createMigration>, "id">;
 

@@ -11,7 +11,7 @@ import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
 import { readJournal } from "../journal/reading.ts";
 import { KINDS } from "../journal/verification.ts";
-import { startJobProcess } from "./contract.ts";
+import { startJobProcess } from "./run-input.ts";
 import {
   asRefusal,
   type checkRequest,

@@ -4,7 +4,7 @@ import {
   csvLine,
   type LoggedOperation,
   withoutSign,
-} from "../../../../src/operate/operations/operation.ts";
+} from "../../../../src/operate/operations/logged-operation.ts";
 
 const ENTRY: LoggedOperation = {
   id: 1,

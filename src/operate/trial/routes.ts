@@ -7,7 +7,7 @@ import { refusalOf } from "../admin/admin.ts";
 import { auditOf } from "../admin/audit.ts";
 import type { ApiEnv } from "../admin/calls.ts";
 import { beginDocument, type Console, languageOf } from "../admin/console.ts";
-import { renderTrial } from "./page.ts";
+import { renderTrial } from "./document.ts";
 import { trialTexts } from "./texts.ts";
 import type { Fault, Trial } from "./trial-view.ts";
 
