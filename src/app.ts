@@ -10,7 +10,7 @@ import { openConsole } from "./operate/admin/console.ts";
 import { createReadiness } from "./operate/admin/readiness.ts";
 import { createApi } from "./operate/api.ts";
 import { openOperatedService } from "./operate/operated-service.ts";
-import { noteCall, noteDownload } from "./operate/operations/answered-requests.ts";
+import { recordCall, recordDownload } from "./operate/operations/answered-requests.ts";
 import { createConsoleParts } from "./operate/server-parts.ts";
 import { addTrialRoutes } from "./operate/trial/routes.ts";
 import type { Trial } from "./operate/trial/trial-view.ts";
@@ -86,7 +86,7 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
     const nextRequestId = createRequestIds();
     const answered = (exchange: DownloadExchange) => {
       metrics.answered(exchange);
-      noteDownload(exchange, operated);
+      recordDownload(exchange, operated);
       logDownload(exchange, settings.server, log);
     };
     const readiness = createReadiness({
@@ -108,7 +108,7 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
       restApi: { ...service.restApi, place },
       called(call) {
         metrics.called(call);
-        noteCall(call, place(), operated, Date.now());
+        recordCall(call, place(), operated, Date.now());
         logCall(call, settings.server, log);
       },
     });

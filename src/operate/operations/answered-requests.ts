@@ -25,14 +25,14 @@ const OPERATION_OF: Readonly<Partial<Record<AnsweredCall["name"], OperationName>
 /** The code of the original service for a client that left before its response. */
 const CLIENT_LEFT = { code: -5997, message: "the client has left before its answer" };
 
-export function noteDownload({ site, bodyBytes, errorCode }: DownloadExchange, { usage }: Records): void {
+export function recordDownload({ site, bodyBytes, errorCode }: DownloadExchange, { usage }: Records): void {
   // Without a domain the request belongs to no bucket.
   if (site === undefined) return;
   usage.count(site.stored.bucketId, "download", { isFailed: errorCode !== undefined, bytes: bodyBytes });
 }
 
 /** `place`: the public addresses of the server. `now`: Unix milliseconds. */
-export function noteCall(call: AnsweredCall, place: ApiPlace, { operations, usage }: Records, now: number): void {
+export function recordCall(call: AnsweredCall, place: ApiPlace, { operations, usage }: Records, now: number): void {
   const operation = operationOf(call, place, now);
   if (operation === undefined) return;
   operations.record(operation);

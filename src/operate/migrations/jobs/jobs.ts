@@ -11,7 +11,6 @@ import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
 import { readJournal } from "../journal/reading.ts";
 import { KINDS } from "../journal/verification.ts";
-import { startJobProcess } from "./run-input.ts";
 import {
   asRefusal,
   type checkRequest,
@@ -27,6 +26,7 @@ import {
   withoutSecrets,
   writeJob,
 } from "./job-files.ts";
+import { startJobProcess } from "./run-input.ts";
 
 /**
  * All methods that take an id throw request_invalid if there is no such job, and with status 409 if it is running and

@@ -1,5 +1,5 @@
 // Does the work of the page of `huiyuan try`: measures the mirror's answers, stops the sample site, and puts another
-// site behind the mirror. ../page.ts writes the page.
+// site behind the mirror. ../document.ts writes the page.
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../../core/errors.ts";
 import { type Key, MEDIA_TYPES } from "../../../core/object.ts";
