@@ -1,5 +1,5 @@
 // The routes of the page of `huiyuan try`, on the admin port. They read requests and write audit lines; run/ does
-// the work behind `Trial`, and page.ts writes the document.
+// the work behind `Trial`, and document.ts writes the page.
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
