@@ -71,15 +71,37 @@ test("mirrors are made when their domain is first requested; a reload keeps them
       },
     ],
   });
-  const settings = parseSettings(text, { env: {}, readFile: () => "", file: "huiyuan.yaml" });
-  const service = await openService({ settings, meters: createMetrics(), log: linesOf() });
+  const parsed = parseSettings(text, { env: {}, readFile: () => "", file: "huiyuan.yaml" });
+  /** Buckets whose mirror has been made: only that reads its timeouts. */
+  const made = new Set<string>();
+  const watched = <Mirror extends object>(mirror: Mirror, bucket: string): Mirror =>
+    Object.defineProperty({ ...mirror }, "timeouts", {
+      enumerable: true,
+      get() {
+        made.add(bucket);
+        return Reflect.get(mirror, "timeouts");
+      },
+    });
+  const settingsNow = () => ({
+    ...parsed,
+    projects: parsed.projects.map((project) => ({
+      ...project,
+      buckets: project.buckets.map((bucket) => ({
+        ...bucket,
+        domains: bucket.domains.map((each) => ({ ...each, mirror: each.mirror && watched(each.mirror, bucket.name) })),
+      })),
+    })),
+  });
+  const service = await openService({ settings: settingsNow(), meters: createMetrics(), log: linesOf() });
   try {
     const { registry } = service;
     const mirrorOf = (name: string) => {
       const host = `${name}.example.com`;
       return registry.sites.find(host)?.source?.route({ path: toKey("a.jpg"), method: "GET", host }).mirror;
     };
+    expect([...made]).toEqual([]);
     const before = mirrorOf("used");
+    expect([...made]).toEqual(["used"]);
     const listed = () => [...registry.originReport()].map(({ name, condition }) => [name, condition]);
     const all = [
       ["http://used.example.com.test", "unused"],
@@ -87,7 +109,8 @@ test("mirrors are made when their domain is first requested; a reload keeps them
     ];
     expect(listed()).toEqual(all);
     // Twice, because a mirror made between two reloads must outlive both.
-    for (let round = 0; round < 2; round += 1) await service.apply(structuredClone(settings));
+    for (let round = 0; round < 2; round += 1) await service.apply(settingsNow());
+    expect([...made]).toEqual(["used"]);
     expect(mirrorOf("used")).toBe(before);
     expect(listed()).toEqual(all);
     expect(mirrorOf("unused")).not.toBe(before);
