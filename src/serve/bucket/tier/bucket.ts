@@ -91,6 +91,13 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     return locks.hold(names, async () => {
       try {
         return await change();
+      } catch (error) {
+        // The remote store may have carried out a change whose answer was an error.
+        for (const key of keys) {
+          edge.distrust(key);
+          changed(key);
+        }
+        throw error;
       } finally {
         changedKeys.note(keys);
       }

@@ -13,6 +13,8 @@ export interface Edge {
   /** Whether the copy was compared with the remote store in the last minute. Counts as a use. */
   isTrusted(key: Key): boolean;
   trust(key: Key): void;
+  /** The next use of the copy compares it with the remote store. */
+  distrust(key: Key): void;
   /** Stores a copy if the key has no row. Throws the error of the disk. */
   put(info: ObjectInfo, body: WholeBody): Promise<void>;
   /** To be called after the row has got a copy in another way. */
@@ -82,6 +84,10 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
     trust(key) {
       const copy = disk.use(bucketId, key);
       if (copy !== undefined) copy.checkedAt = ticks();
+    },
+    distrust(key) {
+      const copy = disk.use(bucketId, key);
+      if (copy !== undefined) copy.checkedAt = Number.NEGATIVE_INFINITY;
     },
     put,
     noteAdded,
