@@ -45,7 +45,7 @@ export default defineConfig({
     maxWorkers: 4,
     // Of tests that run at the same time in one file: the pages of the documentation.
     maxConcurrency: 2,
-    // `npm run check` runs `unit`, which stays below half a minute; tests that take seconds are named `*.slow.test.ts`.
+    // `npm run check` runs `unit`, which takes half a minute; tests that take three seconds are named `*.slow.test.ts`.
     // `npm test` runs all but `lab*`. `npm run lab` runs the sweeps, which take minutes and are named `*.lab.test.ts`.
     projects: [
       suite("unit", 10_000, { isolate: false }),
