@@ -112,3 +112,23 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])("no acknowledged change is lost before a fai
   await other.store.close();
   await rm(dir, { recursive: true });
 });
+
+test("a change that took effect though the store answered with an error is seen soon, over a copy on this disk", async () => {
+  const answers: ("before" | "after" | undefined)[] = [];
+  const remote = createMemoryRemote({ failure: () => answers.shift() });
+  const dir = await mkdtemp(join(tmpdir(), "huiyuan-failing-"));
+  const { store, changed } = await openTiered(dir, remote.store());
+  const bucket = store.bucket(ID);
+  const key = toKey("a.jpg");
+  const upload = (text: string) => change(bucket, key, new Set(), { kind: "upload", text });
+  await upload("the first image");
+  expect(await stateOf(bucket, key)).toBe("the first image");
+  changed.length = 0;
+  answers.push("after");
+  expect([...(await upload("the second image"))]).toEqual(["the second image"]);
+  expect(answers).toEqual([]);
+  expect(changed).toEqual([`${ID} a.jpg`]);
+  await expect.poll(() => stateOf(bucket, key), { timeout: 10_000 }).toBe("the second image");
+  await store.close();
+  await rm(dir, { recursive: true });
+});
