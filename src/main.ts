@@ -13,15 +13,15 @@ const COMMANDS = {
     doctor: async () => (await import("./operate/doctor/command.ts")).doctorCommand,
   },
   "Set it up and run it:": {
-    keys: async () => (await import("./operate/signing/keys-command.ts")).keysCommand,
+    keys: async () => (await import("./operate/signing/command.ts")).keysCommand,
     check: async () => (await import("./operate/cli/check.ts")).checkCommand,
     serve: async () => (await import("./operate/cli/serve.ts")).serveCommand,
     sign: async () => (await import("./operate/signing/command.ts")).signCommand,
   },
   "See what it does:": {
     explain: async () => (await import("./operate/explain/command.ts")).explainCommand,
-    ls: async () => (await import("./operate/images/commands/ls.ts")).lsCommand,
-    stat: async () => (await import("./operate/images/commands/stat.ts")).statCommand,
+    ls: async () => (await import("./operate/images/commands/show-objects.ts")).lsCommand,
+    stat: async () => (await import("./operate/images/commands/show-objects.ts")).statCommand,
     log: async () => (await import("./operate/operations/command.ts")).logCommand,
     usage: async () => (await import("./operate/usage/command.ts")).usageCommand,
   },
@@ -34,8 +34,8 @@ const COMMANDS = {
     callbacks: async () => (await import("./operate/callbacks/command.ts")).callbacksCommand,
   },
   "Back it up:": {
-    backup: async () => (await import("./operate/backups/backup-command.ts")).backupCommand,
-    restore: async () => (await import("./operate/backups/restore-command.ts")).restoreCommand,
+    backup: async () => (await import("./operate/backups/command.ts")).backupCommand,
+    restore: async () => (await import("./operate/backups/command.ts")).restoreCommand,
   },
   "Get help:": {
     completion: async () => (await import("./operate/cli/completion.ts")).completionCommand,

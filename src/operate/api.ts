@@ -14,15 +14,12 @@ import { describeRestApi } from "./admin/contract/rest-openapi.ts";
 import { type Domains, managedBucket } from "./admin/naming.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks/calls.ts";
 import { addDoctorCall } from "./doctor/calls.ts";
-import type { ExamineSite } from "./doctor/doctor.ts";
 import { addExplainCall } from "./explain/calls.ts";
 import { addImageCall } from "./images/calls/image.ts";
-import { addObjectCalls } from "./images/calls/object-calls.ts";
+import { addObjectCalls, addVariantsCall } from "./images/calls/object-calls.ts";
 import { addUploadCall, type UploadParts } from "./images/calls/upload.ts";
-import { addVariantsCall } from "./images/calls/variants.ts";
 import { addWarmCall } from "./images/calls/warm.ts";
-import { addMigrationCalls } from "./migrations/calls.ts";
-import { addContentCall, type ContentParts } from "./migrations/content-call.ts";
+import { addContentCall, addMigrationCalls, type ContentParts } from "./migrations/calls.ts";
 import type { MigrationJobs } from "./migrations/jobs/jobs.ts";
 import { addLogCalls } from "./operations/calls.ts";
 import type { OperationLog } from "./operations/operation-log.ts";
@@ -54,7 +51,6 @@ export interface ApiOptions {
 /** The parts that only a server has. */
 export interface ServerParts extends OverviewParts {
   readonly access: Access;
-  readonly examine: ExamineSite;
   readonly sign: Signer;
   /** Both are undefined without a settings file. */
   readonly migrations: MigrationJobs | undefined;
@@ -94,7 +90,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   addLogCalls(calls, { registry, operations });
   addUsageCall(calls, { registry, usage, now });
   if (server !== undefined) {
-    addDoctorCall(calls, { examine: server.examine, stopping, log });
+    addDoctorCall(calls, { stopping, log });
     addSignCall(calls, server.sign);
     addMigrationCalls(calls, { jobs: server.migrations, log });
     addSettingsCalls(calls, { file: server.settingsFile, log });

@@ -16,7 +16,7 @@ import { ImagesPage } from "./images/page/images.tsx";
 import { MigrationsPage } from "./migrations/page/migrations.tsx";
 import { Operations } from "./operations/page.tsx";
 import { OriginsPage } from "./origins/page.tsx";
-import { OverviewPage } from "./overview/page.tsx";
+import { OverviewPage } from "./overview/page/overview.tsx";
 import { Usage } from "./usage/page.tsx";
 import "./console/style.css";
 

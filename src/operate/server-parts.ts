@@ -12,7 +12,6 @@ import { createAccess } from "./admin/access.ts";
 import type { MetricSources } from "./admin/metric-values.ts";
 import type { Readiness } from "./admin/readiness.ts";
 import type { ServerParts } from "./api.ts";
-import { examineSite } from "./doctor/service.ts";
 import { createMigrationJobs } from "./migrations/jobs/jobs.ts";
 import { checkOrigins } from "./migrations/wiring/sources.ts";
 import type { OperatedService } from "./operated-service.ts";
@@ -80,7 +79,6 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
         });
   return {
     access,
-    examine: examineSite,
     sign: createSigner(settings, options.downloadPort),
     migrations,
     settingsFile:

@@ -1,11 +1,11 @@
 // Lets holders of the admin token use the admin port, and browsers that have logged in with it. Wrong tokens are
-// slowed. The operation log has logins, logouts and refusals. admin.ts checks Host and Origin before.
+// slowed. The operation log has logins, logouts and refusals. app.ts checks Host and Origin before.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
 import { addressOf, isTrusted } from "../../serve/http/request/client-address.ts";
-import { isRead, refusalOf } from "./admin.ts";
+import { isRead, refusalOf } from "./app.ts";
 import { auditOf, callerOf } from "./audit.ts";
 import type { ApiEnv } from "./calls.ts";
 import { type ConnectionLimit, createConnectionLimit } from "./connection-limit.ts";

@@ -27,8 +27,7 @@ import {
   SETTINGS,
 } from "./generations.ts";
 import { noteBackup } from "./last-backups.ts";
-import { isSameFile, type Placed, placeFiles, unlessMissing } from "./placing.ts";
-import { countStep, type OnProgress } from "./progress.ts";
+import { countStep, isSameFile, type OnProgress, type Placed, placeFiles, unlessMissing } from "./placing.ts";
 import { type Damage, verifyBlobs } from "./verify.ts";
 
 export interface BackupOptions {

@@ -1,5 +1,6 @@
 // Puts the files of blobs and packs into a generation: by hard link if possible, else by copy. It reads the rows of the
 // copied catalogue; the caller keeps the server from removing files meanwhile.
+
 import { copyFile, link, mkdir, open, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { errorCodeOf } from "../../core/disk-failure.ts";
@@ -140,4 +141,16 @@ async function copyRange(source: string, target: string, from: number, end: numb
   } finally {
     await input.close();
   }
+}
+
+/** `bytes` of the images are done in this step, of `total`. */
+export type OnProgress = (step: "placing" | "verifying", bytes: number, total: number) => void;
+
+/** Returns a function that adds bytes to those that are done in the step. */
+export function countStep(onProgress: OnProgress, step: Parameters<OnProgress>[0], total: number) {
+  let done = 0;
+  return (bytes: number): void => {
+    done += bytes;
+    onProgress(step, done, total);
+  };
 }

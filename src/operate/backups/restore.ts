@@ -8,8 +8,7 @@ import { syncDirectory, syncFile } from "../../core/files.ts";
 import { type Inventory, openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { LOCKS, lockData, UNFINISHED_RESTORE } from "../../serve/bucket/fs/lock.ts";
 import { type Generation, generationNames, MANIFEST, readGeneration, SETTINGS } from "./generations.ts";
-import { unlessMissing } from "./placing.ts";
-import { countStep, type OnProgress } from "./progress.ts";
+import { countStep, type OnProgress, unlessMissing } from "./placing.ts";
 import { verifyBlobs } from "./verify.ts";
 
 export interface RestoreOptions {

@@ -8,21 +8,18 @@ import { auditedStream, auditOf, loggedName } from "../admin/audit.ts";
 import type { Calls } from "../admin/calls.ts";
 import { invalid } from "../admin/input.ts";
 import { examineOrigin } from "./contract.ts";
-import type { Examination, ExamineSite } from "./doctor.ts";
 import type { Finding } from "./finding.ts";
+import { type Examination, examineEntry, examineSite } from "./service.ts";
 
 /** Examinations at once: each sends about twenty requests, and reads up to 100 MB. */
 const PLACES = 2;
 
 const STOPPING = new HuiyuanError("draining", "the server is shutting down");
 
-export interface DoctorParts {
-  readonly examine: ExamineSite;
-  readonly stopping: AbortSignal;
-  readonly log: Log;
-}
-
-export function addDoctorCall(calls: Calls, { examine, stopping, log }: DoctorParts): void {
+export function addDoctorCall(
+  calls: Calls,
+  { stopping, log }: { readonly stopping: AbortSignal; readonly log: Log },
+): void {
   const places = createSemaphore(PLACES);
   calls.add(examineOrigin, (context, { samples = [], seconds, ...input }) => {
     const { origin, allowPrivate } = input;
@@ -31,7 +28,7 @@ export function addDoctorCall(calls: Calls, { examine, stopping, log }: DoctorPa
     if (url !== undefined && URL.canParse(url) && new URL(url).username !== "")
       throw invalid("the URL has credentials");
     const run = prepared(() =>
-      examine(url === undefined ? { entry: { ...origin, allowPrivate } } : { ...input, url }, samples),
+      url === undefined ? examineEntry({ ...origin, allowPrivate }, samples) : examineSite({ ...input, url }, samples),
     );
     const release = places.tryAcquire();
     if (release === undefined) throw new HuiyuanError("overloaded", "other origins are being tested; try again");

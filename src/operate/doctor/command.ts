@@ -1,5 +1,6 @@
 // `huiyuan doctor`: checks an origin with real requests before it is mirrored, reports problems, and proposes settings.
 // It stores nothing and changes nothing.
+
 import type { Command } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
 import { nameOf } from "../../serve/wiring/origins.ts";
@@ -14,10 +15,8 @@ import {
   type Terminal,
   wholeNumber,
 } from "../cli/terminal.ts";
-import type { Examination, Examined } from "./doctor.ts";
-import type { Finding } from "./finding.ts";
-import { describeFinding, describeSummary } from "./report.ts";
-import { examineOrigin, examineSite, originsOf } from "./service.ts";
+import type { Finding, Severity } from "./finding.ts";
+import { type Examination, type Examined, examineOrigin, examineSite, originsOf } from "./service.ts";
 
 interface DoctorFlags {
   readonly allowPrivate: boolean;
@@ -107,4 +106,33 @@ async function namedIn(file: string, name: string): Promise<OriginSettings> {
   if (found !== undefined) return found;
   const names = [...new Set(all.map(nameOf))].join(", ");
   throw new HuiyuanError("request_invalid", `${file} has no origin "${name}"; there are ${names || "none"}`);
+}
+
+const LABELS: Readonly<Record<Severity, { readonly sign: string; readonly colour: number }>> = {
+  good: { sign: "ok", colour: 32 },
+  note: { sign: "note", colour: 36 },
+  warning: { sign: "warning", colour: 33 },
+  problem: { sign: "PROBLEM", colour: 31 },
+};
+
+/** Escapes control characters, because a finding may quote the origin. */
+function describeFinding({ severity, found, means }: Finding, isColoured: boolean): string {
+  const { sign, colour } = LABELS[severity];
+  const label = isColoured ? `\u001b[${colour}m${sign.padEnd(8)}\u001b[0m` : sign.padEnd(8);
+  const explained = means === undefined ? "" : `${" ".repeat(8)} ${shown(means)}\n`;
+  return `${label} ${shown(found)}\n${explained}`;
+}
+
+function describeSummary(findings: readonly Finding[], proposal: string | undefined, origin: string): string {
+  const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
+  const [problems, warnings] = [count("problem"), count("warning")];
+  const verdict =
+    problems > 0
+      ? "Images would fail or be wrong: fix the problems first."
+      : warnings > 0
+        ? "The origin can be mirrored; read the warnings."
+        : "The origin can be mirrored as it is.";
+  return `
+${origin}: ${problems} problem${problems === 1 ? "" : "s"}, ${warnings} warning${warnings === 1 ? "" : "s"}. ${verdict}
+${proposal === undefined ? "" : `\nProposed settings:\n\n${proposal}`}`;
 }

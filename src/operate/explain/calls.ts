@@ -24,7 +24,7 @@ import type { Calls } from "../admin/calls.ts";
 import type { InputOf } from "../admin/contract/contract.ts";
 import { invalid } from "../admin/input.ts";
 import { type Domains, urlOf as urlOfTarget } from "../admin/naming.ts";
-import { entryView } from "../images/calls/object-view.ts";
+import { entryView } from "../images/calls/object-calls.ts";
 import { explainUrl } from "./contract.ts";
 
 type ExplainRequest = InputOf<typeof explainUrl>;

@@ -1,8 +1,11 @@
-// `huiyuan sign …`: prints a token or a signed download URL, for a bucket of a settings file or one named by options.
+// `huiyuan sign …` prints a token or a signed download URL, for a bucket of a settings file or one named by options.
+// `huiyuan keys new` prints a new key pair. They write no file.
+
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Key, toKey } from "../../core/object.ts";
 import { MAX_LIFE_SECONDS } from "../../serve/sign/token.ts";
+import { type KeyPair, makeKeyPair } from "../../settings/key-pair.ts";
 import { loadSettings } from "../../settings/load.ts";
 import { parseDuration } from "../../settings/schema/quantities.ts";
 import { newCommand, type Terminal } from "../cli/terminal.ts";
@@ -170,4 +173,35 @@ async function placeOf(options: SignOptions, host: string | undefined, command: 
   const file = options.config ?? "huiyuan.yaml";
   const settings = await loadSettings(file, { env: process.env, needs: "keys" });
   return asUsage(command, () => findSignPlace(settings, { appid, bucket: name, secretId, host, file }));
+}
+
+const HELP = `Example:
+  huiyuan keys new`;
+const NEW_HELP = `The pair is stored nowhere. Put it into the settings file.
+
+Examples:
+  huiyuan keys new
+  huiyuan keys new --json > pair.json`;
+
+/** Throws CommanderError for wrong usage. */
+export function keysCommand(terminal: Terminal): Command {
+  const create = newCommand(terminal, "new", "print a new key pair and its settings", NEW_HELP)
+    .option("--json", "print one JSON object", false)
+    .action(({ json }: { readonly json: boolean }) => {
+      const pair = makeKeyPair();
+      terminal.out.write(json ? `${JSON.stringify(pair)}\n` : describe(pair));
+    });
+  return newCommand(terminal, "keys", "make key pairs, which sign uploads and downloads", HELP).addCommand(create);
+}
+
+function describe({ secretId, secretKey }: KeyPair): string {
+  return `SecretID   ${secretId}
+SecretKey  ${secretKey}
+
+Shown once and stored nowhere. Add it to the project in huiyuan.yaml (at most two pairs; a running server applies them):
+
+    keys:
+      - secretId: "${secretId}"
+        secretKey: "${secretKey}"   # or env:NAME or file:PATH, to keep it out of this file
+`;
 }

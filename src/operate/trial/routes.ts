@@ -3,7 +3,7 @@
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
-import { refusalOf } from "../admin/admin.ts";
+import { refusalOf } from "../admin/app.ts";
 import { auditOf } from "../admin/audit.ts";
 import type { ApiEnv } from "../admin/calls.ts";
 import { beginDocument, type Console, languageOf } from "../admin/console.ts";

@@ -1,11 +1,13 @@
-// Admin API calls for stored objects: list, stat, delete, undelete, purge. A change of many objects answers with a line
-// for each of them; a key that cannot be changed does not stop the others.
+// Admin API calls for stored objects: list, stat, variants, delete, undelete, purge. A change of many objects answers
+// with a line for each of them; a key that cannot be changed does not stop the others.
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
-import { isKey, type Key, type ObjectInfo } from "../../../core/object.ts";
+import { etagOf, isKey, type Key, MEDIA_TYPES, type ObjectInfo, toKey } from "../../../core/object.ts";
 import { type Bucket, digestOf } from "../../../serve/bucket/contract/bucket.ts";
+import type { Site } from "../../../serve/http/request/site.ts";
 import { publicUrl } from "../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../serve/http/rest/call.ts";
+import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
 import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../../admin/audit.ts";
 import type { Calls } from "../../admin/calls.ts";
 import type { Contract, InputOf } from "../../admin/contract/contract.ts";
@@ -18,10 +20,17 @@ import {
   type NamedObject,
   type Stored,
 } from "../../admin/naming.ts";
-import type { Records } from "../../operations/answered-requests.ts";
-import { type ChangeLine, deleteObjects, listObjects, purgeObjects, showObject, undeleteObjects } from "../contract.ts";
+import type { Records } from "../../answered-requests.ts";
+import {
+  type ChangeLine,
+  deleteObjects,
+  listObjects,
+  listVariants,
+  purgeObjects,
+  showObject,
+  undeleteObjects,
+} from "../contract.ts";
 import { inParallel, untilAborted } from "./in-parallel.ts";
-import { entryView, objectView } from "./object-view.ts";
 
 export interface ObjectParts extends Records {
   readonly registry: Domains;
@@ -167,4 +176,87 @@ async function* withPrefix(
     for (const { key } of page.objects) yield { name: key, find: async () => ({ stored, key }) };
     after = page.next;
   } while (after !== undefined);
+}
+
+type Entry = Awaited<ReturnType<Stored["lookup"]>>;
+
+/** One object of a listing. */
+export function objectView(info: ObjectInfo): object {
+  const { key, size, hashes, image, headers, provenance, modifiedAt, storedAt, isSuspect, isDamaged = false } = info;
+  const { via, originUrl, originEtag, originLastModified, fetchedAt, validated } = provenance;
+  return {
+    key,
+    size,
+    mediaType: MEDIA_TYPES[image.format],
+    format: image.format,
+    width: image.width,
+    height: image.height,
+    etag: etagOf(hashes),
+    ...hashes,
+    headers,
+    modifiedAt: time(modifiedAt),
+    storedAt: time(storedAt),
+    isSuspect,
+    isDamaged,
+    provenance: {
+      via,
+      originUrl,
+      originEtag,
+      originLastModified,
+      fetchedAt: time(fetchedAt),
+      validatedAt: time(validated?.at),
+    },
+  };
+}
+
+/** The state of a key in a bucket. `failure`: the error code of a store that did not answer. */
+export function entryView(entry: Entry): object {
+  const { state, epoch } = entry;
+  if (state === "object") {
+    const { info, isStale, certainty } = entry;
+    return { state, epoch, isStale, isQueued: certainty !== undefined, object: objectView(info) };
+  }
+  if (state === "tombstone") return { state, epoch, tombstone: tombstoneView(entry) };
+  return { state, epoch, failure: entry.failure?.code };
+}
+
+function tombstoneView({ deletedAt, reason, expiresAt }: Extract<Entry, { readonly state: "tombstone" }>): object {
+  return { deletedAt: time(deletedAt), reason, expiresAt: time(expiresAt) };
+}
+
+function time(milliseconds: number | undefined): string | undefined {
+  if (milliseconds === undefined) return undefined;
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}
+
+export function addVariantsCall(calls: Calls, { registry }: { readonly registry: Domains }): void {
+  calls.add(listVariants, async (context, input) => {
+    const { bucketId, bucket } = bucketNamed(input.bucket, registry);
+    const [site] = registry.buckets().get(bucketId) ?? [];
+    const key = toKey(input.key);
+    const entry = await bucket.lookup(key);
+    if (entry.state === "absent" && entry.failure !== undefined) throw entry.failure;
+    if (entry.state !== "object" || site === undefined)
+      throw new HuiyuanError("not_found", `there is no object "${key}" in ${bucketId}`);
+    const { after, limit } = input;
+    const page = await site.variants.list(entry.info, { after, limit, signal: context.req.raw.signal });
+    const aliases = aliasesByVariant(site);
+    const variants = page.variants.map(({ name, info: { image, size, storedAt } }) => ({
+      ...{ name, ...aliases.get(name), format: image.format, mediaType: MEDIA_TYPES[image.format] },
+      ...{ width: image.width, height: image.height, size, storedAt: new Date(storedAt).toISOString() },
+    }));
+    return context.json({ bucket: bucketId, key, sha256: entry.info.hashes.sha256, variants, next: page.next });
+  });
+}
+
+/** By the name of the variant. Aliases with image watermarks never match: the name has the watermark's bytes too. */
+function aliasesByVariant({ aliases }: Site): ReadonlyMap<string, { readonly alias: string; readonly recipe: string }> {
+  const formats = ["autoAvif", "autoWebp", "autoPlain"] as const;
+  const recipesOf = (named: Site["styles"][number]) => formats.map((format) => named.negotiated?.(format) ?? named);
+  return new Map(
+    [...aliases].flatMap(([alias, named]) =>
+      recipesOf(named).map(({ name, recipe }) => [name, { alias, recipe: canonicalText(recipe) }] as const),
+    ),
+  );
 }

@@ -19,8 +19,7 @@ import type { InputOf } from "../../admin/contract/contract.ts";
 import { invalid } from "../../admin/input.ts";
 import { bucketNamed, type ManagedBucket, managedBucket } from "../../admin/naming.ts";
 import { uploadObject } from "../contract.ts";
-import type { ObjectParts } from "./object-calls.ts";
-import { objectView } from "./object-view.ts";
+import { type ObjectParts, objectView } from "./object-calls.ts";
 
 export interface UploadParts extends ObjectParts {
   readonly restApi: Pick<

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { isKey } from "../../../core/object.ts";
 import { createStatusLine, type ExitCode, formatBytes, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import type { JobFlags } from "../jobs/run-input.ts";
-import { filtered } from "../runner/scan.ts";
+import { filtered } from "../runner/runner.ts";
 import type { SourceObject } from "../source.ts";
 import { describeFailure } from "../sources/failure.ts";
 import { openTarget } from "../wiring/target.ts";

@@ -3,9 +3,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createFilters, type Filters } from "./filters.ts";
-import { type RawOptions, readIni, readYaml } from "./raw-options.ts";
+import { createValues, type RawOptions, readIni, readYaml, type Values } from "./options.ts";
 import { readSource, type SourceOptions } from "./source-options.ts";
-import { createValues, type Values } from "./values.ts";
 
 /** The section AppInfo: a bucket behind a REST API. */
 export interface RestPlace {

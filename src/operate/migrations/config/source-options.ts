@@ -4,7 +4,7 @@ import type { S3Options } from "../../../serve/origin/kinds/s3.ts";
 import type { LocalOptions } from "../sources/local.ts";
 import type { QiniuSourceOptions } from "../sources/qiniu.ts";
 import type { UrlListOptions } from "../sources/url-list.ts";
-import type { Values } from "./values.ts";
+import type { Values } from "./options.ts";
 
 export type SourceOptions =
   | ({ readonly type: "local" } & LocalOptions)

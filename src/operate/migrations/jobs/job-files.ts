@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { InputOf } from "../../admin/contract/contract.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
-import { readYaml } from "../config/raw-options.ts";
+import { readYaml } from "../config/options.ts";
 import type { SourceOptions } from "../config/source-options.ts";
 import type { createMigration } from "../contract.ts";
-import { assertBelow } from "../sources/folders.ts";
+import { assertBelow } from "../sources/local-paths.ts";
 import type { JobInput } from "./run-input.ts";
 
 export type JobRequest = Omit<InputOf<typeof createMigration>, "id">;

@@ -8,10 +8,9 @@ import { Badge, Card, Empty, Page, ProblemNote, Show, type Tone } from "../../co
 import { bytes, count, duration } from "../../console/text/format.ts";
 import type { MigrationAnswer, MigrationList } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
-import { Failures } from "./failures.tsx";
+import { countOf, Failures, lastVerification, Verification } from "./findings.tsx";
 import { MigrationForm } from "./migration-form.tsx";
 import { addSample, paceOf, type Sample } from "./pace.ts";
-import { countOf, lastVerification, Verification } from "./verification.tsx";
 
 export function MigrationsPage() {
   const list = useLoaded((signal) => get<MigrationList>("/migrations", {}, signal), { everyMs: 2_000 });

@@ -4,7 +4,7 @@ import { HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
 import { encodeKey, parseHome } from "../../../serve/origin/exchange/hop.ts";
 import type { SourceObject } from "../source.ts";
-import { escapedName } from "./file-names.ts";
+import { escapedName } from "./local-paths.ts";
 
 /** `raw`: `%20` means these three characters. `encoded`: it means a space. `auto`: the URL decides. */
 export type UrlEncoding = "auto" | "raw" | "encoded";

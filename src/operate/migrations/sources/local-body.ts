@@ -5,8 +5,7 @@ import { promisify } from "node:util";
 import type { Cancellation } from "../../../async/cancellation.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { OriginAnswer, OriginBody, OriginSink } from "../../../serve/origin/origin.ts";
-import { errnoText } from "./file-names.ts";
-import { assertBelow, type Folders } from "./folders.ts";
+import { assertBelow, errnoText, type Folders } from "./local-paths.ts";
 
 const CHUNK_BYTES = 262_144;
 const [openAsync, readAsync, statAsync] = [promisify(open), promisify(read), promisify(fstat)];

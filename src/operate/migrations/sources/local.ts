@@ -6,9 +6,8 @@ import { opendir, stat } from "node:fs/promises";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Source, SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { hashBody } from "./body-stream.ts";
-import { errnoText, escapedName } from "./file-names.ts";
-import { assertBelow, type Folders } from "./folders.ts";
 import { openFile } from "./local-body.ts";
+import { assertBelow, errnoText, escapedName, type Folders } from "./local-paths.ts";
 
 export interface LocalOptions {
   /** The absolute path of a folder, without a slash at its end. */

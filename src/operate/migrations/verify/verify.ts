@@ -4,7 +4,7 @@ import type { HuiyuanError } from "../../../core/errors.ts";
 import type { Job, Journal } from "../journal/journal.ts";
 import type { Tally } from "../journal/verification.ts";
 import { createEngine, type EngineOptions, type Item } from "../runner/engine.ts";
-import { type ScanOptions, scan } from "../runner/scan.ts";
+import { type ScanOptions, scan } from "../runner/runner.ts";
 import { type CompareContext, type Compared, compareObject, found } from "./compare.ts";
 import type { Manifest } from "./manifest.ts";
 import { createSample, sampleSize } from "./sample.ts";

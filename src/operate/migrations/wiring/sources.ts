@@ -17,9 +17,9 @@ import type { MirrorSettings, OriginSettings, Settings } from "../../../settings
 import { ConfigFaults } from "../config/config.ts";
 import type { SourceOptions } from "../config/source-options.ts";
 import type { Source } from "../source.ts";
-import type { Folders } from "../sources/folders.ts";
 import { type KeyBases, readListedUrl } from "../sources/listed-url.ts";
 import { createLocalSource } from "../sources/local.ts";
+import type { Folders } from "../sources/local-paths.ts";
 import { createOriginSource, type Listing, type Place } from "../sources/origins.ts";
 import { createQiniuSource } from "../sources/qiniu.ts";
 import { createS3Listing, createS3Source } from "../sources/s3.ts";

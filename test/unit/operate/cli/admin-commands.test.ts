@@ -9,8 +9,7 @@ import {
   purgeCommand,
   undeleteCommand,
 } from "../../../../src/operate/images/commands/change-objects.ts";
-import { lsCommand } from "../../../../src/operate/images/commands/ls.ts";
-import { statCommand } from "../../../../src/operate/images/commands/stat.ts";
+import { lsCommand, statCommand } from "../../../../src/operate/images/commands/show-objects.ts";
 import { logCommand } from "../../../../src/operate/operations/command.ts";
 import { run } from "../../../helpers/run-command.ts";
 

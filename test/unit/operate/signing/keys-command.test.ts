@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { keysCommand } from "../../../../src/operate/signing/keys-command.ts";
+import { keysCommand } from "../../../../src/operate/signing/command.ts";
 import { run } from "../../../helpers/run-command.ts";
 
 test("keys new --json prints a new pair every time", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test, vi } from "vitest";
 import { ConfigFaults, checkConfig, loadConfig } from "../../../../../src/operate/migrations/config/config.ts";
-import { readIni } from "../../../../../src/operate/migrations/config/raw-options.ts";
+import { readIni } from "../../../../../src/operate/migrations/config/options.ts";
 
 const PROJECT = { "appinfo.appid": "1", "appinfo.secretid": "I", "appinfo.secretkey": "K", "appinfo.bucket": "b" };
 const APP = { ...PROJECT, "appinfo.endpoint": "http://127.0.0.1:8080" };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readIni, readYaml } from "../../../../../src/operate/migrations/config/raw-options.ts";
+import { readIni, readYaml } from "../../../../../src/operate/migrations/config/options.ts";
 import { startCpuTimer } from "../../../../helpers/cpu-time.ts";
 
 const LINES: readonly (readonly [line: string, name: string, value: string | undefined])[] = [

@@ -1,14 +1,14 @@
 // The first page: what needs an operator, and what the server does now.
 import { useComputed } from "@preact/signals";
-import { get } from "../console/api.ts";
-import { useLoaded } from "../console/load.ts";
-import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../console/parts/parts.tsx";
-import { isTrial, Link } from "../console/router.tsx";
-import { ago, bytes, count } from "../console/text/format.ts";
-import type { OverviewAnswer } from "./contract.ts";
-import { isConnected, moments, useLive } from "./page/live.ts";
-import { LiveFiguresRow, LivePlots, LiveTables } from "./page-live.tsx";
-import { attentionText, type TextName, t } from "./words.ts";
+import { get } from "../../console/api.ts";
+import { useLoaded } from "../../console/load.ts";
+import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../../console/parts/parts.tsx";
+import { isTrial, Link } from "../../console/router.tsx";
+import { ago, bytes, count } from "../../console/text/format.ts";
+import type { OverviewAnswer } from "../contract.ts";
+import { attentionText, type TextName, t } from "../words.ts";
+import { isConnected, moments, useLive } from "./live.ts";
+import { LiveFiguresRow, LivePlots, LiveTables } from "./live-figures.tsx";
 
 export function OverviewPage() {
   useLive();

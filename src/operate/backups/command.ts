@@ -1,7 +1,9 @@
-// `huiyuan backup`: makes a generation of a backup, whether the server runs or not. Also the progress and the report of
-// damage that `huiyuan restore` shares.
+// `huiyuan backup` makes a generation of a backup, whether the server runs or not. `huiyuan restore` fills an empty
+// data folder from one.
+
 import { statSync } from "node:fs";
 import type { Command } from "commander";
+import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
 import {
   createStatusLine,
@@ -14,7 +16,8 @@ import {
   wholeNumber,
 } from "../cli/terminal.ts";
 import { type BackupReport, makeBackup } from "./backup.ts";
-import type { OnProgress } from "./progress.ts";
+import type { OnProgress } from "./placing.ts";
+import { restoreBackup } from "./restore.ts";
 
 interface BackupFlags {
   readonly config: string;
@@ -26,7 +29,7 @@ interface BackupFlags {
 const KEEP = 7;
 const MOST_KEPT = 1_000;
 const STATUS_EVERY_MS = 200;
-const HELP = `Each backup is a folder below DIR, with images, databases and the settings file.
+const BACKUP_HELP = `Each backup is a folder below DIR, with images, databases and the settings file.
 Only the owner can read it. Run the command as the server's user. Later backups
 to the same DIR store only new images.
 
@@ -39,7 +42,7 @@ Examples:
   huiyuan backup /var/backups/huiyuan --copy --keep 30`;
 
 export function backupCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "backup", "back up the data folder, while the server runs or not", HELP)
+  return newCommand(terminal, "backup", "back up the data folder, while the server runs or not", BACKUP_HELP)
     .argument("<dir>", "folder of the backups, outside of the data folder")
     .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
     .option("--keep <count>", "keep this many backups in DIR", (text) => wholeNumber(text, MOST_KEPT), KEEP)
@@ -63,10 +66,10 @@ function describe({ path, objects, bytes, writtenBytes, databaseBytes, generatio
   return `${path}: ${imagesOf(objects)}, ${formatBytes(bytes)}, ${written}; backups in the folder: ${generations}`;
 }
 
-export const imagesOf = (objects: number) => (objects === 1 ? "1 image" : `${objects} images and processed images`);
+const imagesOf = (objects: number) => (objects === 1 ? "1 image" : `${objects} images and processed images`);
 
 /** Names damaged images and returns the exit code. */
-export function reportDamage(
+function reportDamage(
   { damaged, damagedObjects }: Pick<BackupReport, "damaged" | "damagedObjects">,
   { err }: Terminal,
 ): ExitCode {
@@ -78,7 +81,7 @@ export function reportDamage(
 }
 
 /** Shows the progress on a terminal. After Ctrl-C: undefined, and the exit code is 1. */
-export async function withProgress<Report>(
+async function withProgress<Report>(
   { json, terminal }: { readonly json: boolean; readonly terminal: Terminal },
   work: (signal: AbortSignal, onProgress: OnProgress) => Promise<Report>,
 ): Promise<Report | undefined> {
@@ -98,4 +101,44 @@ export async function withProgress<Report>(
   } finally {
     status.clear();
   }
+}
+
+interface RestoreFlags {
+  readonly config: string;
+  readonly generation?: string;
+  readonly json: boolean;
+}
+
+const RESTORE_HELP = `Stop the server first, and move its old data folder away. Run the command as the
+server's user. The settings file is not restored: each backup has it as
+huiyuan.yaml; copy it to its place first, and check its secrets.
+
+If the restore is interrupted, run it again: the server does not start before.
+The exit code is 1 if an image is damaged. All others are restored then.
+
+Examples:
+  huiyuan restore /mnt/backup/huiyuan --config /etc/huiyuan/huiyuan.yaml
+  huiyuan restore /mnt/backup/huiyuan --generation 20261103T024500123Z`;
+
+export function restoreCommand(terminal: Terminal): Command {
+  return newCommand(terminal, "restore", "fill an empty data folder from a backup", RESTORE_HELP)
+    .argument("<dir>", "folder of the backups")
+    .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
+    .option("--generation <name>", "folder name of the backup in DIR (default: the newest)")
+    .option("--json", "print one JSON object", false)
+    .action(async (dir: string, { config, generation, json }: RestoreFlags) => {
+      const { data } = await loadSettings(config, { env: process.env, needs: "address" }).catch((error: unknown) => {
+        if (error instanceof SettingsFaults)
+          terminal.err.write(`each backup in ${dir} has the settings of its time, as huiyuan.yaml\n`);
+        throw error;
+      });
+      const report = await withProgress({ json, terminal }, (signal, onProgress) =>
+        restoreBackup({ dir, generation, data, signal, onProgress }),
+      );
+      if (report === undefined) return;
+      const { path, objects, bytes } = report;
+      const line = `${data}: ${imagesOf(objects)}, ${formatBytes(bytes)}, restored from ${path}; start the server`;
+      terminal.out.write(json ? `${JSON.stringify(report)}\n` : `${line}\n`);
+      process.exitCode = reportDamage(report, terminal);
+    });
 }

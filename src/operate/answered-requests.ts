@@ -1,13 +1,13 @@
 // Notes answered requests in the operation log and in the usage of buckets. Called once for each request. Tokens are
 // removed from URLs. The client is the socket's address, or the one that a trusted proxy reports.
-import { addressOf } from "../../serve/http/request/client-address.ts";
-import type { DownloadExchange } from "../../serve/http/request/exchange.ts";
-import { type ApiPlace, apiBase } from "../../serve/http/response/public-url.ts";
-import type { AnsweredCall } from "../../serve/http/rest/rest.ts";
-import { redactTarget } from "../../serve/sign/redact.ts";
-import type { Operation, OperationName } from "../admin/operation.ts";
-import type { Usage } from "../usage/usage.ts";
-import type { OperationLog } from "./operation-log.ts";
+import { addressOf } from "../serve/http/request/client-address.ts";
+import type { DownloadExchange } from "../serve/http/request/exchange.ts";
+import { type ApiPlace, apiBase } from "../serve/http/response/public-url.ts";
+import type { AnsweredCall } from "../serve/http/rest/rest.ts";
+import { redactTarget } from "../serve/sign/redact.ts";
+import type { Operation, OperationName } from "./admin/operation.ts";
+import type { OperationLog } from "./operations/operation-log.ts";
+import type { Usage } from "./usage/usage.ts";
 
 export interface Records {
   readonly operations: Pick<OperationLog, "record">;

@@ -1,12 +1,13 @@
 // The live part of the first page: rates of the last minutes from the totals of the server.
 import { type ReadonlySignal, useComputed } from "@preact/signals";
-import { Card, Figure } from "../console/parts/parts.tsx";
-import { Plot, type Series } from "../console/parts/plot.tsx";
-import { Table } from "../console/parts/table.tsx";
-import { failureText } from "../console/text/failures.ts";
-import { bytes, count, milliseconds, percent } from "../console/text/format.ts";
-import type { LiveFigures } from "./contract.ts";
-import { KEPT, moments } from "./page/live.ts";
+import { Card, Figure } from "../../console/parts/parts.tsx";
+import { Plot, type Series } from "../../console/parts/plot.tsx";
+import { Table } from "../../console/parts/table.tsx";
+import { failureText } from "../../console/text/failures.ts";
+import { bytes, count, milliseconds, percent } from "../../console/text/format.ts";
+import type { LiveFigures } from "../contract.ts";
+import { type TextName, t } from "../words.ts";
+import { KEPT, moments } from "./live.ts";
 import {
   allRequests,
   failures,
@@ -17,8 +18,7 @@ import {
   requestsOf,
   type Total,
   timeOf,
-} from "./page/rates.ts";
-import { type TextName, t } from "./words.ts";
+} from "./rates.ts";
 
 /** Events behind a point of the plots of rates; single seconds hide the course. */
 const SMOOTH = 4;
