@@ -61,7 +61,7 @@ export async function openOperatedService(settings: Settings, log: Log): Promise
 
 type BucketSites = ReturnType<Service["registry"]["buckets"]>;
 
-async function* bucketSizesIn(buckets: BucketSites): AsyncGenerator<BucketSize, void, undefined> {
+async function* bucketSizesIn(buckets: BucketSites): AsyncIterable<BucketSize> {
   for (const [bucketId, [{ stored }]] of buckets) yield { bucketId, ...(await stored.bucket.usage()) };
 }
 

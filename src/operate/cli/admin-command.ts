@@ -79,7 +79,7 @@ export async function* pagesOf<Call extends Contract>(
   { client, signal }: Session,
   call: Call,
   given: GivenTo<Call>,
-): AsyncGenerator<Awaited<AnswerOf<Call>>, void, undefined> {
+): AsyncIterable<Awaited<AnswerOf<Call>>> {
   for (let from = given; !signal.aborted; ) {
     const page = await client.call(call, from);
     yield page;

@@ -178,11 +178,7 @@ export interface AdminClient {
    * Yields every line except the last. Throws request_invalid too if the stream ends before its last line; the yielded
    * lines say what was done until then.
    */
-  stream<Call extends Contract>(
-    call: Call,
-    given: GivenTo<Call>,
-    signal: AbortSignal,
-  ): AsyncGenerator<AnswerOf<Call>, void, undefined>;
+  stream<Call extends Contract>(call: Call, given: GivenTo<Call>, signal: AbortSignal): AsyncIterable<AnswerOf<Call>>;
 }
 
 const API = "/api/v1";
@@ -228,7 +224,7 @@ function refusal({ message, requestId }: Partial<Problem>, status = 0): HuiyuanE
   return new HuiyuanError("request_invalid", `${message}${id}`);
 }
 
-async function* linesOf(response: Response): AsyncGenerator<{ readonly error?: Problem; readonly end?: object }> {
+async function* linesOf(response: Response): AsyncIterable<{ readonly error?: Problem; readonly end?: object }> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const part of response.body ?? []) {

@@ -33,7 +33,7 @@ export function addLogCalls(
   });
 }
 
-async function* csvOf(operations: OperationLog, filter: OperationFilter): AsyncGenerator<string, void, undefined> {
+async function* csvOf(operations: OperationLog, filter: OperationFilter): AsyncIterable<string> {
   yield `${CSV_HEADER}\r\n`;
   for (let after: number | undefined = 0; after !== undefined; ) {
     const page: Awaited<ReturnType<OperationLog["page"]>> = await operations.page(filter, { after, limit: PAGE });

@@ -57,7 +57,7 @@ export function logCommand(terminal: Terminal): Command {
     });
 }
 
-async function* entriesOf(session: Session, flags: LogFlags): AsyncGenerator<Entry, void, undefined> {
+async function* entriesOf(session: Session, flags: LogFlags): AsyncIterable<Entry> {
   const { bucket, operation, fileid, from, to, latest, all } = flags;
   const filter = { bucket, operation, fileid, from, to };
   if (!all) yield* (await session.client.call(showLog, { ...filter, latest })).entries;

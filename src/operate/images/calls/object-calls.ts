@@ -165,11 +165,7 @@ function targetsOf({ names: given, prefix, bucket: name }: Selection, domains: D
   return { logged, all: (signal) => withPrefix(stored, prefix ?? "", signal) };
 }
 
-async function* withPrefix(
-  stored: Stored,
-  prefix: string,
-  signal: AbortSignal,
-): AsyncGenerator<Target, void, undefined> {
+async function* withPrefix(stored: Stored, prefix: string, signal: AbortSignal): AsyncIterable<Target> {
   let after: Key | undefined;
   do {
     const page = await stored.bucket.list({ prefix, after, limit: PAGE, signal });

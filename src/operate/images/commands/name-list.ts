@@ -10,9 +10,7 @@ const MAX_BATCH_CHARACTERS = 250_000;
 const MAX_NAME_CHARACTERS = 8_192;
 
 /** Groups names into non-empty batches. Throws request_invalid for a line that cannot be a name. */
-export async function* inBatches(
-  names: Iterable<string> | AsyncIterable<string>,
-): AsyncGenerator<string[], void, undefined> {
+export async function* inBatches(names: Iterable<string> | AsyncIterable<string>): AsyncIterable<string[]> {
   let batch: string[] = [];
   let characters = 0;
   for await (const name of names) {
@@ -28,7 +26,7 @@ export async function* inBatches(
 }
 
 /** The lines of a UTF-8 file, without blank ones; `-` is standard input. Throws request_invalid. */
-export async function* linesOf(file: string): AsyncGenerator<string, void, undefined> {
+export async function* linesOf(file: string): AsyncIterable<string> {
   const input = file === "-" ? process.stdin : createReadStream(file);
   let number = 0;
   const nameIn = (line: string) => {
@@ -58,7 +56,7 @@ export async function* linesOf(file: string): AsyncGenerator<string, void, undef
 }
 
 /** Throws TypeError for text that is not UTF-8, because replaced bytes would make another name. Skips a BOM. */
-async function* textOf(input: AsyncIterable<Buffer>): AsyncGenerator<string, void, undefined> {
+async function* textOf(input: AsyncIterable<Buffer>): AsyncIterable<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for await (const bytes of input) yield decoder.decode(bytes, { stream: true });
   yield decoder.decode();

@@ -80,13 +80,7 @@ function Comparing({ found: { done, objects, bytes: read } }: { readonly found: 
   return (
     <div class="stack tight">
       <progress value={done} max={Math.max(objects, 1)} aria-label={t("verify")} />
-      <p>
-        {t("comparedOf", {
-          done: count(done),
-          all: count(objects),
-          bytes: bytes(read),
-        })}
-      </p>
+      <p>{t("comparedOf", { done: count(done), all: count(objects), bytes: bytes(read) })}</p>
     </div>
   );
 }
@@ -97,12 +91,7 @@ function Summary({ found, isLast }: { readonly found: Found; readonly isLast: bo
   const isWhole = troubles?.length === 0;
   const words = isWhole ? (others === 0 ? "verifiedEqual" : "verifiedOther") : "verifiedPart";
   const isProof = isWhole && isLast && others === 0;
-  const values = {
-    when: moment(at),
-    equal: count(equal),
-    hashed: count(hashed),
-    count: count(others),
-  };
+  const values = { when: moment(at), equal: count(equal), hashed: count(hashed), count: count(others) };
   return (
     <div class={`note ${isProof ? "good" : isLast ? "warn" : ""}`}>
       <p>{t(words, values)}</p>

@@ -9,23 +9,9 @@ import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { listAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
 import type { MigrationAnswer } from "../contract.ts";
-import { type TextName, t } from "../words.ts";
+import { t } from "../words.ts";
 import { requestOf } from "./migration-request.ts";
-import { SOURCE_FIELDS, type SourceKind } from "./source-fields.tsx";
-
-interface Choice {
-  readonly kind: SourceKind;
-  readonly name: TextName;
-  readonly hint: TextName;
-}
-
-const CHOICES: readonly Choice[] = [
-  { kind: "origins", name: "sourceOrigins", hint: "sourceOriginsHint" },
-  { kind: "URLList", name: "sourceList", hint: "sourceListHint" },
-  { kind: "Qiniu", name: "sourceQiniu", hint: "sourceQiniuHint" },
-  { kind: "S3", name: "sourceS3", hint: "sourceS3Hint" },
-  { kind: "Local", name: "sourceFolder", hint: "sourceFolderHint" },
-];
+import { SOURCES, type SourceKind } from "./source-fields.tsx";
 
 /** `done`: it was started, or given up. */
 export function MigrationForm({ done }: { readonly done: () => void }) {
@@ -58,7 +44,7 @@ function Form({ buckets, folders, done }: FormProps) {
     const data = new FormData(event.currentTarget as HTMLFormElement);
     if ((await run(() => post<MigrationAnswer>("/migrations", requestOf(data)))) !== undefined) done();
   };
-  const Fields = SOURCE_FIELDS[kind.value];
+  const { Fields } = SOURCES[kind.value];
   return (
     <form class="stack" onSubmit={(event) => void send(event)} autocomplete="off">
       <Field
@@ -105,19 +91,13 @@ function SourceChoice({ kind, choose }: SourceChoiceProps) {
     <fieldset>
       <legend>{t("source")}</legend>
       <div class="grid">
-        {CHOICES.map((choice) => (
-          <label key={choice.kind} class="choice">
-            <input
-              type="radio"
-              name="kind"
-              value={choice.kind}
-              checked={choice.kind === kind}
-              onChange={() => choose(choice.kind)}
-            />
+        {(Object.keys(SOURCES) as SourceKind[]).map((each) => (
+          <label key={each} class="choice">
+            <input type="radio" name="kind" value={each} checked={each === kind} onChange={() => choose(each)} />
             <span>
-              <strong>{t(choice.name)}</strong>
+              <strong>{t(SOURCES[each].name)}</strong>
               <br />
-              <span class="hint">{t(choice.hint)}</span>
+              <span class="hint">{t(SOURCES[each].hint)}</span>
             </span>
           </label>
         ))}

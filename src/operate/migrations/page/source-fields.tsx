@@ -5,21 +5,26 @@ import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { Field, Select } from "../../console/parts/fields.tsx";
 import { type TextName, t } from "../words.ts";
 
-/** `migrate.type` of a config; `origins`: the origins of a domain, which need no config. */
-export type SourceKind = "origins" | "URLList" | "Qiniu" | "S3" | "Local";
-
 interface SourceProps extends Pick<BucketsAnswer, "buckets"> {
   /** Folders of the server that may be read. */
   readonly folders: readonly string[];
 }
 
-export const SOURCE_FIELDS: Readonly<Record<SourceKind, ComponentType<SourceProps>>> = {
-  origins: OriginFields,
-  URLList: () => <ListField hint="urlListHint" />,
-  Qiniu: QiniuFields,
-  S3: S3Fields,
-  Local: FolderField,
-};
+interface Source {
+  readonly name: TextName;
+  readonly hint: TextName;
+  readonly Fields: ComponentType<SourceProps>;
+}
+
+/** `migrate.type` of a config, with its words and its fields. `origins`: those of a domain, which need no config. */
+export const SOURCES = {
+  origins: { name: "sourceOrigins", hint: "sourceOriginsHint", Fields: OriginFields },
+  URLList: { name: "sourceList", hint: "sourceListHint", Fields: () => <ListField hint="urlListHint" /> },
+  Qiniu: { name: "sourceQiniu", hint: "sourceQiniuHint", Fields: QiniuFields },
+  S3: { name: "sourceS3", hint: "sourceS3Hint", Fields: S3Fields },
+  Local: { name: "sourceFolder", hint: "sourceFolderHint", Fields: FolderField },
+} as const satisfies Readonly<Record<string, Source>>;
+export type SourceKind = keyof typeof SOURCES;
 
 const WAYS = [
   ["list", "listPasted"],

@@ -53,7 +53,7 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
   }
 
   /** Also those that the scan adds meanwhile. */
-  async function* newJobs(): AsyncGenerator<Job, void, undefined> {
+  async function* newJobs(): AsyncIterable<Job> {
     for (let last: Job | undefined; ; ) {
       const mayGrow = isScanning;
       for await (const job of journal.rows("new", last)) {
@@ -65,7 +65,7 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
     }
   }
 
-  async function* jobs(): AsyncGenerator<Job, void, undefined> {
+  async function* jobs(): AsyncIterable<Job> {
     yield* newJobs();
     for await (const job of journal.rows("failed")) if (options.retriesAll || !filters.isFinal(job.log)) yield job;
   }

@@ -51,10 +51,7 @@ export function createLocalSource(options: Options): Source {
   };
 }
 
-async function* listPages(
-  { root, ...options }: Options,
-  signal: AbortSignal,
-): AsyncGenerator<SourcePage, void, undefined> {
+async function* listPages({ root, ...options }: Options, signal: AbortSignal): AsyncIterable<SourcePage> {
   const path = Buffer.from(root === "/" ? "" : root);
   const walk: Walk = { ...options, signal, prefix: path.byteLength + 1, objects: [], failures: [] };
   try {
@@ -75,7 +72,7 @@ function openFolder(path: Buffer): Promise<Dir> {
 }
 
 /** Yields full pages; the objects of a page that is not full stay in `walk`. Closes `entries`. */
-async function* readFolder(walk: Walk, folder: Folder, entries: Dir): AsyncGenerator<SourcePage, void, undefined> {
+async function* readFolder(walk: Walk, folder: Folder, entries: Dir): AsyncIterable<SourcePage> {
   let paths: Buffer[] = [];
   for await (const { name } of entries) {
     paths.push(Buffer.concat([folder.path, SLASH, name as unknown as Buffer])); // opened with the encoding `buffer`

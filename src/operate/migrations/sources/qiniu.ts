@@ -67,7 +67,7 @@ async function* listPages(
   { bucket, startOffset, total }: QiniuSourceOptions,
   after: string | undefined,
   signal: AbortSignal,
-): AsyncGenerator<SourcePage, void, undefined> {
+): AsyncIterable<SourcePage> {
   const [, digits = "0", from = ""] = /^(\d+):(.*)$/.exec(after ?? "") ?? [];
   const end = startOffset + total;
   const fail = (found: string) => unusable(`the bucket "${bucket}"`, found);

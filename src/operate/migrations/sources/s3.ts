@@ -30,7 +30,7 @@ async function* listPages(
   { prefix = "", bucket }: S3Options,
   after: string | undefined,
   signal: AbortSignal,
-): AsyncGenerator<SourcePage, void, undefined> {
+): AsyncIterable<SourcePage> {
   const fail = (found: string) => unusable(`the bucket "${bucket}"`, found);
   for (let [last, isEnd] = [after, false]; !isEnd; ) {
     const from: Record<string, string> = last === undefined ? {} : { "start-after": last };

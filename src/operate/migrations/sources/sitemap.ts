@@ -46,11 +46,7 @@ function readSitemapUrl(text: string): ListedUrl {
   return url;
 }
 
-async function* listSitemap(
-  url: string,
-  context: Context,
-  mayBeIndex: boolean,
-): AsyncGenerator<SourcePage, void, undefined> {
+async function* listSitemap(url: string, context: Context, mayBeIndex: boolean): AsyncIterable<SourcePage> {
   const { hosts, bases, signal } = context;
   const what = `the sitemap ${shownUrl(url)}`;
   const text = await textOf(await readDocument(hosts.placeOf(readSitemapUrl(url)), MAX_BYTES, signal), what);
@@ -77,7 +73,7 @@ function urlOf(loc: string): string {
   return (plain ?? decodeXmlText(loc)).trim();
 }
 
-function* pagesOf(text: string, bases: KeyBases): Generator<SourcePage, void, undefined> {
+function* pagesOf(text: string, bases: KeyBases): Iterable<SourcePage> {
   let objects: SourceObject[] = [];
   let failures: UnlistedObject[] = [];
   for (const [, prefix, loc = ""] of text.matchAll(LOCS)) {

@@ -63,7 +63,7 @@ interface LineListingOptions {
 function createLineListing({ file, stdin = process.stdin, folders, read }: LineListingOptions): Listing {
   const isResumable = file !== "-";
 
-  async function* list(after: string | undefined, signal: AbortSignal): AsyncGenerator<SourcePage, void, undefined> {
+  async function* list(after: string | undefined, signal: AbortSignal): AsyncIterable<SourcePage> {
     const from = Number(after ?? 0);
     let before = 0;
     const input = addAbortSignal(signal, isResumable ? createReadStream(file) : stdin);

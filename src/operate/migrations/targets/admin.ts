@@ -2,6 +2,7 @@
 // targets/store.ts does in this process.
 import { openAsBlob } from "node:fs";
 import { HuiyuanError } from "../../../core/errors.ts";
+import { storeContent } from "../contract.ts";
 import { type PutOutcome, type PutRequest, type SendToAdmin, stateOf, type Target } from "../target.ts";
 
 export interface AdminTargetOptions {
@@ -55,7 +56,7 @@ export function createAdminTarget({ send, bucketId: bucket }: AdminTargetOptions
       const { content } = request.body;
       const body = content.kind === "buffer" ? content.buffer : await openAsBlob(content.path);
       const init = { method: "PUT", body, signal: request.signal };
-      return (await call<{ outcome: PutOutcome }>("/objects/content", fieldsOf(request, bucket), init)).outcome;
+      return (await call<{ outcome: PutOutcome }>(storeContent.path, fieldsOf(request, bucket), init)).outcome;
     },
   };
 }
