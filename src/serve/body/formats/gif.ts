@@ -4,7 +4,7 @@ import type { Findings, Input, Scan } from "./scan.ts";
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
-/** Some encoders leave a zero between blocks. Browsers skip it; libvips does not (image/formats/readable-gif.ts). */
+/** Some encoders leave a zero between blocks. Browsers skip it; libvips fails. */
 const STRAY_ZERO = 0x00;
 
 /** Complete at the trailer if there was an image block. */
@@ -51,6 +51,6 @@ function noteFrame(findings: Findings, input: Input): void {
 }
 
 /** Bytes of the colour table that a flags byte announces. */
-export function gifTableBytes(flags: number): number {
+function gifTableBytes(flags: number): number {
   return flags & 0x80 ? 3 << ((flags & 0x07) + 1) : 0;
 }

@@ -5,7 +5,6 @@ import { crc32 } from "node:zlib";
 import type { Sniffed } from "../../body/formats/sniff.ts";
 import { areEndless, secondDirectoryLink } from "./exif.ts";
 import { jpegSegments, segmentAt } from "./jpeg-head.ts";
-import { type ReadableFile, readableGif } from "./readable-gif.ts";
 
 /** Place of an EXIF block in a file. */
 interface ExifPlace {
@@ -16,9 +15,8 @@ interface ExifPlace {
 }
 
 /** `file`: a complete image, which is never changed. */
-export function readableFile(file: Buffer, format: Sniffed): ReadableFile {
-  if (format === "gif") return readableGif(file);
-  return { bytes: format === "avif" ? withoutAvifExif(file) : withoutEndlessExif(file, format), firstPage: 0 };
+export function readableFile(file: Buffer, format: Sniffed): Buffer {
+  return format === "avif" ? withoutAvifExif(file) : withoutEndlessExif(file, format);
 }
 
 /** A name that decoders of every format ignore. */

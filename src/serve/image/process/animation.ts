@@ -25,8 +25,6 @@ export function eachFrame(pixels: Pixels, work: FrameWork): Promise<Pixels> {
 export interface EncodedFrames {
   /** Opens a range of its frames. */
   readonly open: (part: { readonly page: number; readonly pages: number }) => Sharp;
-  /** Page number of the first frame in libvips. */
-  readonly firstPage: number;
   /** Size of one frame in pixels. */
   readonly size: { readonly width: number; readonly height: number };
   readonly frames: number;
@@ -37,11 +35,11 @@ export function eachEncodedFrame(encoded: EncodedFrames, work: FrameWork): Promi
   return joined(decodedFrames(encoded), encoded.frames, work);
 }
 
-async function* decodedFrames({ open, firstPage, size, frames }: EncodedFrames): AsyncGenerator<Pixels> {
+async function* decodedFrames({ open, size, frames }: EncodedFrames): AsyncGenerator<Pixels> {
   const partFrames = Math.max(1, Math.floor(PART_BYTES / (size.width * size.height * 4)));
   for (let page = 0; page < frames; page += partFrames) {
     const pages = Math.min(partFrames, frames - page);
-    yield* framesOf(await toPixels(open({ page: firstPage + page, pages }), pages));
+    yield* framesOf(await toPixels(open({ page, pages }), pages));
   }
 }
 

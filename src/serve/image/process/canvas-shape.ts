@@ -7,8 +7,6 @@ import type { Blur } from "./kernels.ts";
 
 export interface EncodedSource {
   readonly bytes: Buffer;
-  /** Page number of the first frame in libvips. */
-  readonly firstPage: number;
   readonly hasExif: boolean;
   readonly isGrey: boolean;
   readonly samples: Samples;

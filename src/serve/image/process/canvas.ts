@@ -3,7 +3,7 @@
 // comes too late makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { pngWithExif, splitExif } from "../formats/exif-transfer.ts";
-import { aligned, centredOn, type Size, turnedSize, visiblePart, type Window } from "../geometry/geometry.ts";
+import { aligned, centredOn, type Size, turnedSize, visiblePart } from "../geometry/geometry.ts";
 import { refuseManyPixels } from "../geometry/result-size.ts";
 import { isClear } from "../grammar/recipe.ts";
 import { collectPixels } from "../pixels/memory.ts";
@@ -11,7 +11,6 @@ import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, toPixels } from ".
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./animation.ts";
 import { attentionPoint } from "./attention.ts";
 import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
-import { enlarged, neededPart, reducedFirst } from "./enlarge.ts";
 import { blurOptions, opacityRestored, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
 
 /** A position in the fixed order of libvips. */
@@ -40,8 +39,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     return { ...OPEN, limitInputPixels: maxPixels };
   }
 
-  function openEncoded(bytes: Buffer, { samples = {}, firstPage = 0 }: Partial<EncodedSource> = {}): Sharp {
-    return onBackground(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1, page: firstPage }), samples));
+  function openEncoded(bytes: Buffer, { samples = {} }: Partial<EncodedSource> = {}): Sharp {
+    return onBackground(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1 }), samples));
   }
 
   function onBackground(opened: Sharp): Sharp {
@@ -120,10 +119,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
   /** Applies work that reads neighbouring pixels to each frame of an animation alone. */
   async function perFrame(work: FrameWork): Promise<void> {
     if (untouched === undefined) return open(await eachFrame(beginWithPixels(await passPixels(canvas.size)), work));
-    const { bytes, firstPage } = untouched;
+    const { bytes } = untouched;
     const encoded = {
       open: (part: object) => onBackground(sharp(bytes, { ...opened(), ...part })),
-      firstPage,
       size: canvas.size,
       frames: canvas.frames,
     };
@@ -145,20 +143,6 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
   function beginWithPixels(pixels: Pixels): Pixels {
     begin(() => openPixels(pixels), pixels.data.length);
     return pixels;
-  }
-
-  /** Scales the image to a size with a longer side and keeps the window. */
-  async function enlarge(to: Size, window: Window): Promise<void> {
-    const from = reducedFirst(canvas.size, to);
-    const enlargement = { from, to, window };
-    if (canvas.frames > 1) {
-      const reduce = throughLibvips((frame) => frame.resize(from.width, from.height, { fit: "fill" }));
-      return perFrame(async (frame) => enlarged(await reduce(frame), enlargement, { left: 0, top: 0 }));
-    }
-    await canvas.resize(from);
-    const part = neededPart(enlargement);
-    await canvas.crop(part);
-    await replaceWith(async (pixels) => enlarged(pixels, enlargement, part));
   }
 
   function refuseBeyondLimit(size: Size): void {
@@ -189,9 +173,6 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
       refuseBeyondLimit(wanted);
       const { width, height } = wanted;
       if (width === canvas.size.width && height === canvas.size.height) return canvas.crop(window);
-      const isLonger = width > canvas.size.width || height > canvas.size.height;
-      const bytes = window.width * window.height * (isOpaque ? 3 : 4);
-      if (isLonger && bytes <= MAX_ENLARGED_BYTES) return enlarge(wanted, window);
       const scale = (from: Sharp) => from.resize(width, height, { fit: "fill" });
       if (canvas.frames > 1) return perFrame(throughLibvips((frame) => scale(frame).extract(window)));
       scale(await at("scale"));
@@ -292,9 +273,6 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
   isEncoded = "bytes" in source;
   return canvas;
 }
-
-/** Bytes of an enlarged image that leave enough memory for any encoder; libvips enlarges larger ones in strips. */
-const MAX_ENLARGED_BYTES = 15_000_000;
 
 // Only truncated or unreadable images are refused, because decoders warn about many good photographs.
 const OPEN = { failOn: "error", sequentialRead: true, autoOrient: false } as const satisfies SharpOptions;

@@ -105,8 +105,8 @@ async function decode(
   { format, width, height, frames }: RasterFacts,
   failOn: "warning" | "error",
 ): Promise<void> {
-  const { bytes, firstPage } = readableFile(file, format);
-  await sharp(bytes, { failOn, page: firstPage, sequentialRead: true, limitInputPixels: false, animated: frames > 1 })
+  const open = { failOn, sequentialRead: true, limitInputPixels: false, animated: frames > 1 } as const;
+  await sharp(readableFile(file, format), open)
     .resize(Math.ceil(width / COARSE), Math.ceil(height / COARSE), { fit: "fill" })
     .raw()
     .toBuffer();

@@ -57,13 +57,8 @@ export interface Rendered {
 
 /** The opened source and the facts beyond its head's claims. */
 interface Source {
-  /**
-   * The file, or a copy corrected for sharp: colour profile, GIF background and screen, and EXIF that would take too
-   * long.
-   */
+  /** The file, or a copy corrected for sharp: colour profile, and EXIF that would take too long. */
   readonly bytes: Buffer;
-  /** Page number of the first frame in sharp; 0 if absent. */
-  readonly firstPage?: number;
   readonly facts: RasterFacts;
   readonly pixels: Pixels | undefined;
   /** Grey, with or without alpha. */
@@ -105,7 +100,7 @@ export async function renderImage(request: PipelineRequest): Promise<Rendered> {
 async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Promise<Source> {
   // It is decoded by inspect(), from the file itself.
   if (recipe.inspection === "decodable") return { ...NOTHING_KNOWN, bytes: file, facts };
-  const { bytes, firstPage } = readableFile(file, facts.format);
+  const bytes = readableFile(file, facts.format);
   if (facts.format === "bmp") {
     if (isUntouched(recipe) && recipe.inspection === "exif") return { ...NOTHING_KNOWN, bytes, facts };
     const pixels = readBmp(bytes);
@@ -119,12 +114,15 @@ async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Pr
     const metadata = { hasAlpha: false, ...(exif && { exif }) };
     return { ...NOTHING_KNOWN, bytes, facts, isGrey: head.isGrey, quality, metadata };
   }
-  const shown = { limitInputPixels: limits.pixels, animated: facts.frames > 1, page: firstPage };
+  const shown = { limitInputPixels: limits.pixels, animated: facts.frames > 1 };
   const metadata = await sharp(bytes, shown).metadata();
   // The decoder turns an AVIF, and the decoder's size is the real one in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
+  // libvips takes the screen of some GIFs for a mistake, and loses what lies outside the first frame.
+  if (facts.format === "gif" && (width < bytes.readUInt16LE(6) || height < bytes.readUInt16LE(8)))
+    throw new HuiyuanError("image_not_processable", "Cannot process: the decoder would crop the screen of the GIF");
   const known = { facts: { ...facts, width, height }, isGrey: metadata.channels < 3, quality, metadata };
-  return { ...NOTHING_KNOWN, ...known, firstPage, ...(await withReadableProfile(bytes, metadata)) };
+  return { ...NOTHING_KNOWN, ...known, ...(await withReadableProfile(bytes, metadata)) };
 }
 
 /** A processed image that is encoded. */
@@ -158,7 +156,7 @@ async function processImage(request: PipelineRequest, source: Source): Promise<M
   if (written === "avif") await canvas.autoOrient();
   // The size of a BMP is known before it is encoded.
   if (format === "bmp") refuseHeavyResult(pixels * 3, recipe, limits.outputBytes);
-  const delays = await keepGifFrames(canvas, format, recipe, metadata.delay?.slice(source.firstPage) ?? []);
+  const delays = await keepGifFrames(canvas, format, recipe, metadata.delay ?? []);
   const encoded = await encode(canvas, {
     format: written,
     isLarge: pixels > LARGE_PIXELS,
@@ -226,14 +224,14 @@ function writtenAs(
 const LARGE_PIXELS = 1_000_000;
 
 function canvasSource(source: Source, format: OutputFormat): CanvasSource {
-  const { bytes, firstPage = 0, facts, pixels, isGrey, samples, metadata } = source;
+  const { bytes, facts, pixels, isGrey, samples, metadata } = source;
   const size = { width: facts.width, height: facts.height };
   const isOpaque = !metadata.hasAlpha;
   if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
   const frames = framesWritten(format, facts.frames);
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
   const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, facts.format);
-  return { bytes: file, firstPage, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
+  return { bytes: file, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
 }
 
 /** `cgif`: drops frames of a GIF that stays a GIF. Returns the delays of the remaining frames. */
@@ -272,11 +270,11 @@ async function exifOf(bytes: Buffer, format: OutputFormat): Promise<Buffer | und
 }
 
 function readable(
-  { bytes, firstPage = 0, pixels }: Pick<Source, "bytes" | "firstPage" | "pixels">,
+  { bytes, pixels }: Pick<Source, "bytes" | "pixels">,
   format: OutputFormat,
   limits: PipelineLimits,
 ): Sharp {
-  if (format !== "bmp") return sharp(bytes, { limitInputPixels: limits.pixels, failOn: "error", page: firstPage });
+  if (format !== "bmp") return sharp(bytes, { limitInputPixels: limits.pixels, failOn: "error" });
   const { data, width, height, channels } = pixels ?? readBmp(bytes);
   return sharp(data, { raw: { width, height, channels } });
 }

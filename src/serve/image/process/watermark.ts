@@ -18,7 +18,6 @@ import { type Recipe, type StepOf, WATERMARK_PARAMETER } from "../grammar/recipe
 import { allocatePixels } from "../pixels/memory.ts";
 import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "../pixels/pixels.ts";
 import type { Canvas } from "./canvas-shape.ts";
-import { enlarged, reducedFirst } from "./enlarge.ts";
 
 type TextWatermark = StepOf<"textMark">;
 type ImageWatermark = StepOf<"imageMark">;
@@ -124,12 +123,12 @@ function escapeMarkup(text: string): string {
 
 async function decoded(file: Buffer, url: string): Promise<Overlay> {
   try {
-    const { bytes, firstPage } = readableFile(file, sniff(file.subarray(0, 64)));
+    const bytes = readableFile(file, sniff(file.subarray(0, 64)));
     if (bytes.toString("latin1", 0, 2) === "BM") {
       const { data, width, height, channels } = readBmp(bytes);
       return await toOverlay(sharp(data, { raw: { width, height, channels } }));
     }
-    const open = { limitInputPixels: MAX_WATERMARK_PIXELS, failOn: "error", page: firstPage } as const;
+    const open = { limitInputPixels: MAX_WATERMARK_PIXELS, failOn: "error" } as const;
     const readable = await withReadableProfile(bytes, await sharp(bytes, open).metadata());
     return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
   } catch (error) {
@@ -148,13 +147,7 @@ function refuseMark(url: string): (cause: unknown) => never {
 
 async function resized(watermark: Overlay, size: Size): Promise<Overlay> {
   if (watermark.width === size.width && watermark.height === size.height) return watermark;
-  const from = reducedFirst(watermark, size);
-  const isReduced = from.width < watermark.width || from.height < watermark.height;
-  const scaled = isReduced ? fromOverlay(watermark).resize(from.width, from.height, { fit: "fill" }) : undefined;
-  const reduced = scaled === undefined ? watermark : await toOverlay(scaled);
-  if (from.width === size.width && from.height === size.height) return reduced;
-  const corner = { left: 0, top: 0 };
-  return enlarged({ ...reduced, channels: 4, frames: 1 }, { from, to: size, window: { ...corner, ...size } }, corner);
+  return toOverlay(fromOverlay(watermark).resize(size.width, size.height, { fit: "fill" }));
 }
 
 const CLEAR = { background: { r: 0, g: 0, b: 0, alpha: 0 } } as const;

@@ -70,7 +70,6 @@ test("eachEncodedFrame() gives the same result for any number of frames opened a
       opened.push(pages);
       return sharp(bytes, { page, pages });
     },
-    firstPage: 0,
     frames: FRAMES,
   };
   const work = throughLibvips((image) => image.resize(30));
