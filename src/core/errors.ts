@@ -4,21 +4,37 @@
 /**
  * `status`: HTTP status on downloads. `errNo`: the `X-ErrNo` header on downloads (numbers of 万象优图, part of its download
  * contract). `rest`: the code of the REST API, which answers every failure with 400; default REST_DEFAULT. A released
- * code keeps its meaning for ever.
+ * code keeps its meaning for ever. `kind`: absent for a code that stands alone.
  */
 interface ErrorRow {
   readonly status: number;
   readonly errNo: number;
   readonly text: string;
   readonly rest?: number;
+  readonly kind?: ErrorKind;
 }
+
+/**
+ * What a code tells the parts that act on several codes alike.
+ * `connect`, `timeout`: the origin sent no response. A reset before the first byte counts as a failure to connect.
+ * `answered`: it sent a response that may not be used. `broken`: it has a new version, but not a whole, sound image.
+ * `passing`: says nothing about the key. This server has no room or is stopping, the request was in a loop, or the
+ * origin is refused for now, which may end at any moment.
+ * `image`: the image or its instruction cannot be processed.
+ * `absent`: there is no such image. `replaced`: it was replaced or is damaged, so that a new look-up finds another one.
+ * `disk`: this server's disk or readers were too slow, full or failing, which may end within a minute.
+ */
+type ErrorKind = "connect" | "timeout" | "answered" | "broken" | "passing" | "image" | "absent" | "replaced" | "disk";
 
 /** The REST code of rows without one. */
 const REST_DEFAULT = -5989;
 
 const restRow = (rest: number, text: string) => ({ status: 400, errNo: rest, text, rest }) as const;
-const noResponse = (text: string) => ({ status: 424, errNo: -902, text, rest: -5997 }) as const;
-const unusable = (text: string) => ({ status: 424, errNo: -120, text, rest: -5997 }) as const;
+const imageRow = (status: number, errNo: number, text: string) => ({ status, errNo, text, kind: "image" }) as const;
+const busyRow = (errNo: number, text: string, kind?: ErrorKind) =>
+  ({ status: 503, errNo, text, rest: -2000, ...(kind && { kind }) }) as const;
+const noResponse = (kind: ErrorKind, text: string) => ({ status: 424, errNo: -902, text, rest: -5997, kind }) as const;
+const unusable = (kind: ErrorKind, text: string) => ({ status: 424, errNo: -120, text, rest: -5997, kind }) as const;
 
 const ERROR_ROWS = {
   // The request
@@ -33,7 +49,7 @@ const ERROR_ROWS = {
   referer_refused: { status: 403, errNo: -108, text: "this Referer is not allowed" },
   precondition_failed: { status: 412, errNo: -103, text: "a precondition of the request is false" },
   range_unsatisfiable: { status: 416, errNo: -124, text: "the range lies outside the object" },
-  style_unknown: { status: 400, errNo: -105, text: "no style has this name" },
+  style_unknown: { status: 400, errNo: -105, text: "no style has this name", kind: "absent" },
   processing_refused: {
     status: 403,
     errNo: -154,
@@ -41,24 +57,15 @@ const ERROR_ROWS = {
   },
   original_protected: { status: 403, errNo: -154, text: "the original is protected: only its styles are served" },
   // Image processing
-  processing_invalid: { status: 400, errNo: -106, text: "the processing instruction is not valid" },
-  image_not_processable: {
-    status: 400,
-    errNo: -441,
-    text: "the image cannot be decoded, or its format cannot be processed",
-  },
-  image_too_heavy: { status: 400, errNo: -167, text: "the image has too many bytes to be processed" },
-  image_too_large: { status: 400, errNo: -447, text: "the image has too many pixels or frames to be processed" },
-  output_too_large: { status: 400, errNo: -442, text: "the processed image would be too large" },
-  render_timeout: { status: 500, errNo: -901, text: "the image could not be processed in time" },
-  render_failed: { status: 500, errNo: -111, text: "the image could not be processed" },
-  render_overloaded: { status: 503, errNo: -901, text: "too many images are being processed; try again", rest: -2000 },
-  original_replaced: {
-    status: 503,
-    errNo: -901,
-    text: "the image was replaced before it could be read; try again",
-    rest: -2000,
-  },
+  processing_invalid: imageRow(400, -106, "the processing instruction is not valid"),
+  image_not_processable: imageRow(400, -441, "the image cannot be decoded, or its format cannot be processed"),
+  image_too_heavy: imageRow(400, -167, "the image has too many bytes to be processed"),
+  image_too_large: imageRow(400, -447, "the image has too many pixels or frames to be processed"),
+  output_too_large: imageRow(400, -442, "the processed image would be too large"),
+  render_timeout: imageRow(500, -901, "the image could not be processed in time"),
+  render_failed: imageRow(500, -111, "the image could not be processed"),
+  render_overloaded: busyRow(-901, "too many images are being processed; try again"),
+  original_replaced: busyRow(-901, "the image was replaced before it could be read; try again", "replaced"),
   // The token of a download (Token 防盗链)
   sign_missing: { status: 403, errNo: -46618, text: "a signature is required: add ?sign=", rest: -81 },
   sign_malformed: { status: 403, errNo: -46618, text: "the signature cannot be read", rest: -5998 },
@@ -99,43 +106,44 @@ const ERROR_ROWS = {
   delete_failed: restRow(-190, "the image could not be deleted"),
   copy_failed: restRow(-199, "the image could not be copied"),
   // The object
-  not_found: { status: 404, errNo: -6101, text: "no such image", rest: -197 },
+  not_found: { status: 404, errNo: -6101, text: "no such image", rest: -197, kind: "absent" },
   path_missing: {
     status: 404,
     errNo: -6101,
     text: "this is an image mirror: request an image by its path, such as /a.jpg",
   },
-  deleted: { status: 404, errNo: -6101, text: "the image was deleted", rest: -197 },
+  deleted: { status: 404, errNo: -6101, text: "the image was deleted", rest: -197, kind: "absent" },
   // The origin sent no response
-  origin_timeout: noResponse("the origin did not respond in time"),
-  origin_refused: noResponse("the origin refused the connection"),
-  origin_reset: noResponse("the origin closed the connection before it responded"),
-  origin_tls: noResponse("the origin's TLS handshake failed"),
-  origin_name_unknown: noResponse("the origin's name does not exist"),
-  origin_dns_timeout: noResponse("the origin's name could not be looked up in time"),
-  origin_dns_failed: noResponse("the origin's name could not be looked up"),
-  origin_failing: noResponse("the origin keeps failing; no requests are sent to it for now"),
-  origin_busy: noResponse("the origin has asked for a pause; no requests are sent to it for now"),
+  origin_timeout: noResponse("timeout", "the origin did not respond in time"),
+  origin_refused: noResponse("connect", "the origin refused the connection"),
+  origin_reset: noResponse("connect", "the origin closed the connection before it responded"),
+  origin_tls: noResponse("connect", "the origin's TLS handshake failed"),
+  origin_name_unknown: noResponse("connect", "the origin's name does not exist"),
+  origin_dns_timeout: noResponse("timeout", "the origin's name could not be looked up in time"),
+  origin_dns_failed: noResponse("connect", "the origin's name could not be looked up"),
+  origin_failing: noResponse("passing", "the origin keeps failing; no requests are sent to it for now"),
+  origin_busy: noResponse("passing", "the origin has asked for a pause; no requests are sent to it for now"),
   // The origin sent a response that may not be used
-  origin_blocked: unusable("the origin's address is not allowed"),
-  origin_status: unusable("the origin responded with an error"),
-  origin_unexpected: unusable("the origin's response does not fit the request"),
-  origin_head_invalid: unusable("the origin's response head is not valid HTTP"),
+  origin_blocked: { status: 424, errNo: -120, text: "the origin's address is not allowed", rest: -5997 },
+  origin_status: unusable("answered", "the origin responded with an error"),
+  origin_unexpected: unusable("answered", "the origin's response does not fit the request"),
+  origin_head_invalid: unusable("answered", "the origin's response head is not valid HTTP"),
   origin_loop: {
     status: 508,
     errNo: -120,
     text: "the request came back to this server: its origins form a loop",
     rest: -5997,
+    kind: "passing",
   },
-  origin_redirect: unusable("the origin's redirect may not be followed"),
-  origin_moved: { status: 302, errNo: -156, text: "the image has moved to another address" },
-  origin_truncated: unusable("the origin's image is truncated"),
-  origin_too_large: unusable("the origin's image is too large"),
-  origin_empty: unusable("the origin sent no bytes"),
-  origin_not_image: unusable("the origin sent data that is not an image"),
-  origin_type_refused: unusable("the origin's image has a type that is not accepted here"),
-  origin_hash_wrong: unusable("the origin's image does not match its declared digest"),
-  origin_encoded: unusable("the content encoding of the origin's image cannot be decoded"),
+  origin_redirect: unusable("answered", "the origin's redirect may not be followed"),
+  origin_moved: { status: 302, errNo: -156, text: "the image has moved to another address", kind: "answered" },
+  origin_truncated: unusable("broken", "the origin's image is truncated"),
+  origin_too_large: unusable("broken", "the origin's image is too large"),
+  origin_empty: unusable("broken", "the origin sent no bytes"),
+  origin_not_image: unusable("broken", "the origin sent data that is not an image"),
+  origin_type_refused: unusable("broken", "the origin's image has a type that is not accepted here"),
+  origin_hash_wrong: unusable("broken", "the origin's image does not match its declared digest"),
+  origin_encoded: unusable("broken", "the content encoding of the origin's image cannot be decoded"),
   // This server
   rate_limited: {
     status: 429,
@@ -144,17 +152,12 @@ const ERROR_ROWS = {
     rest: -71,
   },
   client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
-  overloaded: { status: 503, errNo: -902, text: "too many fetches are in progress; try again", rest: -2000 },
-  not_kept: {
-    status: 503,
-    errNo: -902,
-    text: "the disk has no room for the image, and neither has memory; try again",
-    rest: -2000,
-  },
-  draining: { status: 503, errNo: -100, text: "the server is shutting down; try again", rest: -2000 },
-  store_failed: { status: 500, errNo: -101, text: "the store could not be read" },
-  store_corrupt: { status: 500, errNo: -101, text: "the stored bytes are damaged", rest: -197 },
-  store_full: { status: 500, errNo: -101, text: "the store has no room" },
+  overloaded: busyRow(-902, "too many fetches are in progress; try again", "passing"),
+  not_kept: busyRow(-902, "the disk has no room for the image, and neither has memory; try again", "disk"),
+  draining: busyRow(-100, "the server is shutting down; try again", "passing"),
+  store_failed: { status: 500, errNo: -101, text: "the store could not be read", kind: "disk" },
+  store_corrupt: { status: 500, errNo: -101, text: "the stored bytes are damaged", rest: -197, kind: "replaced" },
+  store_full: { status: 500, errNo: -101, text: "the store has no room", kind: "disk" },
   internal: { status: 500, errNo: -100, text: "internal server error" },
   // Commands and settings; a download never gets these codes
   settings_invalid: { status: 500, errNo: -100, text: "the settings have faults" },
@@ -167,6 +170,11 @@ export type ErrorCode = keyof typeof ERROR_ROWS;
 /** Returns the status, X-ErrNo and public text of a code. */
 export function errorRow(code: ErrorCode): ErrorRow {
   return ERROR_ROWS[code];
+}
+
+/** Returns the kind of a thrown error; undefined for an unknown error, and for a code that stands alone. */
+export function errorKind(error: unknown): ErrorKind | undefined {
+  return error instanceof HuiyuanError ? errorRow(error.code).kind : undefined;
 }
 
 /** Returns the REST API's number for a code, and the text that its documentation gives to that number. */

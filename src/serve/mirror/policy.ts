@@ -1,7 +1,7 @@
 // The policy of a mirror: may an image be stored, for how long may it be served, and what do a 404, a 410, `no-store`
 // and a failure do. Pure rules without clock and I/O; the files beside apply them. freshness/freshness.ts reads the
 // lifetimes of RFC 9111 out of headers.
-import type { ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import { type ErrorCode, errorKind, type HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import { damageOf, type FillEnd } from "./fill/fill-end.ts";
 import { type FreshnessRules, mayBeStored } from "./freshness/freshness.ts";
@@ -102,24 +102,10 @@ const FAILED_MS = 1_000;
 /** A new version that is no image, or that the disk refuses, stays so, and costs a whole body each time. */
 const UNSTORABLE_MS = 10_000;
 
-/**
- * These say nothing about the key. This server had no room or is stopping, or its disk or readers were too slow. Or the
- * request was in a loop, or the origin is refused for now, which may end at any moment.
- */
-const NOT_OF_THE_KEY: readonly ErrorCode[] = [
-  ...(["overloaded", "draining", "store_failed", "origin_loop", "origin_failing", "origin_busy"] as const),
-  "not_kept",
-];
-
-/** The origin has a new version, but not a whole, sound image. */
-const BROKEN: readonly ErrorCode[] = [
-  ...(["origin_truncated", "origin_too_large", "origin_empty", "origin_not_image"] as const),
-  ...(["origin_hash_wrong", "origin_encoded", "origin_type_refused"] as const),
-];
-
-/** False: the next request for the key asks the origin again. */
-export function isRemembered({ code }: HuiyuanError): boolean {
-  return !NOT_OF_THE_KEY.includes(code);
+/** False: the failure says nothing about the key, and the next request for it asks the origin again. */
+export function isRemembered(error: HuiyuanError): boolean {
+  const kind = errorKind(error);
+  return kind !== "passing" && kind !== "disk";
 }
 
 /** The end of a revalidation that brought nothing usable. */
@@ -139,10 +125,6 @@ export function isPauseForAll(end: PausingEnd, ageMs: number): boolean {
   return end.kind === "gone" || (!isRefusedByDisk(end.error) && ageMs < FAILURE_MS);
 }
 
-export function isBroken({ code }: HuiyuanError): boolean {
-  return BROKEN.includes(code);
-}
+export const isBroken = (error: HuiyuanError) => errorKind(error) === "broken";
 
-function isRefusedByDisk({ code }: HuiyuanError): boolean {
-  return code === "store_full" || code === "store_failed" || code === "not_kept";
-}
+const isRefusedByDisk = (error: HuiyuanError) => errorKind(error) === "disk";

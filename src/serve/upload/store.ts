@@ -3,7 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, type ErrorCode, errorKind, HuiyuanError } from "../../core/errors.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../../core/object.ts";
 import { type BodyEnd, createGate, type Verdict } from "../body/gate/gate.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
@@ -148,8 +148,7 @@ async function isReadable(target: UploadTarget, info: ObjectInfo, onChunk?: (chu
     await readWhole(reader, info.size, onChunk);
     return true;
   } catch (error) {
-    const isNone = error instanceof HuiyuanError && ["store_corrupt", "original_replaced"].includes(error.code);
-    if (isNone) return false;
+    if (errorKind(error) === "replaced") return false;
     throw error;
   } finally {
     reader?.close();

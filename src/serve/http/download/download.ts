@@ -1,7 +1,7 @@
 // Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory, or on the disk if it was
 // read a moment ago, needs no locate and does not wait. Each further step is a function in a file of this folder.
 // Only finishDownload() begins a download again.
-import { HuiyuanError } from "../../../core/errors.ts";
+import { errorKind, HuiyuanError } from "../../../core/errors.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
@@ -170,7 +170,7 @@ export async function finishDownload(context: DownloadContext): Promise<void> {
         throw error;
       const { code } = error;
       // The next look-up finds the object that is there now, or none.
-      const isGone = code === "original_replaced" || code === "store_corrupt";
+      const isGone = errorKind(error) === "replaced";
       const isLast = code === "original_replaced" && round === MAX_ROUNDS - 1;
       const isUnreadable = isLast || (code === "store_failed" && !facts.isUnreadable);
       if (!isGone && !isUnreadable) throw error;
@@ -189,8 +189,7 @@ async function serveNamed(context: DownloadContext, facts: StoreFacts): Promise<
       return await serveImage(context, undefined, facts);
     } catch (error) {
       // The object was removed since its look-up, so the name means the alias again.
-      const isAbsent = error instanceof HuiyuanError && (error.code === "not_found" || error.code === "deleted");
-      if (!isAbsent || context.exchange.response.headersSent) throw error;
+      if (errorKind(error) !== "absent" || context.exchange.response.headersSent) throw error;
     }
   }
   // If the store did not answer, it may have an object with exactly this name.

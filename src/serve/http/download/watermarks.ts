@@ -1,7 +1,7 @@
 // Finds the watermark images of a recipe by their URLs, in the bucket of the image that they are laid over and nowhere
 // else. The mirror of the URL's domain fetches an image that the bucket lacks. The URL itself is never dialled.
 
-import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { errorKind, HuiyuanError } from "../../../core/errors.ts";
 import { WANTED_WATERMARK } from "../../image/geometry/watermark-size.ts";
 import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
 import { watermarkName } from "../../image/grammar/watermark-token.ts";
@@ -136,20 +136,15 @@ function admitWatermark(
   return grant;
 }
 
-const ABSENT: readonly ErrorCode[] = ["not_found", "deleted", "style_unknown"];
 const NOT_THERE = "this bucket has no such image";
-/** The origin's object is not usable as a watermark. */
-const UNUSABLE: readonly ErrorCode[] = [
-  ...(["origin_not_image", "origin_truncated", "origin_empty", "origin_too_large"] as const),
-  ...(["origin_type_refused", "origin_hash_wrong", "origin_encoded"] as const),
-];
 
 /** Names the watermark in the error, because the client requested another image. */
 function faultOfWatermark(text: string, error: unknown): unknown {
   if (!(error instanceof HuiyuanError) || error.parameter !== undefined) return error;
   const { code, message, retryAfterSeconds } = error;
-  if (ABSENT.includes(code)) return badWatermark(text, NOT_THERE, error);
-  if (UNUSABLE.includes(code)) return badWatermark(text, message, error);
+  const kind = errorKind(error);
+  if (kind === "absent") return badWatermark(text, NOT_THERE, error);
+  if (kind === "broken") return badWatermark(text, message, error);
   if (!code.startsWith("origin_")) return error;
   const found = `Cannot lay "${redactTarget(text)}" over the image: ${message}`;
   return new HuiyuanError(code, found, {

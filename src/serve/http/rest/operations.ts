@@ -1,6 +1,6 @@
 // Stat, copy and delete of an image that is stored, or that only the origin has. post.ts tells them from uploads.
 import { randomUUID } from "node:crypto";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, type ErrorCode, errorKind, HuiyuanError } from "../../../core/errors.ts";
 import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
 import { type ApiAnswer, copyData, statData, success } from "./answer.ts";
 import { bucketOf, type Call, linksOf } from "./call.ts";
@@ -91,14 +91,14 @@ function missing(fileid: Key | undefined): HuiyuanError {
   return new HuiyuanError("not_found", `Cannot find "${fileid}": there is no such image`);
 }
 
-const STORE_FAULTS: readonly ErrorCode[] = ["store_failed", "store_full", "internal"];
-
 /** Replaces errors of the store by the operation's own code. */
 async function translating<Result>(code: ErrorCode, run: () => Promise<Result>): Promise<Result> {
   try {
     return await run();
   } catch (error) {
     const known = asHuiyuanError(error);
-    throw STORE_FAULTS.includes(known.code) ? new HuiyuanError(code, known.message, { cause: known }) : known;
+    throw known.code === "internal" || errorKind(known) === "disk"
+      ? new HuiyuanError(code, known.message, { cause: known })
+      : known;
   }
 }

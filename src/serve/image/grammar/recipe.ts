@@ -1,7 +1,7 @@
 // The recipe, which is the meaning of a processing instruction: a bounded list of steps and the output, independent of
 // spelling and era. The names of steps and fields are hashed into the names of stored variants, so they must not
 // change. No pixels here.
-import type { HuiyuanError } from "../../../core/errors.ts";
+import { errorKind, type HuiyuanError } from "../../../core/errors.ts";
 
 /** The manual that applies if the two differ. */
 export type Era = 2015 | "later" | "qiniu";
@@ -271,17 +271,5 @@ export const WATERMARK_PARAMETER = "watermark/image";
 export function mayServeOriginal(recipe: Recipe, error: HuiyuanError): boolean {
   if (!recipe.ignoresErrors) return false;
   // For any error of the watermark's image: the original itself exists.
-  if (error.parameter === WATERMARK_PARAMETER) return true;
-  switch (error.code) {
-    case "processing_invalid":
-    case "image_not_processable":
-    case "image_too_heavy":
-    case "image_too_large":
-    case "output_too_large":
-    case "render_timeout":
-    case "render_failed":
-      return true;
-    default:
-      return false;
-  }
+  return error.parameter === WATERMARK_PARAMETER || errorKind(error) === "image";
 }

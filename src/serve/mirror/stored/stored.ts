@@ -1,7 +1,7 @@
 // A bucket behind the memory cache: every request looks a key up here first, and all changes of objects pass through it
 // as well (stored-changes.ts). It knows no origins.
 
-import { HuiyuanError } from "../../../core/errors.ts";
+import { errorKind, HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import { bodyRoom } from "../../body/body-room.ts";
 import type { Chunks } from "../../body/chunks.ts";
@@ -84,9 +84,6 @@ export interface Stored extends StoredChanges {
    */
   hide(key: Key): () => void;
 }
-
-/** The object that was found has been replaced or removed: the look-up is repeated. */
-const RETRYABLE: ReadonlySet<string> = new Set(["store_corrupt", "original_replaced"]);
 
 /** `bucketId`: `<appid>/<bucket>`. The memory cache is shared by all buckets. */
 export function createStored(
@@ -221,7 +218,7 @@ export function createStored(
     try {
       return (await open(entry, generation)) ?? "retry";
     } catch (error) {
-      if (error instanceof HuiyuanError && RETRYABLE.has(error.code)) return "retry";
+      if (errorKind(error) === "replaced") return "retry";
       throw error;
     }
   }

@@ -5,7 +5,7 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Cancellation } from "../../../async/cancellation.ts";
 import { LiveMap, LiveSet } from "../../../async/live-map.ts";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, type ErrorCode, errorKind, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Spool, WholeBody } from "../../body/spool/spool.ts";
 import type { PutResult } from "../../bucket/contract/driver.ts";
@@ -80,9 +80,6 @@ const MAX_WAITING_BYTES = 268_435_456;
 /** A larger body is written to a file of its own, so that waiting for others would spare nothing. */
 const MAX_BATCHED_BYTES = 262_144;
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 30_000];
-
-// Failures of the disk, which may recover within a minute. A retry after any other failure would end the same way.
-const RETRYABLE: readonly ErrorCode[] = ["store_full", "store_failed"];
 
 interface Running extends PendingWrite {
   readonly task: WriteBackTask;
@@ -226,7 +223,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         log.warn({ ...about, err: failure }, "left an image for the next start to store");
         return "left";
       }
-      const isRetryable = isPossible && RETRYABLE.includes(failure.code) && mayWait(task.body);
+      // A retry after any failure but one of the disk would end the same way.
+      const isRetryable = isPossible && errorKind(failure) === "disk" && mayWait(task.body);
       if (waitMs === undefined || isDraining || !isRetryable) {
         meter.notStored(failure.code);
         failures.error("given_up", { ...about, err: failure }, "gave up storing an image");

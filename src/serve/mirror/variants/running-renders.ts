@@ -3,7 +3,7 @@
 import { LiveMap } from "../../../async/live-map.ts";
 import type { Semaphore } from "../../../async/semaphore.ts";
 import { shareSignal } from "../../../async/shared-signals.ts";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, errorKind, HuiyuanError } from "../../../core/errors.ts";
 import { type ImageFacts, type Key, MADE_HERE, type ObjectInfo } from "../../../core/object.ts";
 import { createGate } from "../../body/gate/gate.ts";
 import { digestBytes } from "../../body/spool/hashing.ts";
@@ -65,15 +65,6 @@ export interface RenderStart extends RenderTask, Pick<RunningRender, "isStored">
 const MAX_FAILED = 2_000;
 /** An image that cannot be processed is not rendered again for this time. Milliseconds. */
 const UNPROCESSABLE_MS = 10_000;
-const UNPROCESSABLE: readonly ErrorCode[] = [
-  "processing_invalid",
-  "image_not_processable",
-  "image_too_heavy",
-  "image_too_large",
-  "output_too_large",
-  "render_timeout",
-  "render_failed",
-];
 
 /**
  * `stored`: the bucket of the variants. `notStored` is called with a result that could not be stored, and the epoch of
@@ -98,7 +89,7 @@ export function createRunningRenders(
       meter.failed(error);
       // The client is told; it is no warning for the operator.
       log.debug({ bucket: stored.bucketId, key, code: error.code, err: error }, "a variant could not be rendered");
-      const ttlMs = UNPROCESSABLE.includes(error.code) ? UNPROCESSABLE_MS : 0;
+      const ttlMs = errorKind(error) === "image" ? UNPROCESSABLE_MS : 0;
       failures.set(key, error, { now: ticks(), ttlMs });
       throw error;
     }

@@ -1,6 +1,6 @@
 // Puts a breaker and a budget in front of an origin: requests are blocked while it fails or is overloaded, and its
 // responses update both.
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, errorKind, HuiyuanError } from "../../../core/errors.ts";
 import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
 import type { Budget, BudgetRules } from "./budget.ts";
@@ -12,16 +12,6 @@ import {
   type OriginRecord,
   type Outcomes,
 } from "./record.ts";
-
-// The origin responded, although the response may not be used.
-const ANSWERED: readonly ErrorCode[] = [
-  "origin_unexpected",
-  "origin_head_invalid",
-  "origin_redirect",
-  "origin_moved",
-  "origin_too_large",
-  "origin_encoded",
-];
 
 export interface Guards {
   readonly breaker: Breaker;
@@ -41,7 +31,7 @@ export function guardOrigin(origin: Origin, { breaker, budget, record, waitMs }:
     // Neither a client that left, nor a limit of this server.
     if (isOfOrigin(error)) record.failed({ key, error });
     if (isFailure(error)) breaker.failed(pass, { key, error });
-    else if (originStatus > 0 || ANSWERED.includes(error.code)) breaker.answered(pass);
+    else if (originStatus > 0 || hasAnswered(error)) breaker.answered(pass);
     else breaker.left(pass);
     const blocked = isFailure(error) ? breaker.refusal() : undefined;
     if (blocked === undefined) return error;
@@ -95,6 +85,12 @@ export function guardOrigin(origin: Origin, { breaker, budget, record, waitMs }:
   };
 }
 
+/** The origin responded, although the response may not be used. */
+function hasAnswered(error: HuiyuanError): boolean {
+  const kind = errorKind(error);
+  return kind === "answered" || kind === "broken";
+}
+
 const isOfOrigin = ({ code }: HuiyuanError) => code.startsWith("origin_");
 
 /** Failures that count against an origin: no response, or its own error (5xx). */
@@ -106,24 +102,14 @@ function isFailure(error: HuiyuanError): boolean {
 /** The kind of an error of Origin.fetch, in the terms of `failoverOn`. A number is the origin's own status. */
 export type FailureKind = "connect" | "timeout" | number;
 
-// A reset before the first byte counts as a failure to connect.
-const CONNECT: readonly ErrorCode[] = [
-  "origin_refused",
-  "origin_reset",
-  "origin_tls",
-  "origin_name_unknown",
-  "origin_dns_failed",
-];
-const TIMEOUT: readonly ErrorCode[] = ["origin_timeout", "origin_dns_timeout"];
-
 /**
  * Undefined for errors that are neither the network nor a status: a response that may not be used, or an error of this
  * server.
  */
-export function failureKind({ code, originStatus }: HuiyuanError): FailureKind | undefined {
-  if (code === "origin_status" || code === "origin_busy") return originStatus;
-  if (CONNECT.includes(code)) return "connect";
-  return TIMEOUT.includes(code) ? "timeout" : undefined;
+export function failureKind(error: HuiyuanError): FailureKind | undefined {
+  if (error.code === "origin_status" || error.code === "origin_busy") return error.originStatus;
+  const kind = errorKind(error);
+  return kind === "connect" || kind === "timeout" ? kind : undefined;
 }
 
 /** One origin. Several origins of one name (another Host, other headers) are merged: the worst state, the sums. */
