@@ -2,7 +2,7 @@
 import { Card } from "../../console/parts/parts.tsx";
 import { textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
-import { ChoiceLeaf, Fields, type Form, LinesLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
+import { ChoiceLeaf, Fields, type Form, LinesLeaf, TextLeaf, ToggleLeaf } from "../../settings/page/fields.tsx";
 
 export function Access({ form }: { readonly form: Form }) {
   return (

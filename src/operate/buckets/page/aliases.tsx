@@ -6,7 +6,7 @@ import { Field, TextInput } from "../../console/parts/fields.tsx";
 import { Card, Show } from "../../console/parts/parts.tsx";
 import type { ObjectPage } from "../../images/contract.ts";
 import { t } from "../words.ts";
-import { ChoiceLeaf, entriesAt, Fields, type Form, LinesLeaf, ToggleLeaf } from "./form.tsx";
+import { ChoiceLeaf, entriesAt, Fields, type Form, LinesLeaf, ToggleLeaf } from "../../settings/page/fields.tsx";
 
 interface ProcessingProps {
   readonly form: Form;

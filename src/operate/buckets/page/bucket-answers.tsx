@@ -6,7 +6,7 @@ import { useCall } from "../../console/load.ts";
 import { Badge, Card, ProblemNote } from "../../console/parts/parts.tsx";
 import { milliseconds } from "../../console/text/format.ts";
 import { t } from "../words.ts";
-import { ChoiceLeaf, Fields, type Form, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
+import { ChoiceLeaf, Fields, type Form, SecretLeaf, TextLeaf, ToggleLeaf } from "../../settings/page/fields.tsx";
 
 interface AnswersProps {
   readonly form: Form;

@@ -21,10 +21,10 @@ import {
   NO_DRAFT,
   withRemoved,
   withSet,
-} from "./draft.ts";
-import type { Form } from "./form.tsx";
-import { Keys } from "./keys.tsx";
-import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
+} from "../../settings/page/draft.ts";
+import type { Form } from "../../settings/page/fields.tsx";
+import { Keys } from "../../settings/page/keys.tsx";
+import { type Faulty, faultText, Review, SettingsNotes } from "../../settings/page/review.tsx";
 import { downloadCommand, keyOf, TestImage, UploadCommand } from "./test-image.tsx";
 import { type BucketPlace, faultAt, placeOf, testUrl } from "./tree.ts";
 

@@ -2,7 +2,7 @@
 import { Badge, Card, Empty } from "../../console/parts/parts.tsx";
 import { listAt, textAt, valueAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
-import { ChoiceLeaf, Fields, type Form, formAt, LinesLeaf, OtherSettings, RemoveButton, TextLeaf } from "./form.tsx";
+import { ChoiceLeaf, Fields, type Form, formAt, LinesLeaf, OtherSettings, RemoveButton, TextLeaf } from "../../settings/page/fields.tsx";
 import { originName } from "./list.tsx";
 import { AddOrigin, Origin } from "./origins.tsx";
 import { Rules } from "./rules.tsx";

@@ -3,7 +3,7 @@ import { Field } from "../../console/parts/fields.tsx";
 import { Badge } from "../../console/parts/parts.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import { type TextName, t } from "../words.ts";
-import { ChoiceLeaf, entriesAt, Fields, type Form, RemoveButton, SecretLeaf, TextLeaf, ToggleLeaf } from "./form.tsx";
+import { ChoiceLeaf, entriesAt, Fields, type Form, RemoveButton, SecretLeaf, TextLeaf, ToggleLeaf } from "../../settings/page/fields.tsx";
 import { PRESETS } from "./tree.ts";
 
 const NEW_ORIGINS = {

@@ -3,7 +3,7 @@
 import { Badge } from "../../console/parts/parts.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
-import { ChoiceLeaf, Fields, type Form, formAt, OtherSettings, RemoveButton, TextLeaf } from "./form.tsx";
+import { ChoiceLeaf, Fields, type Form, formAt, OtherSettings, RemoveButton, TextLeaf } from "../../settings/page/fields.tsx";
 
 export function Rules({ form }: { readonly form: Form }) {
   const rules = listAt(form.value("rules"), []);

@@ -6,7 +6,7 @@ import { TextField } from "../../console/parts/fields.tsx";
 import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
 import type { DoctorEnd, DoctorLine } from "../../doctor/contract.ts";
 import { findingText } from "../../doctor/words.ts";
-import { Reveal } from "../page/review.tsx";
+import { Reveal } from "../../settings/page/review.tsx";
 import { type TextName, t } from "../words.ts";
 import { type Answers, isOnSite, isSite, originOf } from "./scenarios.ts";
 

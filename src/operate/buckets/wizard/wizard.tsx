@@ -8,7 +8,7 @@ import { Card, Page, Show } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
-import { type Faulty, Reveal, Review, SettingsNotes } from "../page/review.tsx";
+import { type Faulty, Reveal, Review, SettingsNotes } from "../../settings/page/review.tsx";
 import { defaultDomain } from "../page/tree.ts";
 import { type TextName, t } from "../words.ts";
 import { bareHost, type Slip, slipsOf } from "./checks.ts";

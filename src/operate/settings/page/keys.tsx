@@ -4,10 +4,10 @@ import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
 import { Badge, Card, CopyButton, ProblemNote, Scroll, Show } from "../../console/parts/parts.tsx";
-import type { KeysChanged, ProjectKeys } from "../../settings/contract.ts";
-import { t } from "../words.ts";
+import type { KeysChanged, ProjectKeys } from "../contract.ts";
+import { t } from "../../buckets/words.ts";
 import { Diff } from "./review.tsx";
-import { MASK } from "./tree.ts";
+import { MASK } from "../../buckets/page/tree.ts";
 
 interface KeysProps {
   readonly appid: string;

@@ -1,7 +1,7 @@
 // Changes of settings that are not saved yet: they are shown in the form, and become edits of the file in an order in
 // which no edit moves the place of another.
 import { type Path, valueAt } from "../../console/tree.ts";
-import type { Edit } from "./tree.ts";
+import type { Edit } from "../../buckets/page/tree.ts";
 
 export interface Draft {
   /** Values of mappings, and items at the end of lists. */

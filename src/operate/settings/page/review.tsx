@@ -6,8 +6,8 @@ import { useCall, useLoaded } from "../../console/load.ts";
 import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
 import type { SettingsApplied, SettingsProposal, SettingsState } from "../../settings/contract.ts";
-import { t } from "../words.ts";
-import type { Edit } from "./tree.ts";
+import { t } from "../../buckets/words.ts";
+import type { Edit } from "../../buckets/page/tree.ts";
 
 interface ReviewProps {
   readonly version: string;

@@ -9,7 +9,7 @@ import {
   NO_DRAFT,
   withRemoved,
   withSet,
-} from "../../../../../src/operate/buckets/page/draft.ts";
+} from "../../../../../src/operate/settings/page/draft.ts";
 import { editText } from "../../../../../src/settings/edit/edit-text.ts";
 
 const TEXT = `# by hand

@@ -2,8 +2,8 @@
 import type { ComponentChildren } from "preact";
 import { Field, type Option, Select, TextField, TextInput, Toggle } from "../../console/parts/fields.tsx";
 import { listAt, type Path, textAt, valueAt } from "../../console/tree.ts";
-import { type TextName, t } from "../words.ts";
-import { MASK } from "./tree.ts";
+import { type TextName, t } from "../../buckets/words.ts";
+import { MASK } from "../../buckets/page/tree.ts";
 
 /** The drafted settings below a path, and their changes. */
 export interface Form {
