@@ -1,12 +1,6 @@
 // Writes the cells of a setting for settings.ts: its type, default and range, in one language.
-import type * as z from "zod";
-import type { Quantity } from "../../src/settings/schema/quantities.ts";
+import type { SettingSchema } from "../../src/settings/described-schema.ts";
 import { code } from "./markdown.ts";
-
-export interface Schema extends z.core.JSONSchema.BaseSchema {
-  readonly quantity?: Quantity;
-  readonly secret?: true;
-}
 
 /** The words of one language. */
 export interface CellWords {
@@ -55,44 +49,46 @@ export const ZH_CELLS: CellWords = {
 };
 
 /** The type, the default and the range. */
-export function cellsOf(schema: Schema, words: CellWords): readonly [string, string, string] {
+export function cellsOf(schema: SettingSchema, words: CellWords): readonly [string, string, string] {
   return [typeOf(schema, words), defaultOf(schema), rangeOf(schema, words)];
 }
 
-function typeOf(schema: Schema, words: CellWords): string {
+function typeOf(schema: SettingSchema, words: CellWords): string {
   const { quantity, secret, type, items, additionalProperties, anyOf, ...rest } = schema;
   const { types } = words;
   if (quantity !== undefined) return types[quantity.type] ?? "";
   if (secret === true) return types.secret ?? "";
   const [first = rest.const] = rest.enum ?? [];
   if (first !== undefined) return (typeof first === "number" ? types.number : types.word) ?? "";
-  if (anyOf !== undefined) return [...new Set(anyOf.map((each) => typeOf(each as Schema, words)))].join(words.or);
+  if (anyOf !== undefined)
+    return [...new Set(anyOf.map((each) => typeOf(each as SettingSchema, words)))].join(words.or);
   if (type === "array") {
-    const item = items as Schema;
+    const item = items as SettingSchema;
     return item.anyOf === undefined ? words.listOf(typeOf(item, words)) : words.numbersOrWords;
   }
-  if (typeof additionalProperties === "object") return words.namesWith(typeOf(additionalProperties as Schema, words));
+  if (typeof additionalProperties === "object")
+    return words.namesWith(typeOf(additionalProperties as SettingSchema, words));
   return types[String(type)] ?? types.mapping ?? "";
 }
 
-function defaultOf({ default: value, type }: Schema): string {
+function defaultOf({ default: value, type }: SettingSchema): string {
   // Defaults of mappings are those of their keys.
   return value === undefined || type === "object" ? "" : code(text(value));
 }
 
-function rangeOf(schema: Schema, words: CellWords): string {
+function rangeOf(schema: SettingSchema, words: CellWords): string {
   const { quantity, minimum, maximum, anyOf, items, maxItems } = schema;
   if (schema.enum !== undefined) return schema.enum.map((each) => code(text(each))).join(words.comma);
   if (schema.const !== undefined) return code(text(schema.const));
   if (quantity !== undefined) return between(words, quantity.min, quantity.max);
   if (anyOf !== undefined)
     return anyOf
-      .map((each) => rangeOf(each as Schema, words))
+      .map((each) => rangeOf(each as SettingSchema, words))
       .filter(Boolean)
       .join(words.comma);
-  const inItems = typeof items === "object" ? rangeOf(items as Schema, words) : "";
+  const inItems = typeof items === "object" ? rangeOf(items as SettingSchema, words) : "";
   if (maxItems !== undefined) return [words.atMost(maxItems), inItems].filter(Boolean).join(words.colon);
-  return inItems || between(words, minimum, maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum);
+  return inItems || between(words, minimum, maximum);
 }
 
 function between({ between, atLeast, atMost }: CellWords, min?: string | number, max?: string | number): string {

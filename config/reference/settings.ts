@@ -1,12 +1,9 @@
 // Writes docs/reference/settings.md and docs/zh/settings.md from the schema of the settings and its Chinese words: one
 // table for each mapping of huiyuan.yaml.
-import * as z from "zod";
-import { ROOT_KEYS, SERVER_KEYS } from "../../src/settings/load.ts";
+import { describedSchema, type SettingSchema, sectionOf } from "../../src/settings/described-schema.ts";
 import { mirrorShape } from "../../src/settings/schema/mirror-schema.ts";
-import { settingsSchema } from "../../src/settings/schema/schema.ts";
-import { settingZh } from "../../src/settings/schema/words-zh.ts";
 import { code, page, table } from "./markdown.ts";
-import { type CellWords, cellsOf, EN_CELLS, type Schema, ZH_CELLS } from "./setting-cells.ts";
+import { type CellWords, cellsOf, EN_CELLS, ZH_CELLS } from "./setting-cells.ts";
 
 const INTRO = `This page lists every key of \`huiyuan.yaml\` with its type, default and range. [config/huiyuan.yaml](../../config/huiyuan.yaml)
 is a file to copy. Editors complete the keys by [config/huiyuan.schema.json](../../config/huiyuan.schema.json).
@@ -27,8 +24,8 @@ const ZH_INTRO = `本页列出 \`huiyuan.yaml\` 的全部配置项，以及类�
 - 密钥可以写成 \`env:NAME\` 或 \`file:PATH\`。相对路径从配置文件所在的文件夹算起。`;
 
 interface Language {
-  /** The words of a setting, in Markdown. `section`: the mapping's path below the bucket or domain. */
-  readonly meaning: (section: string, key: string, schema: Schema) => string;
+  /** The words of a setting, in Markdown. */
+  readonly meaning: (schema: SettingSchema) => string;
   readonly cells: CellWords;
   readonly heads: readonly string[];
   readonly required: string;
@@ -38,7 +35,7 @@ interface Language {
 }
 
 const EN: Language = {
-  meaning: (_section, _key, { description = "" }) => description,
+  meaning: ({ description = "" }) => description,
   cells: EN_CELLS,
   heads: ["key", "type", "default", "range", "meaning"],
   required: "**required**",
@@ -49,7 +46,7 @@ const EN: Language = {
 };
 
 const ZH: Language = {
-  meaning: (section, key) => settingZh(section, key) ?? fail(`${section} ${key} has no Chinese words`),
+  meaning: ({ zh = "" }) => zh,
   cells: ZH_CELLS,
   heads: ["配置项", "类型", "默认值", "范围", "含义"],
   required: "**必填**",
@@ -58,34 +55,25 @@ const ZH: Language = {
   ruleNote: "规则还可以有 `mirror` 的所有配置项，`maxKeys` 和 `rules` 除外；没有写的沿用该域名的值。",
 };
 
-export const settingsPage = () => page("Settings", INTRO, ...sections(EN));
+/** The pages of a schema in English and Chinese. */
+export const settingsPage = (schema = describedSchema()) => page("Settings", INTRO, ...sectionsOf("", schema, EN));
 
-export const zhSettingsPage = () => page("配置项", "[English](../reference/settings.md)", ZH_INTRO, ...sections(ZH));
-
-const sections = (language: Language) =>
-  sectionsOf("", z.toJSONSchema(settingsSchema, { io: "input" }) as Schema, language);
-
-/** Calls `meet` with the section and the key of each row of the page. */
-export function eachSetting(meet: (section: string, key: string) => void): void {
-  sections({ ...EN, meaning: (section, key) => String(meet(section, key)) });
-}
-
-function fail(message: string): never {
-  throw new Error(message);
-}
+export const zhSettingsPage = (schema = describedSchema()) =>
+  page("配置项", "[English](../reference/settings.md)", ZH_INTRO, ...sectionsOf("", schema, ZH));
 
 /** The table of one mapping, then those of the mappings in it. `path` is empty for the whole file. */
-function sectionsOf(path: string, schema: Schema, language: Language): readonly string[] {
+function sectionsOf(path: string, schema: SettingSchema, language: Language): readonly string[] {
   const isRule = path.endsWith("rules[]");
-  const keys = Object.entries((schema.properties ?? {}) as Record<string, Schema>).filter(
+  const keys = Object.entries((schema.properties ?? {}) as Record<string, SettingSchema>).filter(
     ([key]) => !isRule || !(key in mirrorShape),
   );
-  const { above, name } = split(path);
+  const name = sectionOf(path);
+  const above = path.slice(0, path.length - name.length);
   const rows = keys.map(([key, value]) => {
     const isRequired = schema.required?.includes(key) === true;
-    const mark = needsRestart(path, key) ? " ↻" : "";
+    const mark = value.needsRestart ? " ↻" : "";
     const [type, preset, range] = cellsOf(value, language.cells);
-    const meaning = escaped(language.meaning(name, key, value));
+    const meaning = escaped(language.meaning(value));
     return [code(key) + mark, type, isRequired ? language.required : preset, range, meaning];
   });
   return [
@@ -97,24 +85,18 @@ function sectionsOf(path: string, schema: Schema, language: Language): readonly 
   ];
 }
 
-/** The last names of a path, and the names before them, with a dot at their end. */
-function split(path: string): { readonly above: string; readonly name: string } {
-  const [, above = "", name = ""] = /^(projects\[\]\.(?:buckets\[\]\.(?:domains\[\]\.)?)?)?(.*)$/.exec(path) ?? [];
-  return { above, name };
-}
-
 const escaped = (words: string) => words.replace(/</g, "&lt;").replace(/\*/g, "\\*");
 
 /** The sections of the mappings that a value has. A mapping of several types has a section for each. */
-function partsOf(path: string, { properties, items, oneOf, ...rest }: Schema, language: Language): readonly string[] {
+function partsOf(
+  path: string,
+  { properties, items, oneOf, ...rest }: SettingSchema,
+  language: Language,
+): readonly string[] {
   if (properties !== undefined) return sectionsOf(path, { ...rest, properties }, language);
-  if (items !== undefined) return partsOf(`${path}[]`, items as Schema, language);
-  return ((oneOf ?? []) as readonly Schema[]).flatMap((each) => {
-    const { type } = each.properties as Readonly<Record<"type", Schema>>;
+  if (items !== undefined) return partsOf(`${path}[]`, items as SettingSchema, language);
+  return ((oneOf ?? []) as readonly SettingSchema[]).flatMap((each) => {
+    const { type } = each.properties as Readonly<Record<"type", SettingSchema>>;
     return sectionsOf(`${path} (type: ${type.const})`, each, language);
   });
 }
-
-const needsRestart = (path: string, key: string) =>
-  (path === "" && ROOT_KEYS.some((each) => each === key)) ||
-  (path === "server" && SERVER_KEYS.some((each) => each === key));

@@ -11,7 +11,9 @@ const S3_PLACE = {
 };
 
 /** Section of the reference → key → description. A section without a type has the keys that its types share. */
-export const SETTINGS_ZH: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+export type SettingWords = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+export const SETTINGS_ZH: SettingWords = {
   "": {
     server: "监听地址，以及对外给出的地址。",
     data: "存放所有数据的文件夹。",
@@ -221,8 +223,3 @@ export const SETTINGS_ZH: Readonly<Record<string, Readonly<Record<string, string
     set: "要设置的最多 10 个请求头；值可以是 env:NAME 或 file:PATH。",
   },
 };
-
-/** `section`: a mapping's path in the reference, such as `mirror.origins[] (type: site)`. Undefined: none. */
-export function settingZh(section: string, key: string): string | undefined {
-  return SETTINGS_ZH[section]?.[key] ?? SETTINGS_ZH[section.replace(/ \(type: \w+\)$/, "")]?.[key];
-}

@@ -1,0 +1,61 @@
+// The schema of the settings for people: JSON Schema with the words of each setting in English and Chinese. The pages of
+// the reference and the forms of the console are made from it. It checks nothing.
+import * as z from "zod";
+import { ROOT_KEYS, SERVER_KEYS } from "./load.ts";
+import type { Quantity } from "./schema/quantities.ts";
+import { settingsSchema } from "./schema/schema.ts";
+import { SETTINGS_ZH, type SettingWords } from "./schema/words-zh.ts";
+
+/** The schema of a value, and what a person should know of it. */
+export interface SettingSchema extends z.core.JSONSchema.BaseSchema {
+  /** The Chinese words; `description` has the English ones. */
+  zh?: string;
+  /** A change waits for a restart. */
+  needsRestart?: true;
+  readonly quantity?: Quantity;
+  readonly secret?: true;
+}
+
+/** `schema` and `words` are arguments, so that a test can add a setting. Throws if a setting has no Chinese words. */
+export function describedSchema(schema: z.ZodType = settingsSchema, words: SettingWords = SETTINGS_ZH): SettingSchema {
+  const described = z.toJSONSchema(schema, {
+    io: "input",
+    override({ jsonSchema }) {
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+    },
+  });
+  describe("", described, words);
+  return described;
+}
+
+function describe(path: string, { properties, items, oneOf }: SettingSchema, words: SettingWords): void {
+  if (items !== undefined) describe(`${path}[]`, items as SettingSchema, words);
+  for (const variant of (oneOf ?? []) as readonly SettingSchema[]) {
+    const { const: type } = Object(variant.properties?.type) as SettingSchema;
+    describe(`${path} (type: ${type})`, variant, words);
+  }
+  for (const [key, setting] of Object.entries((properties ?? {}) as Record<string, SettingSchema>)) {
+    setting.zh = wordsOf(sectionOf(path), key, words);
+    if (waitsForRestart(path, key)) setting.needsRestart = true;
+    describe(path === "" ? key : `${path}.${key}`, setting, words);
+  }
+}
+
+/** The name of a mapping in the reference: its path below the bucket or domain. */
+export function sectionOf(path: string): string {
+  return path.replace(/^projects\[\]\.(?:buckets\[\]\.(?:domains\[\]\.)?)?/, "");
+}
+
+function wordsOf(section: string, key: string, words: SettingWords): string {
+  const withoutType = section.replace(/ \(type: \w+\)/, "");
+  // A rule may override the settings of its mirror source.
+  const ofMirror = section.replace("mirror.rules[]", "mirror");
+  const sections = [section, withoutType, ofMirror, ofMirror.replace(/ \(type: \w+\)/, "")];
+  const found = sections.map((each) => words[each]?.[key]).find((text) => text !== undefined);
+  if (found === undefined) throw new Error(`the setting ${key} of "${section}" has no Chinese words`);
+  return found;
+}
+
+const waitsForRestart = (path: string, key: string) =>
+  (path === "" && ROOT_KEYS.some((each) => each === key)) ||
+  (path === "server" && SERVER_KEYS.some((each) => each === key));
