@@ -2,13 +2,23 @@
 // projects. settings/edit/ does the work. An answer has a new secretKey once, and no other secret.
 import type { Context } from "hono";
 import type { Log } from "../../core/log.ts";
+import { describedSchema } from "../../settings/described-schema.ts";
 import type { AppliedSettings, SettingsFile } from "../../settings/edit/settings-file.ts";
 import { type KeyPair, makeKeyPair } from "../../settings/key-pair.ts";
 import { auditOf, loggedName, problemOf } from "../admin/audit.ts";
 import { type ApiEnv, type Calls, jsonAnswer } from "../admin/calls.ts";
 import type { InputOf } from "../admin/contract/contract.ts";
 import { invalid } from "../admin/input.ts";
-import { addKey, applySettings, listKeys, proposeSettings, removeKey, rotateKey, showSettings } from "./contract.ts";
+import {
+  addKey,
+  applySettings,
+  listKeys,
+  proposeSettings,
+  removeKey,
+  rotateKey,
+  showSchema,
+  showSettings,
+} from "./contract.ts";
 
 const LOGGED_PATHS = 20;
 
@@ -24,6 +34,7 @@ export function addSettingsCalls(
     // The tree of a large file is not parsed again here.
     return jsonAnswer(context, JSON.stringify(state).slice(0, -1) + judgement.replace("{", ","));
   });
+  calls.add(showSchema, (context) => jsonAnswer(context, JSON.stringify(describedSchema())));
   calls.add(proposeSettings, async (context, { version, edits }) => context.json(await file().propose(version, edits)));
   calls.add(applySettings, async (context, { version, edits }) => {
     const paths = edits.slice(0, LOGGED_PATHS).map(({ path }) => loggedName(path.join(".")));

@@ -15,7 +15,7 @@ const sizeOf = (value: unknown, depth = MAX_DEPTH): number => {
   return Object.values(value).reduce((sum: number, inner) => sum + sizeOf(inner, depth - 1), 1);
 };
 
-const EDIT_ERROR = `must be a list of 1 to ${MAX_EDITS} edits {"path": [...], "value": ...}, with at most ${MAX_VALUES} values, nested up to ${MAX_DEPTH} deep`;
+const EDIT_ERROR = `must be a list of 1 to ${MAX_EDITS} edits {"path": [...], "value": ...} or {"path": [...], "to": ...}, with at most ${MAX_VALUES} values, nested up to ${MAX_DEPTH} deep`;
 // A misspelt `value` must not become a removal.
 const EDIT = z.strictObject(
   {
@@ -24,6 +24,7 @@ const EDIT = z.strictObject(
       .min(1)
       .max(MAX_DEPTH),
     value: z.unknown().optional(),
+    to: whole(0, 100_000).optional(),
   },
   { error: EDIT_ERROR },
 );
@@ -38,7 +39,7 @@ const edits = {
     .max(MAX_EDITS, { error: EDIT_ERROR })
     .refine((edits) => edits.reduce((sum, { value }) => sum + sizeOf(value), 0) <= MAX_VALUES, { error: EDIT_ERROR })
     .describe(
-      "Applied in order. A list position one past the end adds an item; without a value the setting is removed.",
+      "Applied in order. A list position one past the end adds an item; without a value the setting is removed; `to` moves an item of a list to that position.",
     ),
 };
 
@@ -70,6 +71,15 @@ export const showSettings = get("/settings", "read", {
       .unknown()
       .optional()
       .describe("The file's mappings, lists and values; secrets are `[secret]` or their `env:NAME` or `file:PATH`."),
+  }),
+});
+
+export const showSchema = get("/settings/schema", "read", {
+  summary: "Show the schema of the settings, with words for people in English and Chinese",
+  answer: json({
+    properties: z
+      .record(z.string(), z.unknown())
+      .describe("JSON Schema of each key of the file; `zh` beside `description`, `secret` and `needsRestart`."),
   }),
 });
 

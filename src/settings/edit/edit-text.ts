@@ -7,10 +7,11 @@ import { keyText, LINEAR, readDocument, type SettingsDocument } from "../documen
 import { formatPath, type SettingsPath } from "../faults.ts";
 import { type Splice, splicesOf } from "./splices.ts";
 
-/** Sets the value at a path, or removes it if `value` is undefined. */
+/** Sets the value at a path, removes it if `value` is undefined, or moves an item of a list to the position `to`. */
 export interface SettingsEdit {
   readonly path: SettingsPath;
   readonly value?: unknown;
+  readonly to?: number | undefined;
 }
 
 export interface EditedText {
@@ -66,7 +67,7 @@ function spliced(text: string, splices: readonly Splice[]): string {
   return parts.join("") + text.slice(end);
 }
 
-function applyEdit(document: Document, { path, value }: SettingsEdit): void {
+function applyEdit(document: Document, { path, value, to }: SettingsEdit): void {
   if (!isCollection(document.contents)) document.contents = document.createNode({});
   let owner: Node | null = document.contents;
   for (const [index, part] of path.entries()) {
@@ -78,11 +79,18 @@ function applyEdit(document: Document, { path, value }: SettingsEdit): void {
     const isLast = index === path.length - 1;
     if (value === undefined && inner === undefined) throw refused(`${formatPath(path)} is not in the file`);
     if (isLast || inner === undefined || (isScalar(inner) && inner.value === null)) {
-      setChild(document, owner, part, isLast ? value : nested(path.slice(index + 1), value));
+      if (to === undefined) setChild(document, owner, part, isLast ? value : nested(path.slice(index + 1), value));
+      else moveItem(owner, part, to);
       return;
     }
     owner = inner ?? null;
   }
+}
+
+function moveItem(owner: Owner, part: string | number, to: number): void {
+  const from = Number(part);
+  if (!isSeq(owner) || to >= owner.items.length) throw refused(`there is no position ${to} to move the item to`);
+  owner.items.splice(to, 0, ...owner.items.splice(from, 1));
 }
 
 type Owner = Extract<Node, { items: unknown[] }>;

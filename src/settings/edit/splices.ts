@@ -125,7 +125,12 @@ function entrySplices(trees: Trees, owner: Collection, entries: readonly Entry[]
     if (before === undefined) {
       const value = after?.value.toJS(trees.after);
       const wrapped = after?.name === undefined ? [value] : { [after.name]: value };
-      splices.push(owner.flow ? addedInFlow(text, { kept, first }, wrapped) : added(text, { kept, first }, wrapped));
+      const moved = old.find((item) => item.value.range?.[0] === after?.value.range?.[0]);
+      if (owner.flow) splices.push(addedInFlow(text, { kept, first }, wrapped));
+      else
+        splices.push(
+          added(text, { kept, first }, moved ? linesOf(text, owner, moved) : block(wrapped, column(text, first), text)),
+        );
     } else if (after === undefined) splices.push(removed(text, owner, old, { item: before, kept }));
     else {
       const changed = inside(trees, before.value, after.value);
@@ -159,9 +164,14 @@ interface Place {
   readonly first: number;
 }
 
-function added(text: string, { kept, first }: Place, wrapped: object): Splice {
+function added(text: string, { kept, first }: Place, lines: string): Splice {
   const at = kept === undefined ? lineStart(text, first) : nextLine(text, endOf(text, kept));
-  return { start: at, end: at, text: block(wrapped, column(text, first), text) };
+  return { start: at, end: at, text: lines };
+}
+
+/** The lines of an item with the comments in them, for its new place. */
+function linesOf(text: string, owner: Collection, item: Item): string {
+  return text.slice(lineStart(text, startOf(text, owner, item)), nextLine(text, endOf(text, item)));
 }
 
 function addedInFlow(text: string, { kept, first }: Place, wrapped: object): Splice {

@@ -184,6 +184,16 @@ test.each<{ what: string; edits: readonly SettingsEdit[]; diff: readonly string[
       "+        cors: []",
     ],
   },
+  {
+    what: "the order of two items",
+    edits: [{ path: [...BUCKET, "separators", 0], to: 1 }],
+    diff: ['-        separators: ["!", _]', '+        separators: [_, "!"]'],
+  },
+  {
+    what: "the place of a bucket, and the comment above it stays",
+    edits: [{ path: ["projects", 0, "buckets", 1], to: 0 }],
+    diff: [...["-      - name: photos   # the shop's", "-        # Signed since May.", '-        token: "required"']],
+  },
   { what: "nothing, if the value is the same", edits: [{ path: ["limits", "memory"], value: "256MB" }], diff: [] },
 ])("editText() changes $what", ({ edits, diff }) => {
   for (const newline of ["\n", "\r\n"]) {
@@ -239,6 +249,7 @@ plain: &name photos
 a: { mirror: *mirror, name: *name }
 b:
   mirror: *mirror
+seq: [1, 2]
 `;
 
 test("editText() edits an anchor, and its aliases follow", () => {
@@ -263,6 +274,8 @@ test.each<{ what: string; edit: SettingsEdit; says: string }>([
   },
   { what: "that takes an anchor away", edit: { path: ["shared"] }, says: "an alias would have no anchor any more" },
   { what: "of a value that is absent", edit: { path: ["c", "d"] }, says: "c.d is not in the file" },
+  { what: "that moves an item too far", edit: { path: ["seq", 0], to: 2 }, says: "there is no position 2" },
+  { what: "that moves a key", edit: { path: ["a", "mirror"], to: 0 }, says: "there is no position 0" },
   { what: "below a single value", edit: { path: ["plain", "x"], value: 1 }, says: "plain is no mapping and no list" },
 ])("editText() refuses an edit $what", ({ edit, says }) => {
   expect(() => editText(ANCHORED, [edit])).toThrow(
