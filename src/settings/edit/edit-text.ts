@@ -79,8 +79,7 @@ function applyEdit(document: Document, { path, value, to }: SettingsEdit): void 
     const isLast = index === path.length - 1;
     if (value === undefined && inner === undefined) throw refused(`${formatPath(path)} is not in the file`);
     if (isLast || inner === undefined || (isScalar(inner) && inner.value === null)) {
-      if (to === undefined) setChild(document, owner, part, isLast ? value : nested(path.slice(index + 1), value));
-      else moveItem(owner, part, to);
+      setChild(document, owner, part, { value: isLast ? value : nested(path.slice(index + 1), value), to });
       return;
     }
     owner = inner ?? null;
@@ -101,7 +100,16 @@ function childOf(owner: Owner, part: string | number): Node | null | undefined {
   return owner.items.find((pair) => keyText(pair as Pair) === String(part))?.value as Node | null | undefined;
 }
 
-function setChild(document: Document, owner: Owner, part: string | number, value: unknown): void {
+function setChild(
+  document: Document,
+  owner: Owner,
+  part: string | number,
+  { value, to }: Pick<SettingsEdit, "value" | "to">,
+): void {
+  if (to !== undefined) {
+    moveItem(owner, part, to);
+    return;
+  }
   const old = childOf(owner, part);
   const node = value === undefined ? undefined : document.createNode(value);
   if (node !== undefined && !isAlias(node) && old && "anchor" in old && old.anchor) node.anchor = old.anchor;

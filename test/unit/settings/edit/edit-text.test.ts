@@ -192,7 +192,13 @@ test.each<{ what: string; edits: readonly SettingsEdit[]; diff: readonly string[
   {
     what: "the place of a bucket, and the comment above it stays",
     edits: [{ path: ["projects", 0, "buckets", 1], to: 0 }],
-    diff: [...["-      - name: photos   # the shop's", "-        # Signed since May.", '-        token: "required"']],
+    diff: ["-", "+"].flatMap((sign) => {
+      const lines = FILE.split("\n");
+      return lines
+        .slice(lines.indexOf("      - name: photos   # the shop's"))
+        .slice(0, 14)
+        .map((line) => sign + line);
+    }),
   },
   { what: "nothing, if the value is the same", edits: [{ path: ["limits", "memory"], value: "256MB" }], diff: [] },
 ])("editText() changes $what", ({ edits, diff }) => {
