@@ -17,6 +17,7 @@ import { MigrationsPage } from "./migrations/page/migrations.tsx";
 import { Operations } from "./operations/page.tsx";
 import { OriginsPage } from "./origins/page.tsx";
 import { OverviewPage } from "./overview/page/overview.tsx";
+import { SettingsPage } from "./settings/page/settings.tsx";
 import { Usage } from "./usage/page.tsx";
 import "./console/style.css";
 
@@ -30,6 +31,7 @@ const PAGES: Pages = {
   "/origins": OriginsPage,
   "/migrations": MigrationsPage,
   "/logs": LogsPage,
+  "/settings": SettingsPage,
 };
 
 const LOGS = { operations: Operations, usage: Usage, callbacks: Callbacks, explain: Explain };

@@ -22,6 +22,7 @@ const ENTRIES: readonly Entry[] = [
   { path: "/origins", name: "origins", icon: "origins" },
   { path: "/migrations", name: "migrations", icon: "migration" },
   { path: "/logs", name: "logs", icon: "logs" },
+  { path: "/settings", name: "settings", icon: "settings" },
 ];
 
 /** By the path of the address. */
@@ -69,12 +70,14 @@ function Side() {
         Huiyuan
       </Link>
       <nav aria-label={t("pages")}>
-        {ENTRIES.filter(({ icon }) => !(isTrial && ["buckets", "migration"].includes(icon))).map((entry) => (
-          <Link key={entry.path} href={entry.path} aria-current={isCurrent(entry) ? "page" : undefined}>
-            <Icon name={entry.icon} />
-            {t(entry.name)}
-          </Link>
-        ))}
+        {ENTRIES.filter(({ icon }) => !(isTrial && ["buckets", "migration", "settings"].includes(icon))).map(
+          (entry) => (
+            <Link key={entry.path} href={entry.path} aria-current={isCurrent(entry) ? "page" : undefined}>
+              <Icon name={entry.icon} />
+              {t(entry.name)}
+            </Link>
+          ),
+        )}
         {isTrial && (
           <a href="/trial">
             <Icon name="images" />

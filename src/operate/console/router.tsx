@@ -11,9 +11,20 @@ export const isTrial = document.getElementById("console")?.dataset.trial !== und
 export const path = computed(() => address.value.pathname);
 export const query = computed(() => address.value.searchParams);
 
+/** Asked before another page is shown, or the window closed; undefined: nothing would be lost. */
+export const unsaved = signal<string | undefined>(undefined);
+
+/** Another view of the same bucket or image is the same page. */
+function mayLeave(url: URL): boolean {
+  const pageOf = ({ pathname, searchParams }: URL) => `${pathname} ${searchParams.get("bucket")}`;
+  const isSame = pageOf(url) === pageOf(address.value);
+  return isSame || unsaved.value === undefined || confirm(unsaved.value);
+}
+
 /** `replaces`: without a new entry in the browser's history. */
 export function go(target: string, { replaces = false } = {}): void {
   const url = new URL(target, location.href);
+  if (!mayLeave(url)) return;
   if (replaces) history.replaceState(null, "", url);
   else history.pushState(null, "", url);
   const isOther = url.pathname !== address.value.pathname;
@@ -34,7 +45,13 @@ export function setQuery(changes: Readonly<Record<string, string | undefined>>, 
 }
 
 addEventListener("popstate", () => {
-  address.value = new URL(location.href);
+  const url = new URL(location.href);
+  if (mayLeave(url)) address.value = url;
+  else history.pushState(null, "", address.value);
+});
+
+addEventListener("beforeunload", (event) => {
+  if (unsaved.value !== undefined) event.preventDefault();
 });
 
 interface LinkProps {

@@ -1,19 +1,22 @@
-// How a bucket processes images: separators, aliases and styles, with a preview of the one that is edited.
+// The aliases and styles of a bucket, with a preview of the one that is edited.
 import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Field, TextInput } from "../../console/parts/fields.tsx";
 import { Card, Show } from "../../console/parts/parts.tsx";
 import type { ObjectPage } from "../../images/contract.ts";
+import { entriesAt, type Form } from "../../settings/page/form.ts";
 import { t } from "../words.ts";
-import { ChoiceLeaf, entriesAt, Fields, type Form, LinesLeaf, ToggleLeaf } from "../../settings/page/fields.tsx";
 
 interface ProcessingProps {
   readonly form: Form;
   readonly bucket: string;
+  /** The other settings of processing. */
+  readonly children: ComponentChildren;
 }
 
-export function Processing({ form, bucket }: ProcessingProps) {
+export function Processing({ form, bucket, children }: ProcessingProps) {
   const instruction = useSignal("");
   return (
     <div class="stack">
@@ -24,42 +27,7 @@ export function Processing({ form, bucket }: ProcessingProps) {
         </div>
         <Preview bucket={bucket} instruction={instruction} />
       </div>
-      <Card title={t("grammar")}>
-        <Fields>
-          <LinesLeaf
-            form={form}
-            path={["separators"]}
-            label={t("separators")}
-            hint={t("separatorsHint")}
-            placeholder="!"
-          />
-          <ChoiceLeaf
-            form={form}
-            path={["grammarEra"]}
-            label={t("grammarEra")}
-            choices={[
-              [2015, "era2015"],
-              ["later", "eraLater"],
-              ["qiniu", "eraQiniu"],
-            ]}
-          />
-          <ChoiceLeaf
-            form={form}
-            path={["processing"]}
-            label={t("instructionsInUrls")}
-            choices={[
-              ["free", "processingFree"],
-              ["aliases", "processingAliases"],
-            ]}
-          />
-          <ToggleLeaf
-            form={form}
-            path={["originalProtection"]}
-            label={t("originalProtection")}
-            hint={t("originalProtectionHint")}
-          />
-        </Fields>
-      </Card>
+      {children}
     </div>
   );
 }
@@ -144,6 +112,7 @@ function Entry({ name, value, form, list, shown }: EntryProps) {
         <Field
           label={name}
           fault={form.fault([list, name])}
+          place={form.place([list, name])}
           control={(properties) => (
             <TextInput
               {...properties}

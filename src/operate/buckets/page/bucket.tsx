@@ -1,37 +1,20 @@
-// One bucket: its settings in the file, as a form. Changes are collected, shown as a diff, and saved at once.
-import { type Signal, signal, useSignal } from "@preact/signals";
-import { get } from "../../console/api.ts";
-import { useLoaded } from "../../console/load.ts";
-import { Card, Empty, Page, Show } from "../../console/parts/parts.tsx";
+// One bucket: its settings in the file, as a form with tabs, its keys, and an image to try it with.
+import { useSignal } from "@preact/signals";
+import { Card, Empty, Page } from "../../console/parts/parts.tsx";
 import { go, Link, query } from "../../console/router.tsx";
 import { listAt, textAt, valueAt } from "../../console/tree.ts";
-import type { SettingsApplied, SettingsState } from "../../settings/contract.ts";
-import { type TextName, t } from "../words.ts";
-import { Access } from "./access.tsx";
-import { Processing } from "./aliases.tsx";
-import { Answers } from "./bucket-answers.tsx";
-import { Domains } from "./domains.tsx";
-import {
-  changesIn,
-  type Draft,
-  drafted,
-  editsOf,
-  isRemoved,
-  movedPath,
-  NO_DRAFT,
-  withRemoved,
-  withSet,
-} from "../../settings/page/draft.ts";
-import type { Form } from "../../settings/page/fields.tsx";
+import { Editor, type Settings, WithSettings } from "../../settings/page/editor.tsx";
+import { SettingFields } from "../../settings/page/fields.tsx";
+import type { Form } from "../../settings/page/form.ts";
 import { Keys } from "../../settings/page/keys.tsx";
-import { type Faulty, faultText, Review, SettingsNotes } from "../../settings/page/review.tsx";
+import { t } from "../words.ts";
+import { Processing } from "./aliases.tsx";
+import { CallbackTest } from "./callback-test.tsx";
 import { downloadCommand, keyOf, TestImage, UploadCommand } from "./test-image.tsx";
-import { type BucketPlace, faultAt, placeOf, testUrl } from "./tree.ts";
+import { type BucketPlace, placeOf, testUrl } from "./tree.ts";
 
 export function BucketPage() {
   const bucket = query.value.get("bucket") ?? "";
-  const settings = useLoaded((signal) => get<SettingsState>("/settings", {}, signal));
-  const isRemoving = useSignal(false);
   const images = (
     <Link class="button" href={`/images?${new URLSearchParams({ bucket })}`}>
       {t("images")}
@@ -39,107 +22,108 @@ export function BucketPage() {
   );
   return (
     <Page title={bucket} about={t("bucketAbout")} actions={images}>
-      <Show of={settings.state} reload={settings.reload} lines={8}>
-        {(state) => {
-          const place = placeOf(state.settings, bucket);
-          return (
-            <>
-              <SettingsNotes state={state} />
-              {place === undefined ? (
-                <Empty title={t("noSuchBucket", { bucket })}>
-                  <Link href="/buckets">{t("buckets")}</Link>
-                </Empty>
-              ) : isRemoving.value ? (
-                <Removal
-                  state={state}
-                  place={place}
-                  reread={settings.reload}
-                  cancel={() => (isRemoving.value = false)}
-                />
-              ) : (
-                <>
-                  <Bucket state={state} place={place} reread={settings.reload} />
-                  {state.readOnly === undefined && (
-                    <div class="inset">
-                      <button type="button" class="danger" onClick={() => (isRemoving.value = true)}>
-                        {t("removeBucket")}
-                      </button>
-                    </div>
-                  )}
-                </>
-              )}
-            </>
+      <WithSettings>
+        {(settings) => {
+          const place = placeOf(settings.state.settings, bucket);
+          return place === undefined ? (
+            <Empty title={t("noSuchBucket", { bucket })}>
+              <Link href="/buckets">{t("buckets")}</Link>
+            </Empty>
+          ) : (
+            <Bucket settings={settings} place={place} />
           );
         }}
-      </Show>
+      </WithSettings>
     </Page>
   );
 }
 
-const VIEWS = ["domains", "access", "processing", "answersTab", "keys", "tryIt"] as const satisfies readonly TextName[];
+/** The settings that a tab has for itself; the tab of access has all others. */
+const PROCESSING = ["aliases", "styles", "separators", "grammarEra", "processing", "originalProtection"];
+const ANSWERS = ["notFound", "callback"];
 
 interface BucketProps {
-  readonly state: SettingsState;
+  readonly settings: Settings;
   readonly place: BucketPlace;
-  readonly reread: () => void;
 }
 
-function Removal({ state: { version = "" }, place, reread, cancel }: BucketProps & { readonly cancel: () => void }) {
+function Bucket({ settings, place }: BucketProps) {
+  const { state, reread } = settings;
   const bucket = `${place.appid}/${place.name}`;
+  const fields = (form: Form, keys: readonly string[]) => (
+    <Card>
+      <div class="stack">
+        <SettingFields form={form} keys={keys} />
+      </div>
+    </Card>
+  );
+  /** The page is that of the name. */
+  const others = ({ schema }: Form) =>
+    Object.keys(schema.properties ?? {}).filter((key) => ![...PROCESSING, ...ANSWERS, "domains", "name"].includes(key));
   return (
-    <Review
-      version={version}
-      edits={[{ path: place.path }]}
-      reread={reread}
-      done={() => {
-        drafts.delete(bucket);
-        go("/buckets");
-      }}
-      cancel={cancel}
-      note={t("removeBucketNote", { bucket })}
+    <Editor
+      settings={settings}
+      path={place.path}
+      title={bucket}
+      view={query.value.get("view")}
+      hrefOf={(view) => `/buckets/one?${new URLSearchParams({ bucket, view })}`}
+      tabs={[
+        {
+          ...{ name: "domains", title: t("domains"), keys: ["domains"] },
+          content: (form) => (
+            <>
+              {fields(form, ["domains"])}
+              <Removal form={form} bucket={bucket} />
+            </>
+          ),
+        },
+        { name: "access", title: t("access"), content: (form) => fields(form, others(form)) },
+        {
+          ...{ name: "processing", title: t("processing"), keys: PROCESSING },
+          content: (form) => (
+            <Processing form={form} bucket={bucket}>
+              {fields(form, PROCESSING.slice(2))}
+            </Processing>
+          ),
+        },
+        {
+          ...{ name: "answersTab", title: t("answersTab"), keys: ANSWERS },
+          content: (form) => (
+            <>
+              {fields(form, ANSWERS)}
+              {form.value("callback") !== undefined && (
+                <CallbackTest bucket={bucket} isChanged={form.review === undefined} />
+              )}
+            </>
+          ),
+        },
+        {
+          ...{ name: "keys", title: t("keys"), keys: [] },
+          content: ({ isReadOnly }) => (
+            <Keys appid={place.appid} isReadOnly={isReadOnly} file={state.file ?? ""} changed={reread} />
+          ),
+        },
+        { name: "tryIt", title: t("tryIt"), keys: [], content: () => <TryIt tree={state.settings} place={place} /> },
+      ]}
     />
   );
 }
 
-/** By bucket, so that a look at another page loses no change. */
-const drafts = new Map<string, Signal<Draft>>();
-
-function draftOf(bucket: string): Signal<Draft> {
-  const draft = drafts.get(bucket) ?? signal(NO_DRAFT);
-  drafts.set(bucket, draft);
-  return draft;
-}
-
-function Bucket({ state, place, reread }: BucketProps) {
-  const bucket = `${place.appid}/${place.name}`;
-  const draft = draftOf(bucket);
-  const applied = useSignal<SettingsApplied | undefined>(undefined);
-  const faults = useSignal<Faulty>([]);
-  const view = VIEWS.find((name) => name === query.value.get("view")) ?? "domains";
-  const form = formOf(state, place, { draft, applied, faults });
+function Removal({ form: { isReadOnly, review }, bucket }: { readonly form: Form; readonly bucket: string }) {
+  if (isReadOnly) return null;
   return (
-    <>
-      <nav class="tabs" aria-label={bucket}>
-        {VIEWS.map((name) => (
-          <Link
-            key={name}
-            href={`/buckets/one?${new URLSearchParams({ bucket, view: name })}`}
-            aria-current={name === view ? "page" : undefined}
-          >
-            {t(name)}
-          </Link>
-        ))}
-      </nav>
-      {view === "domains" && <Domains form={form} />}
-      {view === "access" && <Access form={form} />}
-      {view === "processing" && <Processing form={form} bucket={bucket} />}
-      {view === "answersTab" && <Answers form={form} bucket={bucket} isChanged={changesIn(draft.value) > 0} />}
-      {view === "keys" && (
-        <Keys appid={place.appid} isReadOnly={form.isReadOnly} file={state.file ?? ""} changed={reread} />
-      )}
-      {view === "tryIt" && <TryIt tree={state.settings} place={place} />}
-      <Changes state={state} place={place} reread={reread} draft={draft} applied={applied} faults={faults} />
-    </>
+    <div class="inset">
+      <button
+        type="button"
+        class="danger"
+        disabled={review === undefined}
+        onClick={() =>
+          review?.({ edit: { path: [] }, note: t("removeBucketNote", { bucket }), done: () => go("/buckets") })
+        }
+      >
+        {t("removeBucket")}
+      </button>
+    </div>
   );
 }
 
@@ -167,81 +151,5 @@ function TryIt({ tree, place }: { readonly tree: unknown; readonly place: Bucket
         />
       )}
     </>
-  );
-}
-
-interface Changed {
-  readonly draft: Signal<Draft>;
-  /** The answer to the last save. */
-  readonly applied: Signal<SettingsApplied | undefined>;
-  /** The faults of the draft; none before its review. */
-  readonly faults: Signal<Faulty>;
-}
-
-function formOf(state: SettingsState, { path }: BucketPlace, { draft, applied, faults }: Changed): Form {
-  const own = valueAt(state.settings, path);
-  const tree = drafted(own, draft.value);
-  const change = (next: Draft) => {
-    draft.value = next;
-    applied.value = undefined;
-    faults.value = [];
-  };
-  return {
-    value: (...inner) => valueAt(tree, inner),
-    set: (inner, value, standard) => change(withSet(draft.value, own, { path: inner, value }, standard)),
-    reset: (inner) => change(withSet(draft.value, own, { path: inner, value: valueAt(own, inner) })),
-    remove: (inner) => change(withRemoved(draft.value, own, inner)),
-    isRemoved: (inner) => isRemoved(draft.value, inner),
-    fault: (inner) => faultText(faultAt(faults.value, [...path, ...movedPath(draft.value, inner)])),
-    isReadOnly: state.readOnly !== undefined || state.version === undefined,
-  };
-}
-
-type ChangesProps = BucketProps & Changed;
-
-/** The bar at the foot of the page, and above it the diff. */
-function Changes({ state: { version = "" }, place, reread, draft, applied, faults }: ChangesProps) {
-  const isReviewed = useSignal(false);
-  const count = changesIn(draft.value);
-  if (applied.value !== undefined && count === 0)
-    return (
-      <p class={`note ${applied.value.isInForce ? "good" : "warn"}`} role="status">
-        {applied.value.isInForce ? t("savedInForce") : t("isNotInForce")}
-      </p>
-    );
-  if (count === 0) return null;
-  const edits = editsOf(draft.value).map((edit) => ({ ...edit, path: [...place.path, ...edit.path] }));
-  const drop = () => {
-    draft.value = NO_DRAFT;
-    faults.value = [];
-    isReviewed.value = false;
-  };
-  if (isReviewed.value)
-    return (
-      <Review
-        version={version}
-        edits={edits}
-        reread={reread}
-        done={(answer) => {
-          applied.value = answer;
-          drop();
-          reread();
-        }}
-        cancel={() => (isReviewed.value = false)}
-        faulty={(found) => (faults.value = found)}
-      />
-    );
-  return (
-    <div class="bar" role="status">
-      <span>{count === 1 ? t("oneChange") : t("manyChanges", { count })}</span>
-      <div class="row">
-        <button type="button" class="primary" onClick={() => (isReviewed.value = true)}>
-          {t("showChanges")}
-        </button>
-        <button type="button" onClick={drop}>
-          {t("discard")}
-        </button>
-      </div>
-    </div>
   );
 }

@@ -7,8 +7,8 @@ import { Table } from "../../console/parts/table.tsx";
 import { Link } from "../../console/router.tsx";
 import { listAt, textAt, valueAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
-import { t } from "../words.ts";
 import { SettingsNotes } from "../../settings/page/review.tsx";
+import { t } from "../words.ts";
 import { placeOf } from "./tree.ts";
 
 export function BucketsPage() {

@@ -1,9 +1,6 @@
 // Finds buckets in the tree of the settings file.
 import { listAt, type Path, textAt } from "../../console/tree.ts";
 
-/** As the API shows secrets that stand in the file. */
-export const MASK = "[secret]";
-
 /** The presets of `type: s3`, with an example of a region; without one the store has an address of its own. */
 export const PRESETS = [
   ["oss", "vendorOss", "cn-hangzhou"],
@@ -17,33 +14,10 @@ export const PRESETS = [
   ["kodo", "vendorKodo", "cn-east-1"],
 ] as const satisfies readonly (readonly [preset: string, name: string, region: string])[];
 
-/** As the calls of the settings take it: without a value it removes. */
-export interface Edit {
-  readonly path: Path;
-  readonly value?: unknown;
-}
-
 export interface BucketPlace {
   readonly appid: string;
   readonly name: string;
   readonly path: Path;
-}
-
-/** As faults write it: `projects[0].aliases["a.b"]`. */
-export function pathText(path: Path): string {
-  const parts = path.map((part) =>
-    typeof part === "string" && /^[\w-]+$/.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`,
-  );
-  return parts.join("").replace(/^\./, "");
-}
-
-/** The fault at a path or below it. */
-export function faultAt<Fault extends { readonly path: string }>(
-  faults: readonly Fault[],
-  path: Path,
-): Fault | undefined {
-  const own = pathText(path);
-  return faults.find(({ path: at }) => at === own || at.startsWith(`${own}.`) || at.startsWith(`${own}[`));
 }
 
 export function placesOf(tree: unknown): readonly BucketPlace[] {

@@ -1,7 +1,8 @@
 // The four scenarios: who uploads, and where the images are until now. From the answers of the wizard it makes the
 // edits of the settings file. docs/start/ has a page about each scenario, with the same settings.
 import { listAt, textAt } from "../../console/tree.ts";
-import { type BucketPlace, defaultDomain, type Edit, type PRESETS, pathText } from "../page/tree.ts";
+import { type Edit, pathText } from "../../settings/page/draft.ts";
+import { type BucketPlace, defaultDomain, type PRESETS } from "../page/tree.ts";
 
 export const SCENARIOS = [1, 2, 3, 4] as const;
 export type Scenario = (typeof SCENARIOS)[number];

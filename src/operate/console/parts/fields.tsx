@@ -6,6 +6,8 @@ interface FieldProps {
   readonly label: string;
   readonly hint?: string | undefined;
   readonly fault?: ComponentChildren;
+  /** The setting that it shows, as faults name it. */
+  readonly place?: string | undefined;
   /** Makes the control; its properties tie it to label, hint and fault. */
   readonly control: (properties: ControlProps) => JSX.Element;
 }
@@ -16,11 +18,11 @@ interface ControlProps {
   readonly "aria-invalid": boolean;
 }
 
-export function Field({ label, hint, fault, control }: FieldProps) {
+export function Field({ label, hint, fault, place, control }: FieldProps) {
   const id = useId();
   const described = [hint === undefined ? [] : `${id}-hint`, fault === undefined ? [] : `${id}-fault`].flat().join(" ");
   return (
-    <div class="field">
+    <div class="field" data-path={place}>
       <label for={id}>{label}</label>
       {control({
         id,
@@ -147,17 +149,15 @@ export function TextField({ value, set, tidy, more, ...field }: TextFieldProps) 
   );
 }
 
-interface ToggleProps {
-  readonly label: string;
-  readonly hint?: string | undefined;
+interface ToggleProps extends Omit<FieldProps, "control"> {
   readonly value: boolean;
   readonly set: (value: boolean) => void;
   readonly isDisabled?: boolean;
 }
 
-export function Toggle({ label, hint, value, set, isDisabled = false }: ToggleProps) {
+export function Toggle({ label, hint, fault, place, value, set, isDisabled = false }: ToggleProps) {
   return (
-    <label class="choice">
+    <label class="choice" data-path={place}>
       <input
         type="checkbox"
         checked={value}
@@ -167,6 +167,7 @@ export function Toggle({ label, hint, value, set, isDisabled = false }: TogglePr
       <span>
         <strong>{label}</strong>
         {hint !== undefined && <span class="hint block">{hint}</span>}
+        {fault !== undefined && <span class="fault block">{fault}</span>}
       </span>
     </label>
   );

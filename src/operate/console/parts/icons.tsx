@@ -6,6 +6,7 @@ const PATHS = {
   origins: "M12 3a9 9 0 1 0 9 9M12 7v5l3 2M17 3l4 0 0 4",
   migration: "M4 7h11M11 3l4 4-4 4M20 17H9M13 13l-4 4 4 4",
   logs: "M5 4h14v16H5zM9 9h6M9 13h6M9 17h3",
+  settings: "M4 7h10M18 7h2M4 17h2M10 17h10M14 4v6M6 14v6",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   theme: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18M15 5v14M18 7v10",
   upload: "M12 16V4M7 9l5-5 5 5M4 20h16",

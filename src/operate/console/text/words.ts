@@ -93,6 +93,17 @@ export const COMMON = {
   explain: ["Explain", "解释"],
   referer: ["Referer", "Referer"],
   buckets: ["Buckets", "空间"],
+  settings: ["Settings", "设置"],
+  domains: ["Domains", "域名"],
+  keys: ["Keys", "密钥"],
+  add: ["Add", "添加"],
+  review: ["Changes of the settings file", "配置文件的改动"],
+  showChanges: ["Show the changes", "查看改动"],
+  isNotInForce: [
+    "Saved, but the server has not taken it up yet. Load the page again in a moment.",
+    "已保存，但尚未生效，请稍后刷新页面。",
+  ],
+  allowPrivate: ["The address is private", "内网地址"],
   newBucket: ["New bucket", "新建空间"],
   noBucketsHint: [
     "Choose one of four scenarios: what clients may do, and where the images are now.",

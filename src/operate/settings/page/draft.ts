@@ -1,7 +1,16 @@
 // Changes of settings that are not saved yet: they are shown in the form, and become edits of the file in an order in
 // which no edit moves the place of another.
 import { type Path, valueAt } from "../../console/tree.ts";
-import type { Edit } from "../../buckets/page/tree.ts";
+
+/** As the API shows secrets that stand in the file. */
+export const MASK = "[secret]";
+
+/** As the calls of the settings take it: without a value it removes, or moves an item of a list to a position. */
+export interface Edit {
+  readonly path: Path;
+  readonly value?: unknown;
+  readonly to?: number;
+}
 
 export interface Draft {
   /** Values of mappings, and items at the end of lists. */
@@ -85,4 +94,21 @@ function withValue(tree: unknown, [part, ...rest]: Path, value: unknown): unknow
   if (typeof part === "number") return Object.assign([...(Array.isArray(tree) ? tree : [])], { [part]: inner });
   const { [part]: _, ...others } = Object(tree) as Record<string, unknown>;
   return inner === undefined ? others : { ...(Object(tree) as object), [part]: inner };
+}
+
+/** As faults write it: `projects[0].aliases["a.b"]`. */
+export function pathText(path: Path): string {
+  const parts = path.map((part) =>
+    typeof part === "string" && /^[\w-]+$/.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`,
+  );
+  return parts.join("").replace(/^\./, "");
+}
+
+/** The fault at a path or below it. */
+export function faultAt<Fault extends { readonly path: string }>(
+  faults: readonly Fault[],
+  path: Path,
+): Fault | undefined {
+  const own = pathText(path);
+  return faults.find(({ path: at }) => at === own || at.startsWith(`${own}.`) || at.startsWith(`${own}[`));
 }

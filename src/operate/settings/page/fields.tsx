@@ -1,190 +1,374 @@
-// Fields of the bucket page: each shows one value of the settings file, and changes it in the draft.
-import type { ComponentChildren } from "preact";
-import { Field, type Option, Select, TextField, TextInput, Toggle } from "../../console/parts/fields.tsx";
-import { listAt, type Path, textAt, valueAt } from "../../console/tree.ts";
-import { type TextName, t } from "../../buckets/words.ts";
-import { MASK } from "../../buckets/page/tree.ts";
+// The fields of settings: each shows one value of the settings file by its schema, and changes it in the draft.
+import { useState } from "preact/hooks";
+import { Field, Select, TextField, TextInput, Toggle } from "../../console/parts/fields.tsx";
+import { Badge } from "../../console/parts/parts.tsx";
+import { language } from "../../console/text/text.ts";
+import { listAt, textAt } from "../../console/tree.ts";
+import { t } from "../words.ts";
+import { MASK } from "./draft.ts";
+import { entriesAt, type Form, formAt } from "./form.ts";
+import {
+  choicesOf,
+  kindOf,
+  newValue,
+  type SettingSchema,
+  textOf,
+  valueOfLines,
+  valueOfText,
+  variantOf,
+} from "./setting-schema.ts";
 
-/** The drafted settings below a path, and their changes. */
-export interface Form {
-  readonly value: (...path: Path) => unknown;
-  /** `value` undefined removes the setting: its default holds. That, `standard`, is not written if it holds already. */
-  readonly set: (path: Path, value: unknown, standard?: unknown) => void;
-  /** Takes the value of the file. */
-  readonly reset: (path: Path) => void;
-  /** Marks an item of a list as one that goes, or takes the mark away. */
-  readonly remove: (path: Path) => void;
-  readonly isRemoved: (path: Path) => boolean;
-  /** The fault that the server found at a path or below it, with its line. */
-  readonly fault: (path: Path) => string | undefined;
-  readonly isReadOnly: boolean;
-}
-
-export function formAt(form: Form, outer: Path): Form {
-  return {
-    ...form,
-    value: (...path) => form.value(...outer, ...path),
-    set: (path, value, standard) => form.set([...outer, ...path], value, standard),
-    reset: (path) => form.reset([...outer, ...path]),
-    remove: (path) => form.remove([...outer, ...path]),
-    isRemoved: (path) => form.isRemoved([...outer, ...path]),
-    fault: (path) => form.fault([...outer, ...path]),
-  };
-}
-
-interface LeafProps {
+interface SettingFieldsProps {
+  /** Of a mapping. */
   readonly form: Form;
-  readonly path: Path;
-  readonly label: string;
-  readonly hint?: string | undefined;
+  /** Left out: all, and in a long form those that are left out of the file and rarely needed are folded. */
+  readonly keys?: readonly string[] | undefined;
 }
 
-interface TextLeafProps extends LeafProps {
-  /** The default; shown while the setting is left out. */
-  readonly placeholder?: string;
-  /** The mapping that goes if the text is empty; else the setting alone. */
-  readonly whole?: Path;
-}
+/** A form with more settings than this is long. */
+const LONG = 8;
 
-export function TextLeaf({ form, path, label, hint, placeholder, whole = path }: TextLeafProps) {
+/** Settings that stay in sight in a form that folds the others. */
+const COMMON: ReadonlySet<string> = new Set([
+  ...["type", "mirror", "origins", "rules", "freshness", "standby", "allowPrivate", "preset", "region", "private"],
+  ...["accessKey", "secretKey", "accessKeyId", "secretAccessKey", "match", "action", "path"],
+]);
+
+/** The fields of a mapping: single values first, and below them its mappings and lists of mappings. */
+export function SettingFields({ form, keys }: SettingFieldsProps) {
+  const { properties = {}, required = [] } = variantOf(form.schema, form.value());
+  const isTyped = form.schema.oneOf !== undefined;
+  const all = (keys ?? Object.keys(properties)).filter((key) => key in properties && !(isTyped && key === "type"));
+  const isFolded = (key: string) => !COMMON.has(key) && !required.includes(key) && form.value(key) === undefined;
+  // Later changes move no field.
+  const [folded] = useState(() => (keys === undefined && all.length > LONG ? all.filter(isFolded) : []));
   return (
-    <TextField
-      label={label}
-      hint={hint}
-      fault={form.fault(path)}
-      value={textAt(form.value(...path), [])}
-      set={(text) => (text === "" ? form.set(whole, undefined) : form.set(path, text))}
-      more={{ readOnly: form.isReadOnly, placeholder }}
-    />
+    <>
+      {isTyped && <TypeChoice form={form} />}
+      <Settings form={form} keys={all.filter((key) => !folded.includes(key))} />
+      {folded.length > 0 && (
+        <details>
+          <summary>{t("moreSettings", { names: folded.join(", ") })}</summary>
+          <div class="stack">
+            <Settings form={form} keys={folded} />
+          </div>
+        </details>
+      )}
+    </>
   );
 }
 
-/** A secret that stands in the file is not shown, and stays if nothing is typed. */
-export function SecretLeaf({ form, path, label, hint }: LeafProps) {
-  const value = textAt(form.value(...path), []);
-  const isHidden = value === MASK;
-  const isReference = /^(?:env|file):/.test(value);
+function Settings({ form, keys }: { readonly form: Form; readonly keys: readonly string[] }) {
+  const { properties = {}, required = [] } = variantOf(form.schema, form.value());
+  const shown = keys.map((key) => ({ ...{ form, name: key }, schema: properties[key] ?? {} }));
+  const isOuter = ({ schema }: SettingProps) => ["mapping", "typed", "mappings", "entries"].includes(kindOf(schema));
+  const fields = shown.filter((each) => !isOuter(each));
   return (
-    <TextField
-      label={label}
-      hint={hint ?? (isHidden ? t("secretKept") : t("secretHint"))}
-      fault={form.fault(path)}
-      value={isHidden ? "" : value}
-      set={(text) => (text === "" ? form.reset(path) : form.set(path, text))}
-      more={{
-        ...{ class: isReference ? "" : "secret", spellcheck: false, readOnly: form.isReadOnly },
-        placeholder: isHidden ? "••••••••" : "",
-      }}
-    />
+    <>
+      {fields.length > 0 && (
+        <div class="halves">
+          {fields.map((each) => (
+            <Setting key={each.name} {...each} isRequired={required.includes(each.name)} />
+          ))}
+        </div>
+      )}
+      {shown.filter(isOuter).map((each) => {
+        const Outer = OUTERS[kindOf(each.schema) as keyof typeof OUTERS]; // isOuter() has just said so.
+        return <Outer key={each.name} {...each} isRequired={required.includes(each.name)} />;
+      })}
+    </>
   );
 }
 
-/** The first choice is the default. */
-interface ChoiceLeafProps extends LeafProps {
-  readonly choices: readonly (readonly [value: string | number, name: TextName])[];
+interface SettingProps {
+  readonly form: Form;
+  readonly name: string;
+  readonly schema: SettingSchema;
+  readonly isRequired?: boolean;
 }
 
-export function ChoiceLeaf({ form, path, label, hint, choices }: ChoiceLeafProps) {
-  const [[standard] = [""]] = choices;
-  const value = textAt(form.value(...path), [], String(standard));
-  const isListed = choices.some(([choice]) => String(choice) === value);
-  const options: readonly Option<string | number>[] = choices.map(([choice, name]) => [choice, t(name)]);
-  return (
-    <Select
-      label={label}
-      hint={hint}
-      fault={form.fault(path)}
-      options={isListed ? options : [...options, [value, value]]}
-      value={value}
-      isDisabled={form.isReadOnly}
-      set={(chosen) => form.set(path, chosen === "" ? undefined : chosen, standard)}
-    />
-  );
+/** The words of a setting in the reader's language. */
+function hintOf({ description, zh, needsRestart }: SettingSchema): string | undefined {
+  const words = language.value === "zh" ? zh : description;
+  return needsRestart ? `${words} ${t("afterRestart")}` : words;
 }
 
-interface ToggleLeafProps extends LeafProps {
-  readonly standard?: boolean;
-}
-
-export function ToggleLeaf({ form, path, label, hint, standard = false }: ToggleLeafProps) {
-  const value = form.value(...path) ?? standard;
-  return (
-    <Toggle
-      label={label}
-      hint={hint}
-      value={value === true}
-      isDisabled={form.isReadOnly}
-      set={(isOn) => form.set(path, isOn, standard)}
-    />
-  );
-}
-
-/** A list of texts, one a line. */
-export function LinesLeaf({ form, path, label, hint, placeholder }: LeafProps & { readonly placeholder?: string }) {
-  const lines = listAt(form.value(...path), []).map(String);
+function Setting({ form, name, schema, isRequired = false }: SettingProps) {
+  const kind = kindOf(schema);
+  const value = form.value(name);
+  const field = { label: name, hint: hintOf(schema), fault: form.fault([name]), place: form.place([name]) };
+  if (kind === "secret") return <Secret form={form} name={name} schema={schema} />;
+  if (kind === "toggle")
+    return (
+      <Toggle
+        {...field}
+        value={(value ?? schema.default) === true}
+        isDisabled={form.isReadOnly}
+        set={(isOn) => form.set([name], isOn, schema.default)}
+      />
+    );
+  if (kind === "choice") {
+    const standard = schema.default === undefined ? (isRequired ? undefined : "") : String(schema.default);
+    const choices = choicesOf(schema);
+    const shown = textAt(value, [], standard);
+    const names = [...(standard === "" ? [""] : []), ...choices.map(String)];
+    return (
+      <Select
+        {...field}
+        options={(names.includes(shown) ? names : [...names, shown]).map((each) => [
+          each,
+          each === "" ? t("isLeftOut") : each === standard ? t("isDefault", { value: each }) : each,
+        ])}
+        value={shown}
+        isDisabled={form.isReadOnly}
+        set={(chosen) =>
+          form.set(
+            [name],
+            choices.find((each) => String(each) === chosen),
+            schema.default,
+          )
+        }
+      />
+    );
+  }
+  const more = { readOnly: form.isReadOnly, placeholder: textOf(schema.default), class: "mono" };
+  const text = textOf(value) ?? "";
+  if (kind === "text")
+    return (
+      <TextField {...field} value={text} set={(typed) => form.set([name], valueOfText(schema, typed))} more={more} />
+    );
   return (
     <Field
-      label={label}
-      hint={hint}
-      fault={form.fault(path)}
+      {...field}
       control={(properties) => (
         <TextInput
           {...properties}
-          class="mono"
-          rows={Math.max(2, lines.length + 1)}
-          value={lines.join("\n")}
-          readOnly={form.isReadOnly}
-          placeholder={placeholder}
-          set={(text) => {
-            const wanted = text.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
-            const values = wanted.map((line) => (/^\d+$/.test(line) ? Number(line) : line));
-            form.set(path, wanted.length === 0 ? undefined : values);
-          }}
+          {...more}
+          rows={Math.max(2, text.split("\n").length + (text === "" ? 0 : 1))}
+          value={text}
+          set={(typed) => form.set([name], valueOfLines(schema, typed))}
         />
       )}
     />
   );
 }
 
-/** A button that marks an item of a list as one that goes, and takes the mark away. */
-export function RemoveButton({ form, path, name }: Pick<LeafProps, "form" | "path"> & { readonly name: string }) {
-  if (form.isReadOnly) return null;
-  const isRemoved = form.isRemoved(path);
+/** A secret that stands in the file is not shown, and stays if nothing is typed. */
+function Secret({ form, name, schema }: SettingProps) {
+  const value = textAt(form.value(name), []);
+  const isHidden = value === MASK;
+  const isReference = /^(?:env|file):/.test(value);
   return (
-    <button
-      type="button"
-      class="quiet"
-      aria-label={`${isRemoved ? t("keep") : t("remove")}: ${name}`}
-      onClick={() => form.remove(path)}
-    >
-      {isRemoved ? t("keep") : t("remove")}
-    </button>
+    <TextField
+      label={name}
+      hint={[hintOf(schema), isHidden ? t("secretKept") : t("secretHint")].filter(Boolean).join(" ")}
+      fault={form.fault([name])}
+      place={form.place([name])}
+      value={isHidden ? "" : value}
+      set={(text) => (text === "" ? form.reset([name]) : form.set([name], text))}
+      more={{
+        ...{ class: isReference ? "mono" : "mono secret", spellcheck: false, readOnly: form.isReadOnly },
+        placeholder: isHidden ? "••••••••" : "",
+      }}
+    />
   );
 }
 
-/** Fields side by side where there is room. */
-export function Fields({ children }: { readonly children: ComponentChildren }) {
-  return <div class="halves">{children}</div>;
+/** A mapping. One without a default can be left out as a whole. */
+function Mapping({ form, name, schema, isRequired = false }: SettingProps) {
+  const inner = formAt(form, [name], schema);
+  const isThere = form.value(name) !== undefined;
+  const canGo = !isRequired && schema.default === undefined;
+  return (
+    <fieldset class="stack" data-path={form.place([name])}>
+      <legend>{name}</legend>
+      <p class="hint">{hintOf(schema)}</p>
+      {!isThere && <Fault form={form} name={name} />}
+      {(isThere || !canGo) && <SettingFields key={textAt(inner.value("type"), [])} form={inner} />}
+      {canGo && !form.isReadOnly && (
+        <div>
+          {isThere ? (
+            <button type="button" class="quiet" onClick={() => form.set([name], undefined)}>
+              {t("removeNamed", { name })}
+            </button>
+          ) : (
+            <button type="button" onClick={() => form.set([name], newValue(schema))}>
+              {t("addNamed", { name })}
+            </button>
+          )}
+        </div>
+      )}
+    </fieldset>
+  );
 }
 
-interface OtherSettingsProps {
-  readonly form: Form;
-  readonly shown: Readonly<Record<string, readonly string[]>>;
+/** Chooses among the types of a mapping; what it had as another type goes. */
+function TypeChoice({ form }: { readonly form: Form }) {
+  const variants = form.schema.oneOf ?? [];
+  const types = variants.map(({ properties }) => String(properties?.type?.const));
+  const current = variantOf(form.schema, form.value());
+  return (
+    <Select
+      label="type"
+      hint={hintOf(current.properties?.type ?? {})}
+      fault={form.fault(["type"])}
+      options={types.map((type) => [type, type])}
+      value={String(current.properties?.type?.const)}
+      isDisabled={form.isReadOnly}
+      set={(type) => form.set([], newValue(variants[types.indexOf(type)] ?? {}))}
+    />
+  );
 }
 
-/** Names the settings that stand in the file and have no field. `shown`: those with one, by their mapping. */
-export function OtherSettings({ form, shown }: OtherSettingsProps) {
-  const names = Object.entries(shown).flatMap(([outer, known]) => {
-    const path = outer === "" ? [] : [outer];
-    const all = Object.keys(Object(form.value(...path)));
-    return all.filter((name) => !known.includes(name)).map((name) => [...path, name].join("."));
-  });
-  return names.length === 0 ? null : <p class="hint">{t("otherSettings", { names: names.join(", ") })}</p>;
+/** A list of mappings, each of which can be changed, moved and removed. */
+function Mappings({ form, name, schema }: SettingProps) {
+  const items = listAt(form.value(name), []);
+  const item = schema.items ?? {};
+  return (
+    <fieldset class="stack" data-path={form.place([name])}>
+      <legend>{name}</legend>
+      <p class="hint">{hintOf(schema)}</p>
+      {items.length === 0 && <Fault form={form} name={name} />}
+      {items.map((value, position) => (
+        <Item
+          key={position}
+          {...{ form, name, position, value }}
+          schema={item}
+          isLast={position === items.length - 1}
+        />
+      ))}
+      {!form.isReadOnly && (
+        <div>
+          <button type="button" onClick={() => form.set([name, items.length], newValue(item))}>
+            {t("addNamed", { name })}
+          </button>
+        </div>
+      )}
+    </fieldset>
+  );
 }
 
-/** The entries of a mapping of texts. */
-export function entriesAt(form: Form, path: Path): readonly (readonly [name: string, value: string])[] {
-  const value = valueAt(form.value(...path), []);
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).map(([name, inner]) => [name, String(inner)]);
+interface ItemProps extends SettingProps {
+  readonly position: number;
+  readonly value: unknown;
+  readonly isLast: boolean;
 }
+
+/** The settings that name an item of a list for people. */
+const NAMES = ["host", "appid", "name", "url", "domain", "bucket", "secretId", "match"];
+
+function Item({ form, name, schema, position, value, isLast }: ItemProps) {
+  const path = [name, position];
+  const title = `${name} ${position + 1}`;
+  const own = NAMES.map((key) => Object(value)[key] as unknown).find((each) => each !== undefined && each !== "");
+  const shown = typeof own === "object" ? Object.values(Object(own)).join(" ") : String(own ?? "");
+  const isRemoved = form.isRemoved(path);
+  const { review } = form;
+  const move = (label: "moveUp" | "moveDown", to: number) => (
+    <button
+      type="button"
+      class="quiet"
+      disabled={review === undefined || to < 0 || (to > position && isLast)}
+      title={review === undefined ? t("moveAfterSaving") : undefined}
+      aria-label={`${t(label)}: ${title}`}
+      onClick={() => review?.({ edit: { path, to } })}
+    >
+      {t(label)}
+    </button>
+  );
+  return (
+    <div class="stack inset" data-path={form.place(path)}>
+      <div class="row apart">
+        <h3>
+          {title} {shown !== "" && <span class="mono">{shown}</span>}{" "}
+          {isRemoved && <Badge tone="bad">{t("goes")}</Badge>}
+        </h3>
+        {!form.isReadOnly && (
+          <div class="row">
+            {move("moveUp", position - 1)}
+            {move("moveDown", position + 1)}
+            <button
+              type="button"
+              class="quiet"
+              aria-label={`${isRemoved ? t("keep") : t("remove")}: ${shown === "" ? title : shown}`}
+              onClick={() => form.remove(path)}
+            >
+              {isRemoved ? t("keep") : t("remove")}
+            </button>
+          </div>
+        )}
+      </div>
+      {isRemoved && name === "domains" && <p class="note warn">{t("domainGoes", { host: shown })}</p>}
+      <fieldset class="stack" disabled={isRemoved}>
+        <legend class="visually-hidden">{title}</legend>
+        <SettingFields key={textAt(value, ["type"])} form={formAt(form, path, schema)} />
+      </fieldset>
+    </div>
+  );
+}
+
+/** A mapping of names to texts; the values may be secrets. */
+function Entries({ form, name, schema }: SettingProps) {
+  const names = entriesAt(form, [name]).map(([each]) => each);
+  const inner = formAt(form, [name], schema);
+  const add = (event: SubmitEvent) => {
+    event.preventDefault();
+    const element = event.currentTarget as HTMLFormElement;
+    const data = new FormData(element);
+    form.set([name, String(data.get("name")).trim()], String(data.get("value")).trim());
+    element.reset();
+  };
+  return (
+    <fieldset class="stack" data-path={form.place([name])}>
+      <legend>{name}</legend>
+      <p class="hint">{hintOf(schema)}</p>
+      <Fault form={form} name={name} />
+      {names.map((each) => (
+        <div key={each} class="row ends">
+          <div class="grow">
+            <Secret form={inner} name={each} schema={Object(schema.additionalProperties)} />
+          </div>
+          {!form.isReadOnly && (
+            <button
+              type="button"
+              class="quiet"
+              aria-label={`${t("remove")}: ${each}`}
+              onClick={() => inner.set([each], undefined)}
+            >
+              {t("remove")}
+            </button>
+          )}
+        </div>
+      ))}
+      {!form.isReadOnly && (
+        <form class="row ends" onSubmit={add}>
+          <div class="grow">
+            <Field
+              label={t("entryName")}
+              control={(properties) => <input {...properties} name="name" class="mono" required />}
+            />
+          </div>
+          <div class="grow">
+            <Field
+              label={t("value")}
+              control={(properties) => <input {...properties} name="value" class="mono" required autocomplete="off" />}
+            />
+          </div>
+          <button type="submit">{t("add")}</button>
+        </form>
+      )}
+    </fieldset>
+  );
+}
+
+/** The fault of a mapping or list that has no field of its own. */
+function Fault({ form, name }: Pick<SettingProps, "form" | "name">) {
+  const fault = form.fault([name]);
+  return fault === undefined ? null : (
+    <p class="fault" role="alert">
+      {fault}
+    </p>
+  );
+}
+
+const OUTERS = { mapping: Mapping, typed: Mapping, mappings: Mappings, entries: Entries };

@@ -5,9 +5,9 @@ import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
 import { Badge, Card, CopyButton, ProblemNote, Scroll, Show } from "../../console/parts/parts.tsx";
 import type { KeysChanged, ProjectKeys } from "../contract.ts";
-import { t } from "../../buckets/words.ts";
+import { t } from "../words.ts";
+import { MASK } from "./draft.ts";
 import { Diff } from "./review.tsx";
-import { MASK } from "../../buckets/page/tree.ts";
 
 interface KeysProps {
   readonly appid: string;

@@ -5,9 +5,9 @@ import { post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
-import type { SettingsApplied, SettingsProposal, SettingsState } from "../../settings/contract.ts";
-import { t } from "../../buckets/words.ts";
-import type { Edit } from "../../buckets/page/tree.ts";
+import type { SettingsApplied, SettingsProposal, SettingsState } from "../contract.ts";
+import { t } from "../words.ts";
+import type { Edit } from "./draft.ts";
 
 interface ReviewProps {
   readonly version: string;
@@ -18,6 +18,8 @@ interface ReviewProps {
   readonly cancel: () => void;
   /** Takes the faults of the proposed file; there may be none. */
   readonly faulty?: (faults: Faulty) => void;
+  /** Goes to the field of a fault. */
+  readonly show?: (fault: Faulty[number]) => void;
   /** A consequence that the diff does not show. */
   readonly note?: string;
 }
@@ -33,7 +35,7 @@ export function Review(props: ReviewProps) {
   );
 }
 
-function Proposed({ version, edits, reread, done, cancel, faulty, note }: ReviewProps) {
+function Proposed({ version, edits, reread, done, cancel, faulty, show, note }: ReviewProps) {
   const proposal = useLoaded(async (signal) => {
     const answer = await post<SettingsProposal>("/settings/propose", { version, edits }, signal);
     if (!signal.aborted) faulty?.(answer.faults);
@@ -53,7 +55,7 @@ function Proposed({ version, edits, reread, done, cancel, faulty, note }: Review
       <div class="stack">
         {note !== undefined && <p class="note warn">{note}</p>}
         <Show of={proposal.state} reload={proposal.reload}>
-          {(answer) => <Proposal proposal={answer} />}
+          {(answer) => <Proposal proposal={answer} show={show} />}
         </Show>
         {problem.value !== undefined && <ProblemNote problem={problem.value} />}
         <div class="row">
@@ -82,13 +84,18 @@ function Changed({ reread }: { readonly reread: () => void }) {
   );
 }
 
-function Proposal({ proposal: { diff, faults, warnings, needsRestart } }: { readonly proposal: SettingsProposal }) {
+interface ProposalProps {
+  readonly proposal: SettingsProposal;
+  readonly show: ReviewProps["show"];
+}
+
+function Proposal({ proposal: { diff, faults, warnings, needsRestart }, show }: ProposalProps) {
   return (
     <div class="stack">
       {faults.length > 0 && (
         <div class="note bad" role="alert">
           <strong>{t("hasFaults")}</strong>
-          <Faults faults={faults} />
+          <Faults faults={faults} show={show} />
         </div>
       )}
       {warnings.length > 0 && <Warnings warnings={warnings} />}
@@ -118,12 +125,22 @@ export function faultText(fault: Faulty[number] | undefined): string | undefined
 
 const inLanguage = ({ message, zh }: Faulty[number]) => (language.value === "zh" ? zh : message);
 
-function Faults({ faults }: { readonly faults: Faulty }) {
+function Faults({ faults, show }: { readonly faults: Faulty; readonly show?: ReviewProps["show"] }) {
   return (
     <ul>
       {faults.map((fault) => (
         <li key={`${fault.path} ${fault.message}`}>
-          {t("line", { line: fault.line })} <code>{fault.path}</code> {inLanguage(fault)}
+          {t("line", { line: fault.line })} <code>{fault.path}</code> {inLanguage(fault)}{" "}
+          {show !== undefined && (
+            <button
+              type="button"
+              class="quiet"
+              aria-label={`${t("toField")}: ${fault.path}`}
+              onClick={() => show(fault)}
+            >
+              {t("toField")}
+            </button>
+          )}
         </li>
       ))}
     </ul>

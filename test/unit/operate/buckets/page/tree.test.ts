@@ -1,13 +1,6 @@
 // The tree is that of a file that people edit, so any part of it may be missing or of another kind.
 import { expect, test } from "vitest";
-import {
-  defaultDomain,
-  faultAt,
-  pathText,
-  placeOf,
-  placesOf,
-  testUrl,
-} from "../../../../../src/operate/buckets/page/tree.ts";
+import { defaultDomain, placeOf, placesOf, testUrl } from "../../../../../src/operate/buckets/page/tree.ts";
 import { listAt, textAt, valueAt } from "../../../../../src/operate/console/tree.ts";
 
 const TREE = {
@@ -44,21 +37,6 @@ test("placesOf() finds each bucket with its place, and passes over what is no li
     undefined,
     [],
   ]);
-});
-
-test.each([
-  [["projects", 0, "aliases", "a.b"], 'projects[0].aliases["a.b"]'],
-  [["server", "port"], "server.port"],
-  [[], ""],
-])("pathText(%j) is %s, as faults write it", (path, expected) => {
-  expect(pathText(path)).toBe(expected);
-});
-
-test("faultAt() finds the fault of a field or below it, and not that of a field whose name begins alike", () => {
-  const faults = [{ path: "server.portal" }, { path: "server.ports[1].a" }, { path: "server.port.x" }];
-  expect(faultAt(faults, ["server", "ports"])).toBe(faults[1]);
-  expect(faultAt(faults, ["server", "port"])).toBe(faults[2]);
-  expect(faultAt(faults, ["server", "host"])).toBeUndefined();
 });
 
 test("testUrl() names the default domain and the port that visitors use, and keeps a key apart from its query", () => {

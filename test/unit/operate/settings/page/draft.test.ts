@@ -5,8 +5,10 @@ import {
   changesIn,
   drafted,
   editsOf,
+  faultAt,
   isRemoved,
   NO_DRAFT,
+  pathText,
   withRemoved,
   withSet,
 } from "../../../../../src/operate/settings/page/draft.ts";
@@ -61,4 +63,19 @@ test("settings are put into mappings that the file does not have", () => {
   const draft = withSet(NO_DRAFT, TREE, { path: ["referers", "mode"], value: "allow" });
   expect(drafted(TREE, draft)).toMatchObject({ referers: { mode: "allow" } });
   expect(parse(editText(TEXT, editsOf(draft)).text)).toMatchObject({ referers: { mode: "allow" } });
+});
+
+test.each([
+  [["projects", 0, "aliases", "a.b"], 'projects[0].aliases["a.b"]'],
+  [["server", "port"], "server.port"],
+  [[], ""],
+])("pathText(%j) is %s, as faults write it", (path, expected) => {
+  expect(pathText(path)).toBe(expected);
+});
+
+test("faultAt() finds the fault of a field or below it, and not that of a field whose name begins alike", () => {
+  const faults = [{ path: "server.portal" }, { path: "server.ports[1].a" }, { path: "server.port.x" }];
+  expect(faultAt(faults, ["server", "ports"])).toBe(faults[1]);
+  expect(faultAt(faults, ["server", "port"])).toBe(faults[2]);
+  expect(faultAt(faults, ["server", "host"])).toBeUndefined();
 });

@@ -1,0 +1,94 @@
+// The settings of the whole server: ports, limits, the store, and the projects with their keys.
+import { Card, Page } from "../../console/parts/parts.tsx";
+import { query } from "../../console/router.tsx";
+import { listAt, textAt } from "../../console/tree.ts";
+import { t } from "../words.ts";
+import { Editor, type Settings, WithSettings } from "./editor.tsx";
+import { SettingFields } from "./fields.tsx";
+import { type Form, formAt } from "./form.ts";
+import { Keys } from "./keys.tsx";
+import { newValue } from "./setting-schema.ts";
+
+export function SettingsPage() {
+  return (
+    <Page title={t("settings")} about={t("settingsAbout")}>
+      <WithSettings>
+        {(settings) => (
+          <Editor
+            settings={settings}
+            path={[]}
+            title={t("settings")}
+            view={query.value.get("view")}
+            hrefOf={(view) => `/settings?view=${view}`}
+            tabs={[
+              { name: "server", title: t("server"), keys: ["server"], content: whole("server") },
+              { name: "limits", title: t("limits"), keys: ["limits"], content: whole("limits") },
+              {
+                ...{ name: "projects", title: t("projects"), keys: ["projects"] },
+                content: (form) => <Projects form={form} settings={settings} />,
+              },
+              { name: "store", title: t("storeAndData"), content: (form) => <Rest form={form} /> },
+            ]}
+          />
+        )}
+      </WithSettings>
+    </Page>
+  );
+}
+
+const whole = (name: string) => (form: Form) => {
+  const schema = form.schema.properties?.[name] ?? {};
+  return (
+    <Card>
+      <SettingFields form={formAt(form, [name], schema)} keys={Object.keys(schema.properties ?? {})} />
+    </Card>
+  );
+};
+
+function Rest({ form }: { readonly form: Form }) {
+  const keys = Object.keys(form.schema.properties ?? {}).filter(
+    (key) => !["server", "limits", "projects"].includes(key),
+  );
+  return (
+    <Card>
+      <SettingFields form={form} keys={keys} />
+    </Card>
+  );
+}
+
+/** Buckets have pages of their own. */
+function Projects({ form, settings: { state, reread } }: { readonly form: Form; readonly settings: Settings }) {
+  const schema = form.schema.properties?.projects?.items ?? {};
+  const projects = listAt(form.value("projects"), []);
+  const inFile = listAt(state.settings, ["projects"]).length;
+  const keys = Object.keys(schema.properties ?? {}).filter((key) => key !== "buckets" && key !== "keys");
+  return (
+    <div class="stack">
+      {projects.map((project, position) => (
+        <div key={position} class="stack">
+          <Card title={`projects ${position + 1}`}>
+            <SettingFields
+              form={formAt(form, ["projects", position], schema)}
+              keys={position < inFile ? keys : [...keys, "keys"]}
+            />
+          </Card>
+          {position < inFile && (
+            <Keys
+              appid={textAt(project, ["appid"])}
+              isReadOnly={form.isReadOnly}
+              file={state.file ?? ""}
+              changed={reread}
+            />
+          )}
+        </div>
+      ))}
+      {!form.isReadOnly && (
+        <div>
+          <button type="button" onClick={() => form.set(["projects", projects.length], newValue(schema))}>
+            {t("addNamed", { name: "projects" })}
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
