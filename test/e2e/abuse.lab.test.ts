@@ -3,8 +3,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type GetOptions, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { metric } from "../helpers/processing.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
@@ -173,7 +174,7 @@ test("processing: aliases refuses instructions and serves aliases and originals"
   expect((await ask(`/hit.jpg!cover?${SMALL}`)).headers["x-errno"]).toBe("-154");
   expect(await statuses(ask("/hit.jpg!cover"), ask("/hit.jpg"), ask("/hit.jpg?v=1"))).toEqual([200, 200, 200]);
   const url = `http://any.example/hit.jpg?${SMALL}`;
-  const explained = await huiyuan(["explain", url, "--admin", `http://127.0.0.1:${program.adminPort}`]);
+  const explained = await loadedHuiyuan(["explain", url, "--admin", `http://127.0.0.1:${program.adminPort}`]);
   expect([explained.code, explained.out]).toEqual([
     1,
     expect.stringMatching(

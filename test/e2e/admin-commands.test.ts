@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
 import { mirrorOf, oneBucket } from "../helpers/settings.ts";
@@ -33,7 +34,7 @@ afterAll(async () => {
 });
 
 const TOKEN = { TOKEN_OF_THE_TEST: "s3cret" };
-const command = (...args: string[]) => huiyuan([...args, "--config", installation.file], { env: TOKEN });
+const command = (...args: string[]) => loadedHuiyuan([...args, "--config", installation.file], { env: TOKEN });
 const jsonLines = (text: string) =>
   text
     .split("\n")
@@ -165,14 +166,14 @@ test("the commands work on the data folder when no server runs", async () => {
 test("each error message names the obstacle and its remedy", async () => {
   const port = program?.adminPort;
   const admin = ["--admin", `http://127.0.0.1:${port}`];
-  expect(await huiyuan(["ls", ...admin])).toMatchObject({
+  expect(await loadedHuiyuan(["ls", ...admin])).toMatchObject({
     code: 1,
     err: expect.stringContaining("HUIYUAN_ADMIN_TOKEN"),
   });
-  expect(await huiyuan(["ls", ...admin], { env: { HUIYUAN_ADMIN_TOKEN: "s3cret" } })).toMatchObject({ code: 0 });
-  const nobody = await huiyuan(["ls", "--admin", `http://127.0.0.1:${await freePort()}`]);
+  expect(await loadedHuiyuan(["ls", ...admin], { env: { HUIYUAN_ADMIN_TOKEN: "s3cret" } })).toMatchObject({ code: 0 });
+  const nobody = await loadedHuiyuan(["ls", "--admin", `http://127.0.0.1:${await freePort()}`]);
   expect(nobody).toMatchObject({ code: 1, err: expect.stringContaining("is it running?") });
-  const notOurs = await huiyuan(["ls", "--admin", origin.url]);
+  const notOurs = await loadedHuiyuan(["ls", "--admin", origin.url]);
   expect(notOurs).toMatchObject({ code: 1, err: expect.stringContaining("another program listens there") });
   expect(await command("ls", "--bucket", "other")).toMatchObject({ code: 1, err: expect.stringContaining(BUCKET) });
   expect(await command("delete")).toMatchObject({ code: 2 });

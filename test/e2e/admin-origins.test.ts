@@ -8,7 +8,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { verifyCallback } from "../../src/serve/sign/callback.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, onceToken } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
@@ -169,13 +170,16 @@ test("huiyuan callbacks test prints the answer, and fails as the callback does",
   const args = ["callbacks", "test", "--bucket", "photos", "--admin", `http://127.0.0.1:${program.adminPort}`];
   const env = { HUIYUAN_ADMIN_TOKEN: "s3cret" };
   answer = { status: 200, body: '{"noted":true}' };
-  expect(await huiyuan(args, { env })).toMatchObject({
+  expect(await loadedHuiyuan(args, { env })).toMatchObject({
     err: "",
     code: 0,
     out: expect.stringMatching(/^delivered, 200 in \d+ ms: {"noted":true}\n$/),
   });
   answer = { status: 502, body: "bad" };
-  expect(await huiyuan(args, { env })).toMatchObject({ code: 1, out: expect.stringContaining("failed (status), 502") });
+  expect(await loadedHuiyuan(args, { env })).toMatchObject({
+    code: 1,
+    out: expect.stringContaining("failed (status), 502"),
+  });
 });
 
 const linesOf = (text: string) =>

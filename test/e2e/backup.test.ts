@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { oneBucket } from "../helpers/settings.ts";
@@ -60,26 +61,26 @@ test("a backup of the running server reports what it did, and the metrics tell w
   await rename(report.path, join(installation.folder, "away"));
   expect((await backUp()).code).toBe(0);
 
-  const failed = await huiyuan(["backup", installation.data, "--config", installation.file]);
+  const failed = await loadedHuiyuan(["backup", installation.data, "--config", installation.file]);
   expect([failed.code, failed.err]).toEqual([1, expect.stringContaining("it overlaps the data folder")]);
   expect((await backupTimes()).failed).toBeGreaterThanOrEqual(succeeded);
 });
 
 test("a backup of a folder without a catalogue says whether there is such a folder", async () => {
-  const missing = await huiyuan(["backup", dir, "--config", empty.file]);
+  const missing = await loadedHuiyuan(["backup", dir, "--config", empty.file]);
   expect([missing.code, missing.err]).toEqual([1, expect.stringContaining("there is no such folder; see `data`")]);
   await mkdir(empty.data);
-  const other = await huiyuan(["backup", dir, "--config", empty.file]);
+  const other = await loadedHuiyuan(["backup", dir, "--config", empty.file]);
   expect([other.code, other.err]).toEqual([1, expect.stringContaining("no server has used it yet")]);
 });
 
 test("a restore refuses the running server's folder, fills an empty one, and refuses it afterwards", async () => {
   expect((await backUp()).out).toContain(": 1 image, ");
-  const running = await huiyuan(["restore", dir, "--config", installation.file]);
+  const running = await loadedHuiyuan(["restore", dir, "--config", installation.file]);
   expect([running.code, running.err]).toEqual([1, expect.stringContaining("using it; stop it first")]);
-  const restored = await huiyuan(["restore", dir, "--config", empty.file]);
+  const restored = await loadedHuiyuan(["restore", dir, "--config", empty.file]);
   expect([restored.code, restored.err]).toEqual([0, ""]);
-  const again = await huiyuan(["restore", dir, "--config", empty.file]);
+  const again = await loadedHuiyuan(["restore", dir, "--config", empty.file]);
   expect([again.code, again.err]).toEqual([1, expect.stringContaining("it is not empty")]);
   const copy = await empty.start();
   try {
@@ -91,13 +92,13 @@ test("a restore refuses the running server's folder, fills an empty one, and ref
 });
 
 test("wrong usage exits with 2, what is no backup or has no settings with 1", async () => {
-  expect((await huiyuan(["backup", "--config", installation.file])).code).toBe(2);
+  expect((await loadedHuiyuan(["backup", "--config", installation.file])).code).toBe(2);
   expect((await backUp("--keep", "0")).code).toBe(2);
-  const none = await huiyuan(["restore", join(installation.folder, "none"), "--config", installation.file]);
+  const none = await loadedHuiyuan(["restore", join(installation.folder, "none"), "--config", installation.file]);
   expect([none.code, none.err]).toEqual([1, expect.stringContaining("there is no such folder")]);
-  const other = await huiyuan(["restore", installation.folder, "--config", installation.file]);
+  const other = await loadedHuiyuan(["restore", installation.folder, "--config", installation.file]);
   expect([other.code, other.err]).toEqual([1, expect.stringContaining("it is no backup")]);
   expect(existsSync(join(installation.folder, "none"))).toBe(false);
-  const lost = await huiyuan(["restore", dir, "--config", join(installation.folder, "lost.yaml")]);
+  const lost = await loadedHuiyuan(["restore", dir, "--config", join(installation.folder, "lost.yaml")]);
   expect([lost.code, lost.err]).toEqual([1, expect.stringContaining("has the settings of its time")]);
 });

@@ -5,7 +5,8 @@ import { createServer, type Server } from "node:http";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { verifyCallback } from "../../src/serve/sign/callback.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { freePort } from "../helpers/services.ts";
 import { oneBucket } from "../helpers/settings.ts";
@@ -36,7 +37,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-const command = (...args: string[]) => huiyuan(["callbacks", ...args, "--config", installation.file]);
+const command = (...args: string[]) => loadedHuiyuan(["callbacks", ...args, "--config", installation.file]);
 const jsonLines = (text: string) =>
   text
     .split("\n")

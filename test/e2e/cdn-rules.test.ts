@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeToken } from "../../src/serve/sign/token.ts";
 import { type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { head, response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { type Nginx, needs, startNginx } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
@@ -110,7 +111,7 @@ describe("a CDN in front", needs("nginx"), () => {
   const refresh = (path: string) => through(path, { "x-refresh": "yes" });
   const cacheOf = ({ headers }: GetResult) => headers["x-cache"];
   const operate = async (...args: readonly string[]) => {
-    const ended = await huiyuan([...args, "--admin", `http://127.0.0.1:${program.adminPort}`]);
+    const ended = await loadedHuiyuan([...args, "--admin", `http://127.0.0.1:${program.adminPort}`]);
     expect(ended).toMatchObject({ code: 0 });
   };
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { huiyuan } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { needs } from "../helpers/services.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -18,7 +18,7 @@ beforeAll(async () => {
   await writeFile(join(folder, "huiyuan.yaml"), "");
   await writeFile(join(folder, "two words.yaml"), "");
   for (const shell of SHELLS) {
-    const { code, out, err } = await huiyuan(["completion", shell]);
+    const { code, out, err } = await loadedHuiyuan(["completion", shell]);
     expect([code, err]).toEqual([0, ""]);
     await writeFile(join(folder, `script.${shell}`), out);
   }
@@ -108,6 +108,6 @@ test.each([
 });
 
 test("completion for another shell is wrong usage", async () => {
-  const { code, out, err } = await huiyuan(["completion", "tcsh"]);
+  const { code, out, err } = await loadedHuiyuan(["completion", "tcsh"]);
   expect([code, out, err]).toEqual([2, "", expect.stringContaining("bash, zsh, fish")]);
 });

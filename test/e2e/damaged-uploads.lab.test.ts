@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
@@ -32,7 +33,7 @@ const upload = (fileid: string, image: Buffer) =>
   callApi({ port: program.downloadPort, path: `/${fileid}`, form: fileForm(image), sign: uploadToken(fileid) });
 const download = (fileid: string, more: object = {}) =>
   get({ port: program.downloadPort, path: `/${fileid}`, ...more });
-const command = (...args: string[]) => huiyuan([...args, "--config", installation.file]);
+const command = (...args: string[]) => loadedHuiyuan([...args, "--config", installation.file]);
 const metric = async (name: string) => {
   const { body } = await get({ port: program.adminPort, path: "/metrics", host: "127.0.0.1" });
   return new RegExp(`^${name} (\\d+)$`, "m").exec(body.toString())?.[1];

@@ -16,6 +16,7 @@ import { parse } from "yaml";
 import { parseSettings } from "../../src/settings/load.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg, noisyPng } from "../helpers/images.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { type OwnSite, startOwnSite } from "../helpers/own-site.ts";
 import { huiyuan, install } from "../helpers/program.ts";
 import {
@@ -44,7 +45,9 @@ beforeAll(async () => {
 });
 
 async function examine(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const ended = await huiyuan(["doctor", "--json", ...args], { env });
+  // Node reads the certificates that it trusts at its start.
+  const run = "NODE_EXTRA_CA_CERTS" in env ? huiyuan : loadedHuiyuan;
+  const ended = await run(["doctor", "--json", ...args], { env });
   expect(ended.err).toBe("");
   const said = JSON.parse(ended.out) as Said;
   const of = (id: string) => said.findings.filter((finding) => finding.id === id).map(({ severity }) => severity);
@@ -540,12 +543,12 @@ test("origins with credentials are checked as the settings file names them, and 
   const buckets = [{ name: "photos", domains: [{ host: "*", mirror: { origins } }] }];
   const keys = [{ secretId: "AKID", secretKey: "k3y-0123456789" }];
   await writeFile(file, JSON.stringify({ projects: [{ appid: "10001234", keys, buckets }] }));
-  const said = await huiyuan(["doctor", "--json", scripted.url, "a.jpg", "--config", file]);
+  const said = await loadedHuiyuan(["doctor", "--json", scripted.url, "a.jpg", "--config", file]);
   expect(JSON.parse(said.out).findings.find(({ id }: { id: string }) => id === "image")).toMatchObject({
     severity: "good",
   });
   expect(said.out + said.err).not.toMatch(/s3cret|token=/);
-  const other = await huiyuan(["doctor", "http://other.example", "--config", file]);
+  const other = await loadedHuiyuan(["doctor", "http://other.example", "--config", file]);
   expect(other).toMatchObject({ code: 1, err: expect.stringContaining(`there are ${scripted.url}`) });
   await rm(folder, { recursive: true });
   await scripted.close();
@@ -563,7 +566,7 @@ test.each([
   { args: ["http://x.example", "--header", "Range: bytes=0-1"], code: 1 },
   { args: ["http://x.example", ...Array.from({ length: 21 }, (_, index) => `${index}.jpg`)], code: 2 },
 ])("$args is refused with exit code $code and a message without a stack", async ({ args, code }) => {
-  const ended = await huiyuan(["doctor", ...args]);
+  const ended = await loadedHuiyuan(["doctor", ...args]);
   expect(ended.code).toBe(code);
   expect(ended.err).toMatch(/\S/);
   expect(ended.err).not.toMatch(/\n\s+at /);

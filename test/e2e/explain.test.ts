@@ -4,7 +4,8 @@ import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type GetResult, get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import {
   response,
   type ScriptedOrigin,
@@ -506,7 +507,7 @@ describe("tokens", () => {
 });
 
 test("deleted, purged and aged objects", async () => {
-  const command = (...args: string[]) => huiyuan([...args, "--config", installation.file]);
+  const command = (...args: string[]) => loadedHuiyuan([...args, "--config", installation.file]);
   await expectAsExplained({ path: "/gone.jpg" });
   expect((await command("delete", "http://open.example/gone.jpg")).code).toBe(0);
   expect(await expectAsExplained({ path: "/gone.jpg" })).toMatchObject({
@@ -543,7 +544,7 @@ test("a standby origin is reported as standby", async () => {
 });
 
 describe("the command", () => {
-  const command = (...args: string[]) => huiyuan(["explain", ...args, "--config", installation.file]);
+  const command = (...args: string[]) => loadedHuiyuan(["explain", ...args, "--config", installation.file]);
 
   test("describes each step for people", async () => {
     const { code, out, err } = await command("http://open.example/headers/new.jpg?a=1", "--header", "X-Trace: mine");
@@ -577,7 +578,7 @@ describe("the command", () => {
     const port = await freePort();
     const other = await install({ ...settingsFor(origin.url), server: { adminPort: port } });
     const before = origin.requests.length;
-    const ended = await huiyuan([
+    const ended = await loadedHuiyuan([
       "explain",
       "http://open.example/kept/a.jpg?v=1&x=2",
       "--json",
@@ -590,10 +591,10 @@ describe("the command", () => {
       stored: { state: "absent" },
       origin: [{ why: "miss", requests: [{ method: "GET", url: `${origin.url}/kept/a.jpg?v=1` }] }],
     });
-    const said = await huiyuan(["explain", "http://open.example/kept/a.jpg", "--config", other.file]);
+    const said = await loadedHuiyuan(["explain", "http://open.example/kept/a.jpg", "--config", other.file]);
     expect(said.out).toMatch(/^stored {4}no$/m);
     const health = ["explain", "http://open.example/.well-known/huiyuan", "--config", other.file];
-    expect((await huiyuan(health)).out).toBe("health path, no download\n");
+    expect((await loadedHuiyuan(health)).out).toBe("health path, no download\n");
     expect(origin.requests.length).toBe(before);
     await other.remove();
   });

@@ -11,8 +11,9 @@ import { openSqlite } from "../../src/core/sqlite.ts";
 import { CEPH_START_MS, sharedRgw } from "../helpers/ceph.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
-import { eventually, huiyuan, type Installation, install, PROGRAM, within } from "../helpers/program.ts";
+import { eventually, type Installation, install, PROGRAM, within } from "../helpers/program.ts";
 import { bucketName } from "../helpers/s3-store.ts";
 import { response, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort, needs } from "../helpers/services.ts";
@@ -63,7 +64,7 @@ async function configure(more: Readonly<Record<string, string | number>> = {}): 
 const argumentsOf = (command: string, ...more: string[]) => [
   ...["migrate", command, "--config", join(home, "config.yaml"), "--job", join(home, "job"), ...more],
 ];
-const migrate = (command: string, ...more: string[]) => huiyuan(argumentsOf(command, ...more));
+const migrate = (command: string, ...more: string[]) => loadedHuiyuan(argumentsOf(command, ...more));
 const download = (name: string) => get({ port, path: `/${name}` });
 
 /** Runs a command with its outputs on a terminal. */

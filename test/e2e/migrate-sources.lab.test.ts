@@ -7,8 +7,9 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest
 import { CEPH_START_MS, sharedRgw } from "../helpers/ceph.ts";
 import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
-import { huiyuan, type Installation, install } from "../helpers/program.ts";
+import { type Installation, install } from "../helpers/program.ts";
 import { startQiniuListing, startQiniuStandIn } from "../helpers/qiniu-stand-in.ts";
 import { bucketName } from "../helpers/s3-store.ts";
 import { head, response, startScriptedOrigin } from "../helpers/scripted-origin.ts";
@@ -61,9 +62,9 @@ const flags = (...more: readonly string[]) => [
   ...more,
 ];
 const start = (...more: readonly string[]) =>
-  huiyuan(["migrate", "start", ...flags("--settings", installation.file, "--allow-private", ...more)]);
-const stat = async () => (await huiyuan(["migrate", "stat", ...flags()])).out;
-const viewFailed = async () => (await huiyuan(["migrate", "view-failed", ...flags()])).out.trim().split("\n");
+  loadedHuiyuan(["migrate", "start", ...flags("--settings", installation.file, "--allow-private", ...more)]);
+const stat = async () => (await loadedHuiyuan(["migrate", "stat", ...flags()])).out;
+const viewFailed = async () => (await loadedHuiyuan(["migrate", "view-failed", ...flags()])).out.trim().split("\n");
 
 /** Each is served with the bytes of its content, by default its name. `host`: default one without an origin. */
 async function expectServed(
@@ -129,7 +130,7 @@ describe("a list of URLs", needs("nginx"), () => {
     cleanups.push(nginx.remove);
     await writeFile(join(folder, "urls.txt"), `${nginx.url}/a.jpg`);
     await configure({ "migrate.type": "URLList", "url.url_list_file_path": join(folder, "urls.txt") });
-    const run = await huiyuan(["migrate", "start", ...flags("--settings", installation.file)]);
+    const run = await loadedHuiyuan(["migrate", "start", ...flags("--settings", installation.file)]);
     expect(run.code).toBe(1);
     expect(run.out).toContain("1  origin_blocked");
     expect(await nginx.accessLog()).toEqual([]);
@@ -213,13 +214,13 @@ test("the origins of a domain, by a list without any config: live traffic then h
   await writeFile(join(folder, "keys.txt"), names.join("\n"));
   const from = ["--settings", installation.file, "--from-origin", HOST, "--list", join(folder, "keys.txt")];
   const job = ["--job", join(folder, "job")];
-  const run = await huiyuan(["migrate", "start", ...from, ...job]);
+  const run = await loadedHuiyuan(["migrate", "start", ...from, ...job]);
   expect(run).toMatchObject({ code: 0, err: "" });
   expect(run.out).toContain("New submitted: 2");
   expect(origin.requests.map(({ target }) => target).sort()).toEqual(["/up/a.jpg", "/up/b/c%20d.jpg"]);
   await expectServed(names, { host: HOST });
   expect(origin.requests.length).toBe(2);
-  const again = await huiyuan(["migrate", "start", ...from, ...job, "-f"]);
+  const again = await loadedHuiyuan(["migrate", "start", ...from, ...job, "-f"]);
   expect(again.out).toContain("Submit failed: 2");
   // The origin sends no validators, so the second run fetches both again.
   expect(again.code).toBe(0);
@@ -229,7 +230,7 @@ test("flags that do not fit together are faults, and nothing is written", async 
   await installWith();
   const job = ["--job", join(folder, "job")];
   const faults = async (...more: readonly string[]) => {
-    const { code, err } = await huiyuan(["migrate", "start", ...job, ...more]);
+    const { code, err } = await loadedHuiyuan(["migrate", "start", ...job, ...more]);
     expect(code).toBe(2);
     return err;
   };

@@ -9,7 +9,8 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, PROGRAM } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, PROGRAM } from "../helpers/program.ts";
 import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
@@ -68,7 +69,7 @@ async function configure(more: Readonly<Record<string, string | number>> = {}): 
 
 const flags = () => ["--config", join(home, "config.yaml"), "--job", join(home, "job")];
 const settings = () => ["--settings", installation.file];
-const migrate = (command: string, ...more: string[]) => huiyuan(["migrate", command, ...flags(), ...more]);
+const migrate = (command: string, ...more: string[]) => loadedHuiyuan(["migrate", command, ...flags(), ...more]);
 const remove = (name: string) => rm(join(images, name));
 
 /** The report of `verify --json`. */
@@ -129,9 +130,9 @@ test("a store that differs: each kind is counted and named, the next start mends
   await migrate("start", ...settings());
   const program = await installation.start();
   const keys = (name: string) => ["--config", installation.file, name];
-  expect((await huiyuan(["delete", ...keys(nameOf(4))])).code).toBe(0);
-  expect((await huiyuan(["delete", ...keys(nameOf(5))])).code).toBe(0);
-  expect((await huiyuan(["undelete", ...keys(nameOf(5))])).code).toBe(0);
+  expect((await loadedHuiyuan(["delete", ...keys(nameOf(4))])).code).toBe(0);
+  expect((await loadedHuiyuan(["delete", ...keys(nameOf(5))])).code).toBe(0);
+  expect((await loadedHuiyuan(["undelete", ...keys(nameOf(5))])).code).toBe(0);
   await program.stop();
   // Its copy fails, and verify keeps the cause.
   await put("page.jpg", Buffer.from("<html>no image</html>"));
@@ -214,7 +215,7 @@ test("over the REST API hashes are compared by MD5, and objects outside of the s
   expect([code, report]).toMatchObject([0, { ...clean, objects: COUNT, equal: COUNT, hashed: COUNT }]);
   expect((await verify("--sample", "7")).report).toMatchObject({ equal: 7, hashed: 7, skipped: COUNT - 7 });
   await put(nameOf(1), jpegOf("Y"));
-  expect((await huiyuan(["delete", "--config", installation.file, nameOf(2)])).code).toBe(0);
+  expect((await loadedHuiyuan(["delete", "--config", installation.file, nameOf(2)])).code).toBe(0);
   await remove(nameOf(3));
   const broken = await verify("--all");
   expect([broken.code, broken.named]).toEqual([1, { differs: [nameOf(1)], missing: [nameOf(2)], gone: [nameOf(3)] }]);

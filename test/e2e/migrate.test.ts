@@ -10,7 +10,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg, noisyTiff } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, PROGRAM } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, PROGRAM } from "../helpers/program.ts";
 import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
 
@@ -79,7 +80,7 @@ async function configure(root: string, more: Readonly<Record<string, string>> = 
 
 const flags = () => ["--config", join(home, "conf/config.ini")];
 const settings = () => ["--settings", installation.file];
-const migrate = (command: string, ...more: string[]) => huiyuan(["migrate", command, ...flags(), ...more]);
+const migrate = (command: string, ...more: string[]) => loadedHuiyuan(["migrate", command, ...flags(), ...more]);
 const stat = async () => (await migrate("stat")).out;
 
 test("2,000 files into a store: ls has each of them, also for a slow reader", { timeout: 120_000 }, async () => {
@@ -134,7 +135,7 @@ test("a second start -f copies what the source changed, and a tombstone at the t
   await configure(root);
   expect((await migrate("start", ...settings())).code).toBe(0);
   const program = await installation.start();
-  expect((await huiyuan(["delete", "deleted.jpg", "--config", installation.file])).code).toBe(0);
+  expect((await loadedHuiyuan(["delete", "deleted.jpg", "--config", installation.file])).code).toBe(0);
   await program.stop();
   await put(root, "changed.jpg", "changed since");
   await put(root, "deleted.jpg", "deleted there, changed here");

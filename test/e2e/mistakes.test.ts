@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { type Ended, huiyuan, install } from "../helpers/program.ts";
 import { freePort } from "../helpers/services.ts";
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
@@ -91,7 +92,7 @@ test.each(FAULTS)("%s is one line of check and of serve, with its place in the f
 test.each([["serve"], ["check"], ["sign", "upload"]])(
   "%s without a settings file says how to begin",
   async (...args) => {
-    const line = onlyLine(await huiyuan([...args, "-c", join(folder, "none.yaml")]), 1);
+    const line = onlyLine(await loadedHuiyuan([...args, "-c", join(folder, "none.yaml")]), 1);
     for (const part of [`${folder}/none.yaml`, "--config FILE", "huiyuan serve --new", "huiyuan try"])
       expect(line).toContain(part);
   },
@@ -101,7 +102,7 @@ test.each(["port", "adminPort"])("a used server.%s is named, with the way to fin
   const { port } = taken.address() as AddressInfo;
   const data = join(folder, name);
   await write({ ...oneBucket(undefined), server: { host: "127.0.0.1", port: 0, adminPort: 0, [name]: port }, data });
-  const line = onlyLine(await huiyuan(["serve", "-c", file]), 1);
+  const line = onlyLine(await loadedHuiyuan(["serve", "-c", file]), 1);
   for (const part of [`127.0.0.1:${port}`, `ss -ltnp | grep :${port}`, `change server.${name} in ${file}`])
     expect(line).toContain(part);
 });
@@ -124,14 +125,14 @@ test.skipIf(isAnyPortFree)("a port below 1024 without the right to it says what 
 test("explain for an unknown host says where to add it", async () => {
   const server = { port: 0, adminPort: await freePort() };
   await write({ ...oneBucket(undefined, { domains: [{ host: HOST }] }), server, data: join(folder, "unknown") });
-  const { code, out } = await huiyuan(["explain", "http://other.example.com/a.jpg", "-c", file]);
+  const { code, out } = await loadedHuiyuan(["explain", "http://other.example.com/a.jpg", "-c", file]);
   expect([code, out]).toEqual([1, expect.stringMatching(/"other\.example\.com": .*add it under `domains`/)]);
 });
 
 test("sign for an unknown host lists a few of the known ones", async () => {
   const hosts = Array.from({ length: 8 }, (_, index) => `img${index}.example.com`);
   await write(oneBucket(undefined, { domains: hosts.map((host) => ({ host })) }));
-  const line = onlyLine(await huiyuan(["sign", "download", "http://other.example.com/a.jpg", "-c", file]), 2);
+  const line = onlyLine(await loadedHuiyuan(["sign", "download", "http://other.example.com/a.jpg", "-c", file]), 2);
   for (const part of ["other.example.com is no domain", file, "img0.example.com", "4 more", "--bucket"])
     expect(line).toContain(part);
 });
@@ -140,7 +141,7 @@ test.each([["download"], ["upload"], ["copy"], ["delete"]])(
   "sign %s of a path with a leading slash warns, and signs",
   async (operation) => {
     await write(oneBucket(undefined));
-    const { code, out, err } = await huiyuan(["sign", operation, "/2015/cat.jpg", "--json", "-c", file]);
+    const { code, out, err } = await loadedHuiyuan(["sign", operation, "/2015/cat.jpg", "--json", "-c", file]);
     expect([code, JSON.parse(out).fileid]).toEqual([0, "/2015/cat.jpg"]);
     expect(err).toMatch(/^warning: .*"\/\/2015\/cat\.jpg".* write 2015\/cat\.jpg, .*\n$/);
   },
@@ -148,7 +149,7 @@ test.each([["download"], ["upload"], ["copy"], ["delete"]])(
 
 test("a whole URL with two slashes is signed without a warning", async () => {
   await write(oneBucket(undefined));
-  const { code, err } = await huiyuan(["sign", "download", "http://any.example//a.jpg", "-c", file]);
+  const { code, err } = await loadedHuiyuan(["sign", "download", "http://any.example//a.jpg", "-c", file]);
   expect([code, err]).toEqual([0, ""]);
 });
 
@@ -159,18 +160,18 @@ test("a command without the admin token says which variable to set, and works wi
   const program = await installation.start();
   try {
     const ls = ["ls", "--admin", `http://127.0.0.1:${program.adminPort}`];
-    const line = onlyLine(await huiyuan(ls), 1);
+    const line = onlyLine(await loadedHuiyuan(ls), 1);
     expect(line).toContain("export HUIYUAN_ADMIN_TOKEN=…");
     const env = { HUIYUAN_ADMIN_TOKEN: token };
-    expect((await huiyuan(ls, { env })).code).toBe(0);
+    expect((await loadedHuiyuan(ls, { env })).code).toBe(0);
     // Settings without the token name the server too.
     const server = { adminPort: program.adminPort };
     await write({ ...oneBucket(undefined), server, data: join(folder, "other") });
-    expect((await huiyuan(["ls", "-c", file], { env })).code).toBe(0);
+    expect((await loadedHuiyuan(["ls", "-c", file], { env })).code).toBe(0);
     // A restore needs a stopped server.
     await mkdir(join(folder, "backups"));
-    expect((await huiyuan(["backup", join(folder, "backups"), "-c", installation.file])).code).toBe(0);
-    const restored = await huiyuan(["restore", join(folder, "backups"), "-c", installation.file]);
+    expect((await loadedHuiyuan(["backup", join(folder, "backups"), "-c", installation.file])).code).toBe(0);
+    const restored = await loadedHuiyuan(["restore", join(folder, "backups"), "-c", installation.file]);
     expect(onlyLine(restored, 1)).toContain("stop it first");
   } finally {
     await program.stop();
@@ -179,12 +180,12 @@ test("a command without the admin token says which variable to set, and works wi
 });
 
 test("huiyuan without arguments prints the help, with its groups", async () => {
-  const [bare, help] = [await huiyuan([]), await huiyuan(["--help"])];
+  const [bare, help] = [await loadedHuiyuan([]), await loadedHuiyuan(["--help"])];
   expect(bare).toEqual({ code: 0, out: help.out, err: "" });
   expect(help.out.match(/^\S.*:$/gm)).toEqual([
     ...["Options:", "Try it:", "Set it up and run it:", "See what it does:", "Change what it stores and sends:"],
     ...["Back it up:", "Get help:", "Examples:"],
   ]);
-  const wrong = await huiyuan(["serv"]);
+  const wrong = await loadedHuiyuan(["serv"]);
   expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining("Did you mean serve?")]);
 });

@@ -4,7 +4,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, makeForm, onceToken, tokenFor, uploadToken } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
@@ -35,7 +36,7 @@ afterAll(async () => {
   await installation?.remove();
 });
 
-const command = (...args: string[]) => huiyuan([...args, "--config", installation.file]);
+const command = (...args: string[]) => loadedHuiyuan([...args, "--config", installation.file]);
 const jsonLines = (text: string) =>
   text
     .split("\n")

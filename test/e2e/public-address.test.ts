@@ -11,7 +11,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { type Client, createClient, verifyCallback } from "../../src/client/client.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { type ScriptedService, startService } from "../helpers/scripted-service.ts";
 import { freePort, type Nginx, needs, startNginx } from "../helpers/services.ts";
@@ -78,7 +79,7 @@ describe("behind nginx with config/nginx.conf", needs("nginx", "openssl"), () =>
   };
   const signed = async (bucket: string, fileid: string) => {
     const args = ["sign", "download", fileid, "--bucket", bucket, "--config", installation.file];
-    return (await huiyuan(args)).out.trim();
+    return (await loadedHuiyuan(args)).out.trim();
   };
 
   test("an upload, a stat, a callback and `huiyuan sign` return the same URL, and nginx serves it", async () => {
@@ -137,7 +138,7 @@ describe("behind nginx with config/nginx.conf", needs("nginx", "openssl"), () =>
   });
 
   test("huiyuan check names the same address", async () => {
-    const { out } = await huiyuan(["check", "--config", installation.file]);
+    const { out } = await loadedHuiyuan(["check", "--config", installation.file]);
     expect(out).toContain(`public address of ${APPID}/photos: https://${HOST}\n`);
   });
 

@@ -11,8 +11,9 @@ import { parseSettings } from "../../src/settings/load.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { INSIDE_ANSWERS, INSIDE_HOSTS, ONE_ANSWER_OF_A_KIND, ONE_HOST_OF_A_KIND } from "../helpers/inside-hosts.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { type NameServer, type NameTable, startNameServer } from "../helpers/name-server.ts";
-import { huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { APPID, KEYS } from "../helpers/settings.ts";
@@ -294,7 +295,7 @@ describe("the running program", () => {
 
   test("explain makes no connection", async () => {
     const url = `http://${nameFor("site", 0)}/a.jpg`;
-    const ended = await huiyuan(["explain", url, "--admin", `http://127.0.0.1:${program.adminPort}`]);
+    const ended = await loadedHuiyuan(["explain", url, "--admin", `http://127.0.0.1:${program.adminPort}`]);
     expect(ended).toMatchObject({ code: 0, out: expect.stringContaining(urlAt(hostFor("site", 0), "/a.jpg")) });
   });
 });
@@ -303,20 +304,20 @@ describe("the running program", () => {
 
 describe("doctor", () => {
   test.each(["127.0.0.1", "169.254.169.254", "localhost"])("doctor blocks an origin at %s", async (host) => {
-    const { code, out, err } = await huiyuan(["doctor", urlAt(host), "a.jpg", "--json"]);
+    const { code, out, err } = await loadedHuiyuan(["doctor", urlAt(host), "a.jpg", "--json"]);
     expect([code, out + err]).toEqual([1, expect.stringMatching(/origin_blocked|is never dialled/)]);
     expect(out).not.toContain('"settings"');
   });
 
   test("--allow-private allows neither a metadata service nor another port of the same host", async () => {
     for (const host of ["169.254.169.254", "[fd00:ec2::254]"]) {
-      const { code, err } = await huiyuan(["doctor", urlAt(host), "a.jpg", "--json", "--allow-private"]);
+      const { code, err } = await loadedHuiyuan(["doctor", urlAt(host), "a.jpg", "--json", "--allow-private"]);
       expect([host, code, err]).toEqual([host, 1, expect.stringContaining("is never dialled")]);
     }
     const home = await startScriptedOrigin({
       "*": [response("", { status: "302 Found", headers: { Location: urlAt("127.0.0.1", "/a.jpg") } })],
     });
-    const { out } = await huiyuan(["doctor", home.url, "a.jpg", "--json", "--allow-private"]);
+    const { out } = await loadedHuiyuan(["doctor", home.url, "a.jpg", "--json", "--allow-private"]);
     expect(JSON.parse(out).findings.find(({ id }: { id: string }) => id === "image").found).toContain("origin_blocked");
     await home.close();
   });

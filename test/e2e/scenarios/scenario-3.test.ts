@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BusinessServer, startBusinessServer } from "../../helpers/business-server.ts";
 import { CEPH_START_MS, type Gateway, startGateway } from "../../helpers/ceph.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
+import { loadedHuiyuan } from "../../helpers/loaded-program.ts";
 import { type PlainS3, plainS3 } from "../../helpers/plain-s3.ts";
-import { eventually, huiyuan } from "../../helpers/program.ts";
+import { eventually } from "../../helpers/program.ts";
 import { guideYaml, type ScenarioRun, scenarioSettings, startScenario } from "../../helpers/scenario.ts";
 import { needs } from "../../helpers/services.ts";
 
@@ -167,8 +168,14 @@ describe("scenario 3 with Ceph RGW as the other cloud", needs("ceph"), () => {
       expect((await run.upload("photos", "b.jpg", uploaded)).code).toBe(0);
       expect((await run.get(DOMAIN, "/b.jpg")).body).toEqual(uploaded);
       expect(
-        (await huiyuan(["undelete", `http://${DOMAIN}/f.jpg`, "--admin", `http://127.0.0.1:${run.program.adminPort}`]))
-          .code,
+        (
+          await loadedHuiyuan([
+            "undelete",
+            `http://${DOMAIN}/f.jpg`,
+            "--admin",
+            `http://127.0.0.1:${run.program.adminPort}`,
+          ])
+        ).code,
       ).toBe(0);
       expect((await run.get(DOMAIN, "/f.jpg")).body).toEqual(original);
     });

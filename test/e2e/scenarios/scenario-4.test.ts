@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BusinessServer, startBusinessServer } from "../../helpers/business-server.ts";
 import { noisyJpeg } from "../../helpers/images.ts";
+import { loadedHuiyuan } from "../../helpers/loaded-program.ts";
 import { type OwnSite, startOwnSite } from "../../helpers/own-site.ts";
-import { huiyuan } from "../../helpers/program.ts";
 import { guideYaml, type ScenarioRun, scenarioSettings, startScenario } from "../../helpers/scenario.ts";
 import { needs } from "../../helpers/services.ts";
 
@@ -73,7 +73,7 @@ describe("scenario 4 with nginx as the own site", needs("nginx"), () => {
   });
 
   test("the doctor finds nothing wrong with the site", async () => {
-    const ended = await huiyuan(["doctor", site.url, "a.jpg", "--host", OLD, "--allow-private", "--json"]);
+    const ended = await loadedHuiyuan(["doctor", site.url, "a.jpg", "--host", OLD, "--allow-private", "--json"]);
     expect(
       JSON.parse(ended.out).findings.filter(({ severity }: { severity: string }) => severity === "problem"),
     ).toEqual([]);
