@@ -1,9 +1,9 @@
 // The settings file over the admin API of the built program: read, propose, apply, and the key pairs of projects. The
 // file is a commented one, as operators keep it.
 import { createHash } from "node:crypto";
-import { chmod, chown, lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
@@ -37,19 +37,42 @@ let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
 
-beforeEach(async () => {
+/** The output before this test. */
+let saidBefore = 0;
+
+beforeAll(async () => {
   const jpeg = await noisyJpeg(24, 24);
   origin = await startScriptedOrigin(async (_request, connection) => connection.send(response(jpeg)));
   installation = await install({});
-  await writeFile(installation.file, TEXT(origin.url));
-  await writeFile(join(installation.folder, "callback.key"), "the-secret-of-the-callback\n");
-  program = await installation.start({ env: { ORIGIN_KEY: "the-key-of-the-origin" } });
+  await writeFiles();
+  program = await installation.start({ env: ENV });
 }, 60_000);
-afterEach(async () => {
-  await program.kill();
-  await installation.remove();
-  await origin.close();
+afterAll(async () => {
+  await program?.kill();
+  await installation?.remove();
+  await origin?.close();
 });
+beforeEach(async () => {
+  for (const name of await readdir(installation.folder))
+    if (name !== "data" && name !== "huiyuan.yaml") await rm(join(installation.folder, name), { recursive: true });
+  await writeFiles();
+  const isRestored = async () => {
+    const { isInForce, refusal, faults } = await read();
+    return isInForce && refusal === undefined && faults.length === 0;
+  };
+  await eventually(isRestored, "the settings of the test's begin are in force", 30_000);
+  saidBefore = program.output.length;
+});
+
+const ENV = { ORIGIN_KEY: "the-key-of-the-origin" };
+async function writeFiles() {
+  await writeFile(join(installation.folder, "callback.key"), "the-secret-of-the-callback\n");
+  // Replaces a link too, and never shows half a file to the server.
+  await writeFile(`${installation.file}.new`, TEXT(origin.url));
+  await rename(`${installation.file}.new`, installation.file);
+}
+/** What the program has printed in this test. */
+const output = () => program.output.slice(saidBefore);
 
 async function call(method: "GET" | "POST", path: string, body?: object) {
   const answer = await fetch(`http://127.0.0.1:${program.adminPort}/api/v1${path}`, {
@@ -127,7 +150,7 @@ test("a refused reload is named on /readyz, in the log and the overview, without
     const place = `mirror.origins[0].${index === 2 ? "headers" : "basicAuth"}`;
     await eventually(async () => (await readyz()).includes(place), "the fault is reported");
     if (index === 0) expect(await readyz()).toContain(`${place}.username  wanted a name without a colon`);
-    const answers = [await readyz(), program.output, (await call("GET", "/overview")).text, (await read()).refusal];
+    const answers = [await readyz(), output(), (await call("GET", "/overview")).text, (await read()).refusal];
     for (const text of answers) {
       expect(text).toContain(place);
       expect(text).not.toContain("PASSWORD");
@@ -214,13 +237,16 @@ test("apply keeps comments, mode, owner and link, and is in force when it answer
   expect(await stat(real)).toMatchObject({ uid, gid });
   expect((await lstat(installation.file)).isSymbolicLink()).toBe(true);
   expect((await readdir(installation.folder)).sort()).toEqual(["callback.key", "data", "huiyuan.yaml", "real.yaml"]);
-  const line = program.output.split("\n").find((each) => each.includes("settings apply")) ?? "";
+  const line =
+    output()
+      .split("\n")
+      .find((each) => each.includes("settings apply")) ?? "";
   expect(JSON.parse(line)).toMatchObject({
     outcome: "done",
     audit: { edits: 2, paths: ["projects.0.buckets.0.cacheControl", "projects.0.keys.0.secretKey"] },
   });
-  expect(program.output).not.toContain("a-new-secret-key");
-  expect(program.output).not.toContain("max-age=77");
+  expect(output()).not.toContain("a-new-secret-key");
+  expect(output()).not.toContain("max-age=77");
 });
 
 test("apply refuses another version with 409, also if two come at once", async () => {
@@ -253,7 +279,10 @@ test("apply refuses faults with 400, and a mask is one", async () => {
     { path: "projects[0].keys[0].secretKey", line: 7, column: 41, message: expect.stringContaining("found [secret]") },
   ]);
   expect(await bytes()).toBe(before);
-  const failed = program.output.split("\n").find((each) => each.includes("settings apply")) ?? "{}";
+  const failed =
+    output()
+      .split("\n")
+      .find((each) => each.includes("settings apply")) ?? "{}";
   expect(JSON.parse(failed)).toMatchObject({ outcome: "failed" });
 });
 
@@ -274,7 +303,7 @@ test.each([
 
 test("a read-only file or folder is shown as such, and refused with 403", async () => {
   await program.kill();
-  program = await installation.start({ env: { ORIGIN_KEY: "k" }, wrap: WITHOUT_RIGHT });
+  program = await installation.start({ env: ENV, wrap: WITHOUT_RIGHT });
   const { version } = await read();
   for (const [path, mode] of [
     [installation.file, 0o444],
@@ -289,6 +318,9 @@ test("a read-only file or folder is shown as such, and refused with 403", async 
   }
   expect((await read()).readOnly).toBeUndefined();
   expect(await bytes()).toBe(TEXT(origin.url));
+  // The next test gets its rights back.
+  await program.kill();
+  program = await installation.start({ env: ENV });
 });
 
 test("names of files outside of the folder and of variables are refused with 403", async () => {
@@ -445,6 +477,6 @@ test("keys: add shows the new key once, rotate replaces one, remove takes one aw
   expect((await change("remove", { secretId: rotated.json.secretId })).json.faults).toHaveLength(1);
   expect((await call("POST", "/settings/keys/add", { appid: "1" })).status).toBe(400);
   expect(await keys()).toMatchObject([{ keys: [{ secretId: rotated.json.secretId }] }]);
-  expect(program.output).toContain('"operation":"settings keys rotate"');
-  for (const secret of [secretKey, rotated.json.secretKey]) expect(program.output).not.toContain(secret);
+  expect(output()).toContain('"operation":"settings keys rotate"');
+  for (const secret of [secretKey, rotated.json.secretKey]) expect(output()).not.toContain(secret);
 });
