@@ -4,7 +4,7 @@ import { SILENT_LOG } from "../../src/core/log.ts";
 import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
 import { createMemoryStore } from "../helpers/memory-store.ts";
 import { bucketDriverContract, type OpenStore } from "./bucket-driver.ts";
-import { memoryRemoteDriverContract, scriptedS3DriverContract } from "./s3-driver.ts";
+import { scriptedS3DriverContract } from "./s3-driver.ts";
 
 const DRIVERS: readonly [name: string, open: OpenStore][] = [
   ["memory", async (_dir, now) => createMemoryStore(now)],
@@ -14,4 +14,3 @@ const DRIVERS: readonly [name: string, open: OpenStore][] = [
 for (const [name, open] of DRIVERS) bucketDriverContract(name, open);
 
 scriptedS3DriverContract();
-memoryRemoteDriverContract();

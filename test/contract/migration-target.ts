@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ObjectInfo } from "../../src/core/object.ts";
 import type { Replacement } from "../../src/operate/migrations/contract.ts";
 import type { PutOutcome, Target } from "../../src/operate/migrations/target.ts";
@@ -40,13 +40,12 @@ export function targetContract({ name, open, maxName = 1_024, canReplace = true 
   describe(`the target ${name}`, { timeout: 60_000 }, () => {
     let lab: TargetLab;
     let jpeg: Buffer;
+    // One for all tests: each has names of its own.
     beforeAll(async () => {
       jpeg = await noisyJpeg(24, 24);
-    });
-    beforeEach(async () => {
       lab = await open();
     });
-    afterEach(() => lab.close());
+    afterAll(() => lab?.close());
 
     /** A JPEG with bytes of its own. */
     const image = (text: string, size = 0) => {

@@ -4,8 +4,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { changeObjects, sizeOf } from "../helpers/processing.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
@@ -83,7 +84,7 @@ function said({ status, headers }: { status: number; headers: Record<string, unk
 }
 
 async function warm(name: string): Promise<string> {
-  return (await huiyuan(["warm", "-", "--config", installation.file], { input: `${name}\n` })).out;
+  return (await loadedHuiyuan(["warm", "-", "--config", installation.file], { input: `${name}\n` })).out;
 }
 
 test.each(WAYS)("%s stores nothing under the alias's name", async (what, way, answer) => {

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
-import { eventually, huiyuan, type Installation, install, type Program } from "../helpers/program.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
+import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { freePort } from "../helpers/services.ts";
 import { APPID, KEYS, mirrorOf } from "../helpers/settings.ts";
@@ -61,7 +62,8 @@ beforeEach(() => {
   before = origin.requests.length;
 });
 
-const command = (args: readonly string[], input = "") => huiyuan([...args, "--config", installation.file], { input });
+const command = (args: readonly string[], input = "") =>
+  loadedHuiyuan([...args, "--config", installation.file], { input });
 const lines = (text: string) =>
   text
     .split("\n")

@@ -1,6 +1,6 @@
 // Runs commands of the built program one after the other in this process, for loadedHuiyuan(). Each run
 // evaluates the program's main file anew; the modules below it stay loaded, which is what makes it fast.
-import { Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 
 const [, , main] = process.argv;
 const usualEnv = { ...process.env };
@@ -16,7 +16,7 @@ process.on("disconnect", () => leave());
 // A command leaves its listeners for signals behind.
 process.setMaxListeners(0);
 
-process.on("message", async ({ args, env }) => {
+process.on("message", async ({ args, env, input }) => {
   const said = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"]) {
     const stream = new Writable({
@@ -28,6 +28,7 @@ process.on("message", async ({ args, env }) => {
     });
     Object.defineProperty(process, name, { value: stream, configurable: true });
   }
+  Object.defineProperty(process, "stdin", { value: Readable.from([Buffer.from(input)]), configurable: true });
   for (const name of Object.keys(process.env)) if (!(name in usualEnv)) delete process.env[name];
   Object.assign(process.env, usualEnv, env);
   process.argv = [process.execPath, main, ...args];

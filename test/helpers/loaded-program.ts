@@ -1,6 +1,6 @@
 // Runs commands of the built program without a new process for each: loading the program takes most of the time of a
-// short command. For tests of output, exit codes and effects. Tests of signals, of standard input, and of what ends
-// with a process use huiyuan() of program.ts.
+// short command. For tests of output, exit codes and effects. Tests of signals, and of what ends with a process, use
+// huiyuan() of program.ts.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ const idle: ChildProcess[] = [];
 /** As huiyuan(), in a host that has the program loaded. Commands that overlap have a host each. */
 export async function loadedHuiyuan(
   args: readonly string[],
-  { env = {} }: { readonly env?: Readonly<Record<string, string>> } = {},
+  { env = {}, input = "" }: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
 ): Promise<Ended> {
   const host = idle.pop() ?? startHost();
   const over = new AbortController();
@@ -24,7 +24,7 @@ export async function loadedHuiyuan(
       throw new Error(`the host of huiyuan ${args.join(" ")} ended (${code ?? signal})`);
     }),
   ]);
-  host.send({ args, env });
+  host.send({ args, env, input });
   try {
     const answer = await within(ended, PATIENCE_MS, () => `huiyuan ${args.join(" ")} did not end`);
     idle.push(host);
