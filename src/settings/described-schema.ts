@@ -1,5 +1,5 @@
-// The schema of the settings for people: JSON Schema with the words of each setting in English and Chinese. The pages of
-// the reference and the forms of the console are made from it. It checks nothing.
+// The schema of the settings for people: JSON Schema with the words of each setting in English and Chinese. The
+// reference and the forms of the console are made from it. It checks nothing.
 import * as z from "zod";
 import { ROOT_KEYS, SERVER_KEYS } from "./load.ts";
 import type { Quantity } from "./schema/quantities.ts";

@@ -71,7 +71,7 @@ async function writeFiles() {
   await writeFile(`${installation.file}.new`, TEXT(origin.url));
   await rename(`${installation.file}.new`, installation.file);
 }
-/** What the program has printed in this test. */
+/** The lines that the program has printed in this test. */
 const output = () => program.output.slice(saidBefore);
 
 async function call(method: "GET" | "POST", path: string, body?: object) {

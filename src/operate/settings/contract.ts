@@ -39,7 +39,7 @@ const edits = {
     .max(MAX_EDITS, { error: EDIT_ERROR })
     .refine((edits) => edits.reduce((sum, { value }) => sum + sizeOf(value), 0) <= MAX_VALUES, { error: EDIT_ERROR })
     .describe(
-      "Applied in order. A list position one past the end adds an item; without a value the setting is removed; `to` moves an item of a list to that position.",
+      "Applied in order. A list position one past the end adds an item. Without a value the setting is removed. `to` moves an item of a list to that position.",
     ),
 };
 

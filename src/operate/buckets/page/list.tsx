@@ -96,7 +96,7 @@ function Row({ bucket: { bucket, domains }, tree }: RowProps) {
 }
 
 /** A short name of an origin for people. */
-export function originName(origin: unknown): string {
+function originName(origin: unknown): string {
   const type = textAt(origin, ["type"]);
   if (type === "s3") return `${textAt(origin, ["preset"], "s3")}: ${textAt(origin, ["bucket"])}`;
   return textAt(origin, [type === "qiniu" ? "domain" : "url"]);

@@ -1,4 +1,5 @@
-// The fields of settings: each shows one value of the settings file by its schema, and changes it in the draft.
+// The fields of settings: each shows one value of the settings file by its schema, and changes it in the draft. One
+// file of more than 350 lines, because a list, a mapping and a field draw each other.
 import { useState } from "preact/hooks";
 import { Field, Select, TextField, TextInput, Toggle } from "../../console/parts/fields.tsx";
 import { Badge } from "../../console/parts/parts.tsx";

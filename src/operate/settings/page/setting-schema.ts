@@ -1,4 +1,4 @@
-// How a form shows a setting: decided by its schema, which GET /settings/schema answers. It draws nothing.
+// The control that a form shows for a setting, by its schema, which GET /settings/schema answers. It draws nothing.
 import { type Path, textAt, valueAt } from "../../console/tree.ts";
 
 type Scalar = string | number | boolean;
