@@ -53,10 +53,11 @@ export function parseSettings(text: string, options: ParseOptions): Settings {
   return deepFreeze(settings);
 }
 
-/** As parseSettings(), but its result is neither frozen nor safe to log. */
+/** As parseSettings(), but its result is neither frozen nor safe to log. `schema` is another one only in tests. */
 export function checkSettings(
   document: SettingsDocument,
   { env, readFile, file, needs = "all" }: ParseOptions,
+  schema = settingsSchema,
 ): Settings {
   const folder = dirname(resolve(file));
   if (document.tree === undefined) throw new SettingsFaults(file, inOrder(document.faults));
@@ -70,7 +71,7 @@ export function checkSettings(
     return readFile(path);
   };
   const { tree, faults: secretFaults } = resolveSecrets(document.tree, { env, readFile: readOutside, folder });
-  const parsed = settingsSchema.safeParse(tree ?? {}, { error: describeIssue });
+  const parsed = schema.safeParse(tree ?? {}, { error: describeIssue });
   const settings = parsed.data === undefined ? undefined : withAbsolutePaths(parsed.data, folder);
   const located = [
     ...secretFaults.filter(({ path }) => NEEDED[needs](path)),

@@ -183,9 +183,15 @@ describe("buckets in the console", needs("chromium"), () => {
 
   test("a change on top of an edit by hand keeps both, and is in force", async () => {
     await go(`${ONE}&view=access`);
-    await page.getByLabel("Token", { exact: true }).selectOption("required");
-    await page.getByRole("link", { name: "Images" }).first().click();
-    await page.goBack();
+    await page.getByLabel("token", { exact: true }).selectOption("required");
+    await page.getByText("1 change is not saved").waitFor();
+    const questions: string[] = [];
+    page.once("dialog", (dialog) => {
+      questions.push(dialog.message());
+      return dialog.dismiss();
+    });
+    await page.getByRole("link", { name: "Overview" }).click();
+    expect(questions).toEqual(["Changes of the settings are not saved, and would be lost. Leave anyway?"]);
     await page.getByText("1 change is not saved").waitFor();
     await appendFile(installation.file, "\n# by hand\n");
     await press("Show the changes");
@@ -241,9 +247,10 @@ describe("buckets in the console", needs("chromium"), () => {
 
   test("a callback is tested after it was saved", async () => {
     await go(`${ONE}&view=answersTab`);
-    await fill("URL", business.url);
-    await fill("Secret that signs the notices", CALLBACK_SECRET);
-    await page.getByText("The address is private").click();
+    await press("Add: callback");
+    await fill("url", business.url);
+    await fill("secret", CALLBACK_SECRET);
+    await page.getByText("allowPrivate", { exact: true }).click();
     await press("Show the changes");
     await page.locator(".diff .added", { hasText: business.url }).waitFor();
     await press("Save and use now");
@@ -255,16 +262,11 @@ describe("buckets in the console", needs("chromium"), () => {
 
   test("a rule and a domain are added, and the domain is removed", async () => {
     await go(ONE);
-    await page.getByText("Rules: exceptions by path (0)").click();
-    await press("Add a rule");
-    await fill("Keys that begin with", " private/");
-    // Nothing is tidied before the field is left.
-    expect(await page.getByLabel("Keys that begin with").inputValue()).toBe(" private/");
-    await page.getByLabel("Keys that begin with").press("Tab");
-    expect(await page.getByLabel("Keys that begin with").inputValue()).toBe("private/");
-    await page.getByLabel("If the image is not stored").selectOption("none");
-    await press("Add a domain");
-    await page.getByLabel("Domain", { exact: true }).nth(1).fill("other.example.com");
+    await press("Add: rules");
+    await page.getByLabel("action", { exact: true }).selectOption("none");
+    await fill("prefix", "private/");
+    await press("Add: domains");
+    await page.getByLabel("host", { exact: true }).last().fill("other.example.com");
     await press("Show the changes");
     await page.locator(".diff .added", { hasText: "other.example.com" }).waitFor();
     await press("Save and use now");
@@ -282,6 +284,69 @@ describe("buckets in the console", needs("chromium"), () => {
     const { projects } = parse(await readFile(installation.file, "utf8"));
     const [{ mirror }] = projects[0].buckets[0].domains;
     expect(mirror.rules).toEqual([{ match: { prefix: "private/" }, action: "none" }]);
+  });
+
+  test("an origin is added and moved up, and the breaker of its mirror is set", async () => {
+    await go(ONE);
+    const mirror = page.locator("[data-path$='domains[0].mirror']");
+    const origins = mirror.locator("> [data-path$='mirror.origins']");
+    await origins.getByRole("button", { name: "Add: origins" }).click();
+    await origins.getByLabel("url", { exact: true }).last().fill("http://second.example.com");
+    await mirror.locator("summary", { hasText: "breaker" }).last().click();
+    await mirror.locator("[data-path$='mirror.breaker']").getByLabel("within", { exact: true }).fill("20s");
+    await mirror.locator("[data-path$='mirror.timeouts']").getByLabel("connect", { exact: true }).fill("2s");
+    await press("Show the changes");
+    await press("Save and use now");
+    await page.getByText("Saved, and in force.").waitFor();
+    await press("Move up: origins 2");
+    await page.locator(".diff .added", { hasText: "second.example.com" }).waitFor();
+    await press("Save and use now");
+    await page.getByText("Saved, and in force.").waitFor();
+    const { projects } = parse(await readFile(installation.file, "utf8"));
+    const saved = projects[0].buckets[0].domains[0].mirror;
+    expect(saved.origins.map(({ url }: { url: string }) => url)).toEqual(["http://second.example.com", origin.url]);
+    expect(saved).toMatchObject({ breaker: { within: "20s" }, timeouts: { connect: "2s" } });
+  });
+
+  test("the settings of the whole server: a fault marks its tab, and leads to its field", async () => {
+    await go("/settings?view=limits");
+    await fill("memory", "many");
+    await page.getByRole("link", { name: "Server", exact: true }).click();
+    await page.getByLabel("accessLog", { exact: true }).selectOption("misses");
+    await press("Show the changes");
+    await page.getByText("These settings cannot be saved:").waitFor();
+    await page.getByRole("link", { name: "Limits ● has a fault" }).waitFor();
+    await press("Go to the field: limits.memory");
+    await expect.poll(() => focused(), PATIENCE).toBe("many");
+    const field = page.getByLabel("memory", { exact: true });
+    expect(await field.getAttribute("aria-invalid")).toBe("true");
+    await field.fill("64MiB");
+    await page.locator(".diff .added", { hasText: "misses" }).waitFor();
+    await press("Save and use now");
+    await page.getByText(/^Saved/).waitFor();
+    const saved = parse(await readFile(installation.file, "utf8"));
+    expect([saved.server.accessLog, saved.limits.memory]).toEqual(["misses", "64MiB"]);
+  });
+
+  test("a setting that the schema has got is in its form, with its words and its default", async () => {
+    const greeting = { type: "string", enum: ["plain", "warm"], default: "plain", description: "How a page begins." };
+    await page.route("**/api/v1/settings/schema", async (route) => {
+      const answer = await route.fetch();
+      const schema = await answer.json();
+      schema.properties.limits.properties.greeting = greeting;
+      schema.properties.projects.items.properties.buckets.items.properties.greeting = greeting;
+      await route.fulfill({ response: answer, json: schema });
+    });
+    for (const path of ["/settings?view=limits", `${ONE}&view=access`]) {
+      await go(path);
+      await page.getByText("How a page begins.").waitFor();
+      const field = page.getByLabel("greeting", { exact: true });
+      expect(await field.locator("option").allTextContents()).toEqual(["plain (default)", "warm"]);
+      await field.selectOption("warm");
+      await page.getByText("1 change is not saved").waitFor();
+      await press("Discard");
+    }
+    await page.unroute("**/api/v1/settings/schema");
   });
 
   test("the wizard shows a fault of the settings beside its field", async () => {
@@ -363,7 +428,7 @@ describe("buckets in the console", needs("chromium"), () => {
     });
     await go(ONE);
     await page.getByText("The settings can be seen here, but not changed: it is a test.").waitFor();
-    expect(await page.getByLabel("URL of the site").getAttribute("readonly")).not.toBeNull();
+    expect(await page.getByLabel("url", { exact: true }).first().getAttribute("readonly")).not.toBeNull();
     expect(await page.getByRole("button", { name: /^(Add|Remove)/ }).count()).toBe(0);
     await page.unroute("**/api/v1/settings");
   });

@@ -140,7 +140,7 @@ describe("the first ten minutes", needs("chromium", "nginx"), () => {
     await open("Buckets");
     await page.getByRole("link", { name: `${APPID}/photos` }).click();
     await page.getByRole("link", { name: "Access" }).click();
-    await field("Token").selectOption("required");
+    await field("token").selectOption("required");
     await press("Show the changes");
     await press("Save and use now");
     await shown("Saved, and in force.");

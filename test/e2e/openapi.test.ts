@@ -264,6 +264,7 @@ const ADMIN_CALLS: readonly AdminCall[] = [
   { method: "post", path: "/migrations/stop", body: { id: "m", force: true } },
   { method: "post", path: "/migrations/remove", body: { id: "m" } },
   { method: "get", path: "/settings" },
+  { method: "get", path: "/settings/schema" },
   { method: "post", path: "/settings/propose", body: { version: "VERSION", edits: [SECOND_KEY, { path: ["data"] }] } },
   { method: "post", path: "/settings/propose", body: { version: "VERSION", edits: [{ path: ["x"], value: 1 }] } },
   { method: "post", path: "/settings/apply", body: { version: "VERSION", edits: [SECOND_KEY] } },

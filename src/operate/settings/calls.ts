@@ -34,7 +34,10 @@ export function addSettingsCalls(
     // The tree of a large file is not parsed again here.
     return jsonAnswer(context, JSON.stringify(state).slice(0, -1) + judgement.replace("{", ","));
   });
-  calls.add(showSchema, (context) => jsonAnswer(context, JSON.stringify(describedSchema())));
+  calls.add(showSchema, (context) => {
+    const { properties = {}, required = [] } = describedSchema();
+    return jsonAnswer(context, JSON.stringify({ properties, required }));
+  });
   calls.add(proposeSettings, async (context, { version, edits }) => context.json(await file().propose(version, edits)));
   calls.add(applySettings, async (context, { version, edits }) => {
     const paths = edits.slice(0, LOGGED_PATHS).map(({ path }) => loggedName(path.join(".")));

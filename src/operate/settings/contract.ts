@@ -80,6 +80,7 @@ export const showSchema = get("/settings/schema", "read", {
     properties: z
       .record(z.string(), z.unknown())
       .describe("JSON Schema of each key of the file; `zh` beside `description`, `secret` and `needsRestart`."),
+    required: z.array(z.string()).describe("Keys that the file must have."),
   }),
 });
 

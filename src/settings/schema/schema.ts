@@ -187,8 +187,8 @@ export const settingsSchema = z
  * JSON Schema (draft 2020-12) of the file for editors and the console, with descriptions and defaults. It cannot
  * express rules between keys.
  */
-export function settingsJsonSchema(): z.core.JSONSchema.BaseSchema {
-  return z.toJSONSchema(settingsSchema, {
+export function settingsJsonSchema(schema = settingsSchema): z.core.JSONSchema.BaseSchema {
+  return z.toJSONSchema(schema, {
     io: "input",
     override({ jsonSchema }) {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
