@@ -12,6 +12,7 @@ const BUCKET = ["domains", "access", "processing", "answersTab", "keys", "tryIt"
 );
 /** Several live figures come in it, and each page loads its own again. */
 const WATCHED_MS = 5_000;
+const SETTINGS = ["server", "limits", "projects", "store"].map((view) => `/settings?view=${view}`);
 const LOGS = ["operations", "usage", "callbacks", "explain"].map((view) => `/logs?view=${view}`);
 
 describe("the pages of the console", needs("chromium"), () => {
@@ -64,6 +65,7 @@ describe("the pages of the console", needs("chromium"), () => {
       "/origins",
       "/migrations",
       ...LOGS,
+      ...SETTINGS,
       "/absent",
     ]) {
       await go(path);

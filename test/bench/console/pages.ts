@@ -30,6 +30,7 @@ const PAGES: Readonly<Record<string, string>> = {
     ]),
   ),
   "new bucket": "/buckets/new",
+  "settings, limits": "/settings?view=limits",
   "images, first page": images({}),
   "images, in the middle": images({ after: "flat/8" }),
   "images, a deep folder": images({ prefix: `deep/${DEEP}/` }),
