@@ -13,7 +13,7 @@ import { createApi } from "./operate/api.ts";
 import { openOperatedService } from "./operate/operated-service.ts";
 import { createConsoleParts } from "./operate/server-parts.ts";
 import { addTrialRoutes } from "./operate/trial/routes.ts";
-import type { Trial } from "./operate/trial/trial-view.ts";
+import type { Trial } from "./operate/trial/run/trial.ts";
 import { createDownloadApp } from "./serve/http/app.ts";
 import { createRequestIds, type DownloadExchange } from "./serve/http/request/exchange.ts";
 import { logCall, logDownload } from "./serve/http/request-log.ts";

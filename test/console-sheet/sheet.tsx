@@ -4,10 +4,11 @@ import { signal } from "@preact/signals";
 import { type ComponentChildren, render } from "preact";
 import "uplot/dist/uPlot.min.css";
 import { Problem } from "../../src/operate/console/api.ts";
+import { ICONS } from "../../src/operate/console/frame.ts";
 import type { Loaded } from "../../src/operate/console/load.ts";
 import { ConfirmButton } from "../../src/operate/console/parts/dialog.tsx";
 import { Field, Select, TextField, TextInput, Toggle } from "../../src/operate/console/parts/fields.tsx";
-import { Icon, type IconName, Mark } from "../../src/operate/console/parts/icons.tsx";
+import { Icon, Mark } from "../../src/operate/console/parts/icons.tsx";
 import {
   Badge,
   Card,
@@ -35,9 +36,6 @@ language.value = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
 const NAME = language.value === "zh" ? "图片空间" : "Photographs";
 const LONG = (language.value === "zh" ? "二〇二六年秋季商品图片与活动海报" : "photographs-of-autumn-2026-").repeat(6);
 const TONES: readonly Tone[] = ["good", "warn", "bad", "plain"];
-const ICONS: readonly IconName[] = [
-  ...(["overview", "buckets", "images", "origins", "migration", "logs", "theme", "copy", "upload"] as const),
-];
 const PROBLEM = new Problem(503, { message: `${NAME}: ${LONG}`, code: -902, requestId: "94983b0771dca1be-2h" });
 
 function Sheet() {
@@ -130,7 +128,7 @@ function Buttons() {
           ))}
         </Row>
         <Row>
-          {ICONS.map((name) => (
+          {(Object.keys(ICONS) as (keyof typeof ICONS)[]).map((name) => (
             <span key={name} class="button">
               <Icon name={name} />
             </span>

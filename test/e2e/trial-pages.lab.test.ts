@@ -65,7 +65,7 @@ const REPORT_BUTTON = `
 /** The number of originals in the gallery that the browser shows. */
 const shownOn = (page: Page) =>
   page.evaluate(
-    `[...document.querySelectorAll('.gallery img[src$="form=original"]')].filter((image) => image.naturalWidth > 0).length`,
+    `[...document.querySelectorAll('.tiles img[src$="form=original"]')].filter((image) => image.naturalWidth > 0).length`,
   );
 
 describe("the trial's page", needs("chromium"), () => {
@@ -113,10 +113,12 @@ describe("the trial's page", needs("chromium"), () => {
     await page.evaluate(axe.source);
     const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;
     expect(violations.filter(({ impact }) => impact === "serious" || impact === "critical")).toEqual([]);
-    await page.getByRole("link", { name: "Console" }).click();
+    const entries = ["Overview", "Images", "Origins", "Logs", "Trial"];
+    expect((await page.locator("nav a").allTextContents()).map((text) => text.trim())).toEqual(entries);
+    await page.getByRole("link", { name: "Overview" }).click();
     // Not what needs a settings file.
     await page.getByText("Bytes stored").waitFor();
-    expect(await page.locator("nav a").allTextContents()).toEqual(["Overview", "Images", "Origins", "Logs", "Trial"]);
+    expect(await page.locator("nav a").allTextContents()).toEqual(entries);
     expect(await page.getByText("Last backup").count()).toBe(0);
     await page.getByRole("link", { name: "Logs" }).click();
     expect(await page.locator(".tabs a").allTextContents()).toEqual(["Operations", "Usage", "Explain"]);

@@ -8,6 +8,8 @@ import { judge, RULES, type Series } from "../../src/operate/overview/attention.
 import { attentionZh } from "../../src/operate/overview/words.ts";
 
 type Texts = Readonly<Record<string, readonly [en: string, zh: string]>>;
+type Shower = { readonly own: Texts };
+type Words = { readonly t?: Shower; readonly trialTexts?: (language: "en") => Shower };
 
 /** Commands and calls of the REST API fail so, downloads and origins never. */
 const OTHERS = new Set(["settings_invalid", "data_locked", "sign_not_one_time"]);
@@ -20,8 +22,8 @@ const filesIn = (room: string, pattern: RegExp) =>
 
 const features = await Promise.all(
   filesIn("", /^[^/]+\/words\.ts$/).map(async (path) => {
-    const { t } = (await import(new URL(path, ROOM).href)) as { readonly t?: { readonly own: Texts } };
-    return { room: path.replace("words.ts", ""), texts: t?.own ?? {} };
+    const { t, trialTexts } = (await import(new URL(path, ROOM).href)) as Words;
+    return { room: path.replace("words.ts", ""), texts: (t ?? trialTexts?.("en"))?.own ?? {} };
   }),
 );
 

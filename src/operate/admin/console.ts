@@ -14,7 +14,7 @@ export interface Console {
   file(context: Context<ApiEnv>, name: string): Promise<Response | undefined>;
   /** Answers with the document of every page; the program in it draws the page of the path. A trial has a link. */
   document(context: Context<ApiEnv>, isTrial: boolean): Response;
-  /** The tags that load the script and the styles of the trial's page. */
+  /** The tags that load the script of the trial's page and the styles of the console. */
   readonly trialHead: string;
 }
 
@@ -70,7 +70,7 @@ export function openConsole(folder: URL = CONSOLE_FOLDER): Console | undefined {
       return context.body(await file.compressed, 200, { "Content-Type": file.mediaType, "Content-Encoding": "gzip" });
     },
     document: (context, isTrial) => context.html(documentOf(context, head, isTrial)),
-    trialHead: headOf(trial?.file, [...(main?.css ?? []), ...(trial?.css ?? [])]),
+    trialHead: headOf(trial?.file, main?.css),
   };
 }
 

@@ -2,28 +2,13 @@
 import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { access, hasSession, logIn, logOut, openSession } from "./api.ts";
+import { entriesOf } from "./frame.ts";
 import { useCall } from "./load.ts";
 import { Field } from "./parts/fields.tsx";
-import { Icon, type IconName, Mark } from "./parts/icons.tsx";
+import { Icon, Mark } from "./parts/icons.tsx";
 import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
 import { isTrial, Link, path } from "./router.tsx";
-import { language, type TextName, t } from "./text/text.ts";
-
-interface Entry {
-  readonly path: string;
-  readonly name: TextName;
-  readonly icon: IconName;
-}
-
-const ENTRIES: readonly Entry[] = [
-  { path: "/", name: "overview", icon: "overview" },
-  { path: "/buckets", name: "buckets", icon: "buckets" },
-  { path: "/images", name: "images", icon: "images" },
-  { path: "/origins", name: "origins", icon: "origins" },
-  { path: "/migrations", name: "migrations", icon: "migration" },
-  { path: "/logs", name: "logs", icon: "logs" },
-  { path: "/settings", name: "settings", icon: "settings" },
-];
+import { language, t } from "./text/text.ts";
 
 /** By the path of the address. */
 export type Pages = Readonly<Record<string, ComponentType>>;
@@ -61,8 +46,7 @@ function Current({ pages }: PagesProps) {
 }
 
 function Side() {
-  const isCurrent = (entry: Entry) =>
-    entry.path === path.value || (entry.path !== "/" && path.value.startsWith(`${entry.path}/`));
+  const isCurrent = (entry: string) => entry === path.value || (entry !== "/" && path.value.startsWith(`${entry}/`));
   return (
     <div class="side">
       <Link href="/" class="brand">
@@ -70,20 +54,12 @@ function Side() {
         Huiyuan
       </Link>
       <nav aria-label={t("pages")}>
-        {ENTRIES.filter(({ icon }) => !(isTrial && ["buckets", "migration", "settings"].includes(icon))).map(
-          (entry) => (
-            <Link key={entry.path} href={entry.path} aria-current={isCurrent(entry) ? "page" : undefined}>
-              <Icon name={entry.icon} />
-              {t(entry.name)}
-            </Link>
-          ),
-        )}
-        {isTrial && (
-          <a href="/trial">
-            <Icon name="images" />
-            {t("trial")}
-          </a>
-        )}
+        {entriesOf(isTrial).map((entry) => (
+          <Link key={entry.path} href={entry.path} aria-current={isCurrent(entry.path) ? "page" : undefined}>
+            <Icon name={entry.name} />
+            {t(entry.name)}
+          </Link>
+        ))}
       </nav>
       <footer>
         <button type="button" class="quiet" lang={language.value === "zh" ? "en" : "zh-Hans"} onClick={switchLanguage}>

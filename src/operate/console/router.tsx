@@ -64,7 +64,9 @@ interface LinkProps {
 
 export function Link({ href, children, ...rest }: LinkProps) {
   const follow = (event: MouseEvent) => {
-    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    // The server writes the page of the trial.
+    if (href === "/trial" || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
+      return;
     event.preventDefault();
     go(href);
   };

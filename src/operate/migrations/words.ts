@@ -1,5 +1,6 @@
 // The words of migrations, and of the causes of their failures.
-import { shown, type Text, textsOf } from "../console/text/text.ts";
+import { shown, textsOf } from "../console/text/text.ts";
+import type { Text } from "../console/text/texts-in.ts";
 
 export const t = textsOf({
   migrationsAbout: [

@@ -1,7 +1,8 @@
 // The words of the overview, and of what needs attention.
 
 import { bytes } from "../console/text/format.ts";
-import { fill, language, textsOf } from "../console/text/text.ts";
+import { language, textsOf } from "../console/text/text.ts";
+import { fill } from "../console/text/texts-in.ts";
 import type { Attention } from "./contract.ts";
 
 export const t = textsOf({

@@ -15,7 +15,7 @@ import { newCommand, stopSignal, type Terminal } from "../cli/terminal.ts";
 import { findPictures, isPrivateOrigin } from "../doctor/find-pictures.ts";
 import { readSamplePictures } from "./run/sample-pictures.ts";
 import { SAMPLE_DELAY_MS, startSampleSite } from "./run/sample-site.ts";
-import { createTrial, isOnThisMachine, type TrialOptions, type TrialSite } from "./run/trial.ts";
+import { createTrial, isOnThisMachine, type Trial, type TrialOptions, type TrialSite } from "./run/trial.ts";
 import {
   MEMBERS_HOST,
   MIRROR_HOST,
@@ -27,7 +27,6 @@ import {
   trialToken,
 } from "./run/trial-settings.ts";
 import { describeTrial, PATH_OF_AN_IMAGE, type ReplacedPort } from "./run/try-report.ts";
-import type { Trial } from "./trial-view.ts";
 
 interface TryFlags {
   readonly port: number;

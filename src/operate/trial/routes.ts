@@ -1,6 +1,7 @@
 // The routes of the page of `huiyuan try`, on the admin port. They read requests and write audit lines; run/ does
 // the work behind `Trial`, and document.ts writes the page.
 import type { Context, Hono, MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
 import { refusalOf } from "../admin/app.ts";
@@ -8,8 +9,8 @@ import { auditOf } from "../admin/audit.ts";
 import type { ApiEnv } from "../admin/calls.ts";
 import { beginDocument, type Console, languageOf } from "../admin/console.ts";
 import { renderTrial } from "./document.ts";
-import { trialTexts } from "./texts.ts";
-import type { Fault, Trial } from "./trial-view.ts";
+import type { Outcome, Trial } from "./run/trial.ts";
+import { type Fault, trialTexts } from "./words.ts";
 
 /** A field that is longer is no address. */
 const MAX_FORM_BYTES = 16_384;
@@ -31,30 +32,23 @@ export function addTrialRoutes(app: Hono<ApiEnv>, { trial, console, access, log 
     // Without it, a browser would not name this page as the origin of its forms.
     context.header("Referrer-Policy", "same-origin");
     const language = languageOf(context);
-    const texts = trialTexts[language];
-    const head = beginDocument(context, { title: `${texts.title} · Huiyuan`, head: console?.trialHead ?? "" });
+    const t = trialTexts(language);
+    const head = beginDocument(context, { title: `${t("trial")} · Huiyuan`, head: console?.trialHead ?? "" });
     const { picture, form } = context.req.query();
-    const fault = refused && { address: refused.address, text: refused.fault(texts) };
-    const body = renderTrial(await trial.view(), { texts, language, picture, form, fault });
+    const fault = refused && { address: refused.address, text: refused.fault(t) };
+    const body = renderTrial(await trial.view(), { t, language, picture, form, fault });
     return context.html(`${head}${await body}\n</html>\n`, fault === undefined ? 200 : 400);
   }
 
-  /** Runs `work` for a form of this page, with an audit line. */
-  async function change(context: Context<ApiEnv>, work: (fields: URLSearchParams) => Promise<Changed>) {
-    // The admin port refuses other origins. A browser names one with every form.
-    if (context.req.header("origin") === undefined)
-      return context.json(refusalOf(context, -103, "only the trial's own page may do this"), 403);
-    const text = await readForm(context);
-    if (text === undefined) return context.json(refusalOf(context, -103, "the form is too long"), 413);
-    const fields = new URLSearchParams(text);
-    const changed = await work(fields);
-    auditOf(context, log, { operation: context.req.path.slice(1).replace("/", " ") })(
-      "fault" in changed ? "failed" : "done",
-      {},
-    );
-    if ("fault" in changed) return answerPage(context, { address: fields.get("address"), fault: changed.fault });
-    const query = changed.picture === undefined ? "" : `?picture=${encodeURIComponent(changed.picture)}`;
-    return context.redirect(`/trial${query}`, 303);
+  /** Adds the route of a form of this page, with an audit line. */
+  function onForm(name: string, work: (address: string) => Promise<Outcome>) {
+    app.post(`/trial/${name}`, isOwnForm, isShort, async (context) => {
+      const address = new URLSearchParams(await context.req.text()).get("address");
+      const { fault, picture } = await work(address ?? "");
+      auditOf(context, log, { operation: `trial ${name}` })(fault === undefined ? "done" : "failed", {});
+      if (fault !== undefined) return answerPage(context, { address, fault });
+      return context.redirect(picture === undefined ? "/trial" : `/trial?picture=${encodeURIComponent(picture)}`, 303);
+    });
   }
 
   app.use("/trial/*", access);
@@ -75,34 +69,20 @@ export function addTrialRoutes(app: Hono<ApiEnv>, { trial, console, access, log 
     return context.redirect("/trial", 303);
   });
   app.get("/trial/progress", (context) => context.json(trial.progress()));
-  app.post("/trial/stop", (context) =>
-    change(context, async () => {
-      const fault = await trial.stop();
-      return fault === undefined ? NOTHING_NAMED : { fault };
-    }),
-  );
-  app.post("/trial/resume", (context) =>
-    change(context, async () => {
-      trial.resume();
-      return NOTHING_NAMED;
-    }),
-  );
-  app.post("/trial/use", (context) => change(context, (fields) => trial.use(fields.get("address") ?? "")));
+  onForm("stop", trial.stop);
+  onForm("resume", trial.resume);
+  onForm("use", trial.use);
 }
 
-type Changed = Awaited<ReturnType<Trial["use"]>>;
-const NOTHING_NAMED: Changed = { picture: undefined };
+/** The admin port refuses other origins. A browser names one with every form. */
+const isOwnForm: MiddlewareHandler<ApiEnv> = async (context, next) => {
+  if (context.req.header("origin") !== undefined) return next();
+  return context.json(refusalOf(context, -103, "only the trial's own page may do this"), 403);
+};
+
+const isShort = bodyLimit({
+  maxSize: MAX_FORM_BYTES,
+  onError: (context) => context.json(refusalOf(context, -103, "the form is too long"), 413),
+});
 
 const missing = (context: Context<ApiEnv>) => context.json(refusalOf(context, -106, "there is no such picture"), 404);
-
-/** Undefined: it is too long. */
-async function readForm(context: Context<ApiEnv>): Promise<string | undefined> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of context.req.raw.body ?? []) {
-    size += part.byteLength;
-    if (size > MAX_FORM_BYTES) return undefined;
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString("utf8");
-}

@@ -1,6 +1,5 @@
 // The script of the trial's page, which the server writes: it moves the border of the two pictures, says what a pressed
 // button does, and takes new figures from a new page when pictures have come. The page works without it.
-import "./trial.css";
 
 const QUIET_MS = 300;
 const PROGRESS_MS = 200;

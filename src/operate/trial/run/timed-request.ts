@@ -1,10 +1,28 @@
 // Sends single requests to the trial's mirror and measures them. It prints nothing.
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
-import { isImage, type Measured } from "../trial-view.ts";
+
+/** One measured answer. */
+export interface Measured {
+  readonly status: number;
+  /** False if the connection broke before the end of the body. */
+  readonly isWhole: boolean;
+  readonly bytes: number;
+  /** Until the last byte. */
+  readonly milliseconds: number;
+}
 
 export interface TimedAnswer extends Measured {
   readonly cacheStatus: string;
+}
+
+export function isImage<Answer extends Measured>(measured: Answer | undefined): measured is Answer {
+  return measured?.status === 200 && measured.isWhole;
+}
+
+export function medianMsOf(answers: readonly Measured[]): number {
+  const sorted = answers.map(({ milliseconds }) => milliseconds).toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
 const FIRST_PAUSE_MS = 25;

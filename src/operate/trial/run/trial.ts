@@ -6,13 +6,20 @@ import { type Key, MEDIA_TYPES } from "../../../core/object.ts";
 import type { ProbeReply } from "../../../serve/origin/kinds/probe.ts";
 import { isLoopbackHost } from "../../../settings/hosts.ts";
 import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../doctor/find-pictures.ts";
-import type { Form } from "../texts.ts";
-import type { Fault, Measured, Trial, TrialPicture } from "../trial-view.ts";
-import { isImage, medianMsOf } from "../trial-view.ts";
+import type { Fault } from "../words.ts";
 import { readAddress } from "./address.ts";
-import { SAMPLE_ALIAS, type SamplePicture } from "./sample-pictures.ts";
+import { type Form, isForm, suffixOf } from "./forms.ts";
+import type { SamplePicture } from "./sample-pictures.ts";
 import type { SampleSite } from "./sample-site.ts";
-import { isFetched, type TimedAnswer, timedRequest, waitUntilStored } from "./timed-request.ts";
+import {
+  isFetched,
+  isImage,
+  type Measured,
+  medianMsOf,
+  type TimedAnswer,
+  timedRequest,
+  waitUntilStored,
+} from "./timed-request.ts";
 import { APPID, type ChosenSite, FIRST_BUCKET } from "./trial-settings.ts";
 import type { FirstRequests } from "./try-report.ts";
 
@@ -36,9 +43,21 @@ export interface TrialOptions {
   readonly ownPorts: () => readonly number[];
 }
 
-export interface RunningTrial extends Trial {
-  /** The first miss and hit; undefined if no picture is known, or if it does not arrive within 10 s. */
-  firstRequests(): Promise<FirstRequests | undefined>;
+/** The work behind the page. */
+export type Trial = ReturnType<typeof createTrial>;
+/** The figures and pictures of the page. */
+export type TrialView = Awaited<ReturnType<Trial["view"]>>;
+export type TrialPicture = TrialView["pictures"][number];
+
+/** Measured answers of the mirror to requests for each form. */
+type Answers = Partial<Record<Form, Record<"first" | "again", Measured | undefined>>>;
+
+/** The result of a form of the page. */
+export interface Outcome {
+  /** Why it was refused. */
+  readonly fault?: Fault | undefined;
+  /** Key of the picture that was named. */
+  readonly picture?: Key | undefined;
 }
 
 /** The answers of the mirror to requests for one form. */
@@ -67,7 +86,7 @@ const STOP_MS = 20_000;
 const MOST_KEPT = 14;
 const NO_ANSWER = { status: 0, isWhole: false, bytes: 0, milliseconds: 0, cacheStatus: "" };
 
-export function createTrial(options: TrialOptions): RunningTrial {
+export function createTrial(options: TrialOptions) {
   const { sample, mirrorUrl } = options;
   const shownOf = (key: Key): Shown => ({ key, forms: new Map(), direct: [] });
   const openSite = (site: TrialSite, bucket: string) => ({ site, bucket, pictures: site.pictures.map(shownOf) });
@@ -118,7 +137,7 @@ export function createTrial(options: TrialOptions): RunningTrial {
     return isWhole ? reply : undefined;
   }
 
-  function viewOf({ key, direct, forms }: Shown): TrialPicture {
+  function viewOf({ key, direct, forms }: Shown) {
     const named = sample?.pictures.find(({ name }) => current === first && `images/${name}` === key);
     const name = key.slice(key.lastIndexOf("/") + 1);
     const measured = [...forms].map(([form, { done, hits }]) => {
@@ -129,9 +148,12 @@ export function createTrial(options: TrialOptions): RunningTrial {
     return {
       key,
       title: { en: named?.title ?? name, zh: named?.titleZh ?? name },
-      urlOf: (form) => urlOf(key, form),
+      /** Absolute URL at the mirror. */
+      urlOf: (form: Form) => urlOf(key, form),
+      /** The last answer of the origin itself, with the median time of the last few. */
       direct: typicalOf(direct),
-      forms: Object.fromEntries(measured),
+      /** The first answers, whose images the mirror had to fetch or to make, and the last ones, with median times. */
+      forms: Object.fromEntries(measured) as Answers, // keys are forms
     };
   }
 
@@ -150,31 +172,33 @@ export function createTrial(options: TrialOptions): RunningTrial {
   async function stopSample(server: SampleSite): Promise<Fault | undefined> {
     const { pictures } = first;
     await Promise.race([storeAll(pictures), delay(STOP_MS, undefined, { ref: false })]);
-    if (stored.size < pictures.length) return (t) => t.stopIncomplete(stored.size, pictures.length);
+    if (stored.size < pictures.length)
+      return (t) => t("stopIncomplete", { stored: stored.size, total: pictures.length });
     server.setStopped(true);
     return undefined;
   }
 
   /** Mirrors a site that was not mirrored before. */
   async function change(url: string, picture: Key | undefined): Promise<Fault | undefined> {
-    if (options.ownPorts().some((port) => isOnThisMachine(url, port))) return (t) => t.itself;
+    if (options.ownPorts().some((port) => isOnThisMachine(url, port))) return (t) => t("itself");
     const isPrivate = await isPrivateOrigin(url);
     const { pictures: found, trouble } = await findPictures(url, isPrivate);
     const pictures = [...new Set([...(picture === undefined ? [] : [picture]), ...found])].slice(0, MAX_PICTURES);
-    if (trouble !== undefined) return (t) => t.noAnswer(url, trouble);
-    if (pictures.length === 0) return (t) => t.noneFound(url);
+    if (trouble !== undefined) return (t) => t("noSite", { site: url, why: trouble });
+    if (pictures.length === 0) return (t) => t("noneFound", { site: url });
     sites += 1;
     const bucket = `${FIRST_BUCKET}-${sites}`;
     try {
       options.mirror({ originUrl: url, isPrivate, bucket });
     } catch (error) {
-      return (t) => t.refused(asHuiyuanError(error).message);
+      return (t) => t("refused", { why: asHuiyuanError(error).message });
     }
     current = openSite({ url, isPrivate, trouble, pictures }, bucket);
     return undefined;
   }
 
   return {
+    /** Measures each stored picture once more. */
     async view() {
       const { site, pictures } = current;
       const signal = AbortSignal.timeout(HITS_MS);
@@ -185,13 +209,17 @@ export function createTrial(options: TrialOptions): RunningTrial {
       const server = sampleNow();
       return {
         siteUrl: site.url,
+        /** Why the site did not answer, and what to do. */
         trouble: site.trouble,
         pictures: pictures.map(viewOf),
+        /** The switch of the sample site, which waits before each answer; undefined for other sites. */
         origin: server && { isStopped: server.isStopped(), requests: server.requests(), delayMs: server.delayMs },
+        /** There is a sample site to go back to. */
         hasSample: sample !== undefined,
       };
     },
-    async picture(key, form) {
+    /** Path on the admin port of an image that the mirror has served; undefined: it served none. */
+    async picture(key: string, form: string): Promise<string | undefined> {
       const picture = find(key);
       if (picture === undefined || !isForm(form)) return undefined;
       const { bucket } = current;
@@ -200,7 +228,8 @@ export function createTrial(options: TrialOptions): RunningTrial {
       const query = new URLSearchParams({ bucket: `${APPID}/${bucket}`, key, ...(suffix && { instruction: suffix }) });
       return `/api/v1/objects/image?${query}`;
     },
-    async original(key) {
+    /** The picture as the origin sends it; undefined: it sent none. */
+    async original(key: string) {
       const picture = find(key);
       if (picture === undefined) return undefined;
       const { site } = current;
@@ -209,23 +238,29 @@ export function createTrial(options: TrialOptions): RunningTrial {
       void askOrigin(site, picture).then(() => askOrigin(site, picture)); // for the median
       return { mediaType: MEDIA_TYPES[reply.image.format], bytes: reply.beginning };
     },
-    async stop() {
+    /** Stops the sample site once the mirror has all pictures. */
+    async stop(): Promise<Outcome> {
       const server = sampleNow();
-      if (server === undefined || server.isStopped()) return undefined;
+      if (server === undefined || server.isStopped()) return {};
       // Shared, because a second press of the button must not count anew.
       stopping ??= stopSample(server).finally(() => {
         stopping = undefined;
       });
-      return stopping;
+      return { fault: await stopping };
     },
-    resume: () => sampleNow()?.setStopped(false),
+    async resume(): Promise<Outcome> {
+      sampleNow()?.setStopped(false);
+      return {};
+    },
+    /** The number of pictures that a running stop has found stored. */
     progress: () => ({ stored: stored.size, total: first.pictures.length }),
-    async use(text) {
+    /** Mirrors the named site from now on. Empty text: the sample site. */
+    async use(text: string): Promise<Outcome> {
       if (text.trim() === "" && sample !== undefined) {
         const { url: originUrl, isPrivate } = first.site;
         options.mirror({ originUrl, isPrivate, bucket: first.bucket });
         current = first;
-        return { picture: undefined };
+        return {};
       }
       const address = readAddress(text, current.site.url);
       if ("fault" in address) return address;
@@ -237,7 +272,8 @@ export function createTrial(options: TrialOptions): RunningTrial {
         current.pictures = [shownOf(picture), ...current.pictures].slice(0, MAX_PICTURES);
       return { picture };
     },
-    async firstRequests() {
+    /** The first miss and hit; undefined if no picture is known, or if it does not arrive within 10 s. */
+    async firstRequests(): Promise<FirstRequests | undefined> {
       const [picture] = current.pictures;
       if (picture === undefined) return undefined;
       const asked = ask(picture, "original");
@@ -255,22 +291,6 @@ function typicalOf(answers: readonly Measured[]): Measured | undefined {
   const last = answers.at(-1);
   return isImage(last) ? { ...last, milliseconds: medianMsOf(answers.filter(isImage)) } : last;
 }
-
-/** The end of the URL of this form, as users write it. `watermark`: URL of a picture. */
-function suffixOf(form: Form, watermark: string): string {
-  return SUFFIXES[form].replace("PICTURE", Buffer.from(watermark).toString("base64url"));
-}
-
-const SUFFIXES: Readonly<Record<Form, string>> = {
-  original: "",
-  webp: "?imageMogr2/format/webp",
-  avif: "?imageMogr2/format/avif",
-  crop: "?imageView2/1/w/480/h/320",
-  round: "?imageMogr2/crop/480x320/rradius/48/format/webp",
-  watermark: "?imageView2/1/w/480/h/320|watermark/1/image/PICTURE/scatype/1/spcent/330/gravity/southeast/dx/16/dy/16",
-  alias: `!${SAMPLE_ALIAS.name}`,
-};
-const isForm = (text: string): text is Form => Object.hasOwn(SUFFIXES, text);
 
 /** True if `url` names this port of this machine. */
 export function isOnThisMachine(url: string, port: number): boolean {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readAddress } from "../../../../../src/operate/trial/run/address.ts";
-import { trialTexts } from "../../../../../src/operate/trial/texts.ts";
+import { trialTexts } from "../../../../../src/operate/trial/words.ts";
 
 const SITE = "http://127.0.0.1:4000";
 
@@ -34,5 +34,5 @@ test.each([
   ["/\u0000.jpg", /not the address of a picture/],
 ])("readAddress() refuses %j in words", (text, said) => {
   const address = readAddress(text, SITE);
-  expect("fault" in address && address.fault(trialTexts.en)).toMatch(said);
+  expect("fault" in address && address.fault(trialTexts("en"))).toMatch(said);
 });
