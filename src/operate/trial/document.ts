@@ -105,7 +105,7 @@ function renderComparison(view: TrialView, picture: TrialPicture, choice: TrialC
   const sizeOf = (measured: Measured | undefined) => (measured?.status === 200 ? ` · ${bytesOf(measured.bytes)}` : "");
   const isGone = view.origin?.isStopped === true;
   return html`<section class="card reveal" id="comparison" aria-labelledby="compare">
-  <header><h2 id="compare">${t("compare")}: <span>${title}</span></h2></header>
+  <header><h2 id="compare">${t("compare")}: ${title}</h2></header>
   <div class="compared">
   <div class="slider">
     ${isGone ? html`<div class="fills empty"><strong>${t("stopped")}</strong></div>` : html`<img class="fills" src="/trial/original?key=${encodeURIComponent(key)}" alt="${title}: ${t("origin")}">`}
@@ -176,11 +176,11 @@ function renderGallery(pictures: readonly TrialPicture[], { t, language }: Trial
   const times = isKnown ? t("medians", { miss: medianOf(fetched), hit: medianOf(hits) }) : t("measuring");
   return html`<section class="stack tight" aria-labelledby="gallery">
   <h2 id="gallery">${t("gallery")}</h2>
-  <p id="totals" data-part>${t("totals", { count: stored.length, total: pictures.length, bytes })} · ${times}</p>
+  <p class="hint" id="totals" data-part>${t("totals", { count: stored.length, total: pictures.length, bytes })} · ${times}</p>
   <div class="tiles">${pictures.map(
     ({ key, title, forms: { original: { first, again } = {} } }, place) => html`
   <a class="tile" href="${pageOf(key)}"><img src="${imageOf(key, "original")}" alt=""><div class="words">
-    <strong>${title[language]}</strong><p class="hint times" id="picture-${place}" data-part>${renderTimes(first, again, t)}</p>
+    <strong title="${title[language]}">${title[language]}</strong><p class="hint times" id="picture-${place}" data-part>${renderTimes(first, again, t)}</p>
   </div></a>`,
   )}
   </div>
@@ -213,7 +213,7 @@ function renderProcessed(pictures: readonly TrialPicture[], { t, language }: Tri
   });
   return html`<section class="stack tight" aria-labelledby="processed">
   <h2 id="processed">${t("processed")}</h2>
-  <p>${t("processedLead")}</p>
+  <p class="hint">${t("processedLead")}</p>
   <div class="tiles">${tiles}</div>
 </section>`;
 }
