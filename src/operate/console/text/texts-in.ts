@@ -9,9 +9,11 @@ export type Values = Readonly<Record<string, string | number>>;
 
 /** Makes a function that shows the feature's own texts and the common ones, by name. */
 export function textsIn<Name extends string>(language: () => Language, own: Readonly<Record<Name, Text>>) {
-  const all = { ...COMMON, ...own };
-  const show = (name: Name | keyof typeof COMMON, values: Values = {}): string =>
-    fill(all[name][language() === "zh" ? 1 : 0], values);
+  const show = (name: Name | keyof typeof COMMON, values: Values = {}): string => {
+    // Not merged beforehand: the server calls this function for each page.
+    const text: Text = name in own ? own[name as Name] : COMMON[name as keyof typeof COMMON];
+    return fill(text[language() === "zh" ? 1 : 0], values);
+  };
   return Object.assign(show, { own });
 }
 
