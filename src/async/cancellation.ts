@@ -1,6 +1,9 @@
 // Lets a waiting client cancel, and tells the work that runs for it. Cheaper than an AbortController. Also ends a wait
 // for work that continues.
+
+import { setMaxListeners } from "node:events";
 import { type ErrorCode, HuiyuanError } from "../core/errors.ts";
+import { LiveSet } from "./live-map.ts";
 
 /** The part of an AbortSignal that waiting code uses. Every AbortSignal satisfies it. */
 export interface Cancellation {
@@ -64,4 +67,36 @@ export class CancellationSource<Reason = unknown> implements Cancellation {
     this.#listeners = undefined;
     for (const listener of listeners) listener();
   }
+}
+
+export interface SharedSignal {
+  readonly signal: AbortSignal;
+  /** Called when the signal aborts. */
+  readonly listeners: Pick<LiveSet<() => void>, "add">;
+}
+
+/**
+ * Adds one listener to a signal on behalf of many: an AbortSignal walks its list of listeners at every addition and
+ * removal. It listens only while it has listeners itself, since the signal may outlive it.
+ */
+export function shareSignal(signal: AbortSignal): SharedSignal {
+  const listeners = new LiveSet<() => void>();
+  const notifyAll = () => {
+    for (const listener of listeners) listener();
+  };
+  setMaxListeners(0, signal);
+  return {
+    signal,
+    listeners: {
+      add(listener) {
+        if (listeners.size === 0) signal.addEventListener("abort", notifyAll);
+        const remove = listeners.add(listener);
+        return () => {
+          const wasPresent = remove();
+          if (listeners.size === 0) signal.removeEventListener("abort", notifyAll);
+          return wasPresent;
+        };
+      },
+    },
+  };
 }

@@ -5,10 +5,14 @@ import { readCopied, readStat, readUploaded } from "./api/answers.ts";
 import { createCaller } from "./api/call.ts";
 import { argumentError, type Copied, HuiyuanClientError, type ImageStat, type Uploaded } from "./api/client-error.ts";
 import { makeForm } from "./api/form.ts";
-import { checkFileid, type SigningContext, type SignRequest, signFor } from "./signing.ts";
-import { type SliceProgress, uploadSlices } from "./upload/slices.ts";
-import { type ImageSource, openSource, type RepeatableSource } from "./upload/source.ts";
-import { downloadUrl, type UrlOptions } from "./url.ts";
+import {
+  type ImageSource,
+  openSource,
+  type RepeatableSource,
+  type SliceProgress,
+  uploadSlices,
+} from "./upload/source.ts";
+import { checkFileid, downloadUrl, type SigningContext, type SignRequest, signFor, type UrlOptions } from "./url.ts";
 
 export type { CallbackNotice, CallbackRefusal, CallbackVerdict } from "../serve/sign/callback.ts";
 export { type ErrorName, HuiyuanClientError } from "./api/client-error.ts";

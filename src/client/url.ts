@@ -1,7 +1,65 @@
-// Makes download URLs from the bucket's address, the fileid, an alias or an instruction, and a signature.
+// Signs operations on fileids with the project's key pair, and makes download URLs from the bucket's address, the fileid,
+// an alias or an instruction, and a signature.
+
+import { randomInt } from "node:crypto";
 import { isIP } from "node:net";
+import { MAX_LIFE_SECONDS, makeToken } from "../serve/sign/token.ts";
 import { argumentError } from "./api/client-error.ts";
-import { checkFileid, type SigningContext, signFor } from "./signing.ts";
+
+/**
+ * The operation that a signature allows. For `upload` and `download` it is multi-use until it expires, and is valid for
+ * `fileid`, or for the whole bucket without one. For `copy` and `delete` it is valid once, for `fileid`.
+ */
+export type SignRequest =
+  | {
+      readonly operation: "upload" | "download";
+      readonly fileid?: string | undefined;
+      /** 1 to 7 948 800 (92 days); default 600. */ readonly lifeSeconds?: number | undefined;
+    }
+  | { readonly operation: "copy" | "delete"; readonly fileid: string };
+
+export interface SigningContext {
+  readonly appid: string;
+  readonly bucket: string;
+  readonly secretId: string;
+  readonly secretKey: string;
+  /** Milliseconds since 1970. */ readonly now: () => number;
+}
+
+const DEFAULT_LIFE_SECONDS = 600;
+
+/** The signature for a header; percent-encode it for a URL. Throws argument_invalid. */
+export function signFor(place: SigningContext, request: SignRequest): string {
+  const { appid, bucket, secretId, secretKey } = place;
+  const issuedAt = Math.floor(place.now() / 1000);
+  const life = "lifeSeconds" in request ? (request.lifeSeconds ?? DEFAULT_LIFE_SECONDS) : DEFAULT_LIFE_SECONDS;
+  if (!Number.isSafeInteger(life) || life < 1 || life > MAX_LIFE_SECONDS) {
+    throw argumentError(`Cannot sign for ${life} seconds: wanted an integer from 1 to ${MAX_LIFE_SECONDS}`);
+  }
+  if (request.fileid !== undefined) checkFileid(request.fileid);
+  const isOneTime = request.operation === "copy" || request.operation === "delete";
+  const expires = isOneTime ? 0 : issuedAt + life;
+  const random = randomInt(2 ** 32);
+  const fields = { appid, bucket, secretId, expires, issuedAt, random, userid: "0", fileid: request.fileid ?? "" };
+  try {
+    return makeToken(fields, secretKey);
+  } catch (error) {
+    throw argumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Limit of the REST API, in bytes of UTF-8. */
+const MAX_FILEID_BYTES = 128;
+
+/** Throws argument_invalid for a name that every service refuses. */
+export function checkFileid(fileid: string): void {
+  const bytes = new TextEncoder().encode(fileid).length;
+  const isSized = bytes >= 1 && bytes <= MAX_FILEID_BYTES;
+  const hasDots = fileid.split("/").some((segment) => segment === "." || segment === "..");
+  if (isSized && !hasDots && fileid.isWellFormed() && !fileid.includes("\0")) return;
+  const wanted = `1 to ${MAX_FILEID_BYTES} bytes of UTF-8, no NUL, no "." or ".." between slashes`;
+  throw argumentError(`Cannot use ${JSON.stringify(fileid.slice(0, 200))} as a fileid: wanted ${wanted}`);
+}
 
 export interface UrlOptions {
   /** Processing of the image: `processing().fit({ width: 200 })`, or an instruction as text. */

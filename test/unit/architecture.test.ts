@@ -65,7 +65,7 @@ const EXCEPTIONS = [
 const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   "@fastify/busboy": ["serve/upload/form.ts"],
   "@hono/node-server": ["serve/http/", "operate/admin/", "operate/images/calls/"],
-  "@node-rs/crc32": ["serve/body/spool/crc32.ts"],
+  "@node-rs/crc32": ["serve/body/spool/hashing.ts"],
   aws4fetch: ["core/sigv4.ts"],
   "better-sqlite3": ["core/sqlite.ts"],
   commander: ["operate/", "main.ts"],

@@ -1,9 +1,19 @@
 // An immutable builder of processing instructions for download URLs: each call returns a new value. Its text is in the
 // grammar of imageView2, imageMogr2 and watermark, and means the same in the eras 2015 and later.
 import { argumentError } from "../api/client-error.ts";
-import { appendClosed, appendMogr, appendView, instructionText, type Operation, setOutput } from "./instruction.ts";
-import { base64Url, FORMATS, type Format, GRAVITIES, type Gravity, integer, word } from "./values.ts";
-import { type ImageWatermark, imageWatermark, type TextWatermark, textWatermark } from "./watermarks.ts";
+import {
+  base64Url,
+  FORMATS,
+  type Format,
+  GRAVITIES,
+  type Gravity,
+  type ImageWatermark,
+  imageWatermark,
+  integer,
+  type TextWatermark,
+  textWatermark,
+  word,
+} from "./watermarks.ts";
 
 /** Pixels. If one side is absent, it follows from the proportions. */
 export type Sides =
@@ -204,4 +214,62 @@ function qualityKey(quality: Quality): ["quality" | "rquality" | "lquality", str
   if ("exactly" in quality) return ["quality", `${integer("quality", quality.exactly, 0, 100)}!`];
   if ("relative" in quality) return ["rquality", integer("quality", quality.relative, 0, 100)];
   return ["lquality", integer("quality", quality.atLeast, 0, 100)];
+}
+
+/** `closed`: takes no more keys. `written`: the output keys of an imageView2, each once. */
+type Operation =
+  | { readonly kind: "view"; readonly text: string; readonly written: Readonly<Record<string, string>> }
+  | { readonly kind: "mogr"; readonly text: string }
+  | { readonly kind: "closed"; readonly text: string };
+
+type OutputKey = "format" | "quality" | "rquality" | "lquality";
+
+const MAX_OPERATIONS = 10;
+
+/** Output keys of imageMogr2 → those of imageView2. */
+const VIEW_KEYS: Readonly<Record<OutputKey, string>> = {
+  format: "format",
+  quality: "q",
+  rquality: "rq",
+  lquality: "lq",
+};
+
+function instructionText(operations: readonly Operation[]): string {
+  return operations.map(operationText).join("|");
+}
+
+function operationText(operation: Operation): string {
+  const written = operation.kind === "view" ? Object.entries(operation.written) : [];
+  return operation.text + written.map(([key, value]) => `/${key}/${value}`).join("");
+}
+
+/** Appends an operation that takes no more keys. Throws argument_invalid if there are too many operations. */
+function appendClosed(operations: readonly Operation[], text: string): readonly Operation[] {
+  return append(operations, { kind: "closed", text });
+}
+
+/** Appends keys to the last imageMogr2, or begins one. Its keys apply from left to right. */
+function appendMogr(operations: readonly Operation[], keys: string): readonly Operation[] {
+  const last = operations.at(-1);
+  if (last?.kind !== "mogr") return append(operations, { kind: "mogr", text: `imageMogr2/${keys}` });
+  return [...operations.slice(0, -1), { kind: "mogr", text: `${last.text}/${keys}` }];
+}
+
+/** Appends an imageView2. `keys`: such as `/w/100/h/50`. */
+function appendView(operations: readonly Operation[], mode: number, keys: string): readonly Operation[] {
+  return append(operations, { kind: "view", text: `imageView2/${mode}${keys}`, written: {} });
+}
+
+/** Sets a key of the output. A later value replaces an earlier one; the quality keys replace each other. */
+function setOutput(operations: readonly Operation[], key: OutputKey, value: string): readonly Operation[] {
+  const last = operations.at(-1);
+  if (last?.kind !== "view") return appendMogr(operations, `${key}/${value}`);
+  const { q: _, rq: __, lq: ___, ...others } = last.written;
+  const unchanged = key === "format" ? last.written : others;
+  return [...operations.slice(0, -1), { ...last, written: { ...unchanged, [VIEW_KEYS[key]]: value } }];
+}
+
+function append(operations: readonly Operation[], operation: Operation): readonly Operation[] {
+  if (operations.length < MAX_OPERATIONS) return [...operations, operation];
+  throw argumentError(`Cannot process in more than ${MAX_OPERATIONS} operations`);
 }

@@ -11,7 +11,7 @@ import { readVersion } from "../../core/version.ts";
 import { blobPath } from "../../serve/bucket/fs/blob-places.ts";
 import { type Inventory, openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { BACKUP_LOCK, SWEEP_LOCK, tryLock } from "../../serve/bucket/fs/lock.ts";
-import { copyDatabase } from "../../sqlite/copy-database.ts";
+import { copyDatabase } from "../../sqlite/open-database.ts";
 import {
   beginGeneration,
   FORMAT,

@@ -1,6 +1,6 @@
 // Bodies of requests to S3 and of its responses: idle timeouts, a minimum rate, and bounds on size and time.
 
-import type { SharedSignal } from "../../../async/shared-signals.ts";
+import type { SharedSignal } from "../../../async/cancellation.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { HttpReply } from "../../../core/http-call.ts";
 import type { ByteSource } from "../remote/remote.ts";

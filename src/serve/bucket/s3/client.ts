@@ -1,7 +1,7 @@
 // Sends requests to one S3 bucket: signs them, bounds their time, retries with jitter, and translates every failure
 // into store_failed or store_full. It handles requests and statuses, not objects.
 import { setTimeout as delay } from "node:timers/promises";
-import { shareSignal } from "../../../async/shared-signals.ts";
+import { shareSignal } from "../../../async/cancellation.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { HttpCall, HttpCaller, HttpReply } from "../../../core/http-call.ts";
 import type { Log } from "../../../core/log.ts";

@@ -1,12 +1,10 @@
 // One bucket of a remote store with this disk in front of it. The disk holds the upload queue of fetched objects,
 // copies of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote store is the
 // authority except for queued objects. This file has lookups and reads; changes.ts has the writes.
-
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../contract/driver.ts";
-import { createChangedKeys } from "./changed-keys.ts";
 import { createChanges } from "./changes.ts";
 import type { TierContext } from "./context.ts";
 import { listMerged, queryKeysMerged, usageMerged } from "./listing.ts";
@@ -204,5 +202,40 @@ export function createTieredBucket(context: TierContext): TieredBucket {
       const queued = await queue.lookup(key);
       if (queued.state === "object") await context.unqueue(queued.info, "nowhere");
     },
+  };
+}
+
+/** Bound of the remembered keys, the last to change: more than change while a slow image arrives. */
+const MAX_KEYS = 10_000;
+
+/**
+ * Remembers which keys have changed since a given generation, so that a read that began before a change leaves no copy.
+ * For changes long ago only the generation is kept; then every key counts as changed.
+ */
+export function createChangedKeys(maxKeys = MAX_KEYS) {
+  /** Ordered by the last change. */
+  const changedAt = new Map<Key, number>();
+  let generation = 0;
+  let forgotten = 0;
+
+  return {
+    /** Rises with every change. */
+    get generation(): number {
+      return generation;
+    },
+    note(keys: readonly Key[]): void {
+      generation += 1;
+      for (const key of keys) {
+        changedAt.delete(key);
+        changedAt.set(key, generation);
+      }
+      for (const [oldest, at] of changedAt) {
+        if (changedAt.size <= maxKeys) return;
+        changedAt.delete(oldest);
+        forgotten = at;
+      }
+    },
+    /** Whether the key may have changed since `generation` was read. */
+    hasChanged: (key: Key, since: number) => (changedAt.get(key) ?? forgotten) > since,
   };
 }

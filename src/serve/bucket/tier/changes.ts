@@ -1,16 +1,15 @@
 // Writes to one bucket of a remote store. Each change looks up the remote entry and the queue, decides, and changes
 // exactly the version it saw. The caller holds the lock of the key.
-
 import { HuiyuanError } from "../../../core/errors.ts";
+import { closeFile, openFile, readInto } from "../../../core/files.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { decidePut, hasExpired, holdsVersion, raisesEpoch } from "../contract/conditions.ts";
 import type { Entry, PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../contract/driver.ts";
-import type { RemoteCondition, RemoteEntry } from "../remote/remote.ts";
+import type { ByteSource, RemoteCondition, RemoteEntry } from "../remote/remote.ts";
 import type { TierContext } from "./context.ts";
 import { conditionFor, createOccupancy } from "./occupancy.ts";
 import type { ForeignEntry } from "./reading/foreign.ts";
-import { withSource } from "./sources.ts";
 
 /** The changes are as in BucketDriver, with the differences described here. `isNoImage`: as for createOccupancy(). */
 export function createChanges(context: TierContext, isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>) {
@@ -184,4 +183,31 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
     purge,
     upload,
   };
+}
+
+/** Opens the body for `run` and closes it afterwards. Throws store_failed if its file cannot be read. */
+async function withSource<Result>(body: WholeBody, run: (source: ByteSource) => Promise<Result>): Promise<Result> {
+  const { size, hashes, content } = body;
+  if (content.kind === "buffer") {
+    const { buffer } = content;
+    return run({ size, hashes, read: async (start, end) => buffer.subarray(start, end + 1) });
+  }
+  const failed = (cause: unknown) =>
+    new HuiyuanError("store_failed", `Cannot read "${content.path}": ${String(cause)}`, { cause });
+  const descriptor = await openFile(content.path, "r").catch((error: unknown) => {
+    throw failed(error);
+  });
+  try {
+    return await run({
+      size,
+      hashes,
+      async read(start, end) {
+        const bytes = Buffer.allocUnsafe(end - start + 1);
+        if ((await readInto(descriptor, bytes, start)) < bytes.length) throw failed("the file is too short");
+        return bytes;
+      },
+    });
+  } finally {
+    closeFile(descriptor);
+  }
 }

@@ -2,7 +2,7 @@
 
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { ObjectInfo } from "../../../core/object.ts";
-import { bodyRoom } from "../../body/body-room.ts";
+import { bodyRoom } from "../../body/head-room.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { damageOf } from "../../mirror/fill/fill-end.ts";
 import { bytesOfFetch, missStatus } from "./answer.ts";

@@ -18,7 +18,7 @@ import { CLEAR, isClear, type OutputFormat, type Step, type StepName, type StepO
 import { CORNERS, cornerMask } from "../pixels/pixels.ts";
 import { throughLibvips } from "./animation.ts";
 import type { Canvas } from "./canvas-shape.ts";
-import { brighten, contrast, greyed } from "./tone.ts";
+import { brighten, contrast, greyed } from "./kernels.ts";
 import { layImage, layText, type MarkRenderer } from "./watermark.ts";
 
 /** The context of a step in addition to its own parameters. */

@@ -2,7 +2,7 @@
 // raw bytes, so that only the kernel copies an image. It opens no socket and starts no process.
 
 import type { ErrorCode } from "../../../core/errors.ts";
-import { bodyRoom } from "../../body/body-room.ts";
+import { bodyRoom } from "../../body/head-room.ts";
 import type { RasterFacts } from "../formats/loaders.ts";
 import type { Recipe } from "../grammar/recipe.ts";
 import type { PipelineLimits, PipelineRequest, Rendered } from "../process/pipeline.ts";

@@ -3,8 +3,8 @@
 
 import { errorKind, HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
-import { bodyRoom } from "../../body/body-room.ts";
 import type { Chunks } from "../../body/chunks.ts";
+import { bodyRoom } from "../../body/head-room.ts";
 import type { Lease } from "../../body/scratch.ts";
 import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";

@@ -1,8 +1,9 @@
 // The variants of one bucket that are being rendered, or whose writes are pending: finds the one that a request may
 // join, starts new ones, and stores their results. A failure of the image is remembered for a short time.
+
+import { shareSignal } from "../../../async/cancellation.ts";
 import { LiveMap } from "../../../async/live-map.ts";
 import type { Semaphore } from "../../../async/semaphore.ts";
-import { shareSignal } from "../../../async/shared-signals.ts";
 import { asHuiyuanError, errorKind, HuiyuanError } from "../../../core/errors.ts";
 import { type ImageFacts, type Key, MADE_HERE, type ObjectInfo } from "../../../core/object.ts";
 import { createGate } from "../../body/gate/gate.ts";

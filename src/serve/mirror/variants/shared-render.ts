@@ -1,8 +1,7 @@
 // One render for all clients that wait for the same variant. It reads the images of a client that still has them. It is
 // cancelled when the last client leaves before a render process has it. It stores nothing.
 
-import { abortable, type Cancellation, CancellationSource } from "../../../async/cancellation.ts";
-import type { SharedSignal } from "../../../async/shared-signals.ts";
+import { abortable, type Cancellation, CancellationSource, type SharedSignal } from "../../../async/cancellation.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Renderer, RenderRequest } from "../../image/renderer.ts";
 import { downloadAll, isRemote, type PrefetchedImages, type RenderImages } from "../stored/image-bytes.ts";

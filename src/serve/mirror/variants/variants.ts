@@ -1,11 +1,12 @@
 // The variants of a bucket's images: finds them in a bucket of their own, or has them rendered once for all clients. A
 // variant is keyed by the SHA-256 of its original, so other bytes make another variant. It knows neither URLs nor how
 // originals are fetched.
-
 import { abortable, type Cancellation } from "../../../async/cancellation.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
+import type { WholeBody } from "../../body/spool/spool.ts";
 import { createBucket } from "../../bucket/contract/bucket.ts";
+import type { BucketDriver, PutCondition, PutResult } from "../../bucket/contract/driver.ts";
 import type { VariantBucket } from "../../bucket/tier/disk/variants.ts";
 import { refuseHeavy } from "../../image/formats/loaders.ts";
 import { type NamedRecipe, shortHash } from "../../image/grammar/named-recipe.ts";
@@ -21,7 +22,6 @@ import {
   type RunningRender,
   type VariantParts,
 } from "./running-renders.ts";
-import { createVersions } from "./variant-versions.ts";
 
 /** An image that is laid over another. */
 export interface WatermarkImage {
@@ -203,4 +203,54 @@ function keyOf(sha256: string, name: string): Key {
 function nameOf({ named, watermarks }: Pick<VariantRequest, "named" | "watermarks">): string {
   if (named.watermarks.length === 0) return named.name;
   return shortHash([named.name, ...named.watermarks.map((url) => watermarks.get(url)?.sha256)].join("\n"));
+}
+
+/** Once a version is forgotten, variants in progress are refused and later ones are accepted. */
+const MAX_VERSIONS = 10_000;
+
+/**
+ * Versions of originals that were removed while a variant of them was being made. Such a variant is never stored, so a
+ * deleted image leaves none behind.
+ */
+function createVersions() {
+  const epochs = new Map<string, number>();
+  let latest = 0;
+  const current = (key: Key) => epochs.get(key.slice(0, key.indexOf("/"))) ?? 0;
+
+  /** False: the version was removed after this epoch. */
+  const isCurrent = (key: Key, epoch: number | undefined) => epoch === undefined || epoch === current(key);
+
+  async function put(
+    { driver, forget }: VariantBucket,
+    [info, body, condition]: readonly [ObjectInfo, WholeBody, PutCondition],
+  ): Promise<PutResult> {
+    const epoch = condition.when === "absent" ? condition.epoch : undefined;
+    if (!isCurrent(info.key, epoch)) return "outdated";
+    const result = await driver.put(info, body, { when: "absent" });
+    if (isCurrent(info.key, epoch)) return result;
+    // The version was removed during the write, so its other variants were removed without this one.
+    for await (const _ of forget(info.key));
+    return "outdated";
+  }
+
+  return {
+    /** Call it before a version is looked up, and pass the result to epochOf(). */
+    generation: () => latest,
+    /**
+     * The epoch for the fetch of a variant whose original was looked up after this generation. If that version was
+     * removed since, its epoch is higher, and the variant is not stored.
+     */
+    epochOf: (key: Key, generation: number) => Math.min(current(key), generation),
+    /** Records that the version was removed. `sha256`: lower-case hex. */
+    raise(sha256: string): void {
+      latest += 1;
+      epochs.delete(sha256);
+      epochs.set(sha256, latest);
+      const [oldest] = epochs.keys();
+      if (epochs.size > MAX_VERSIONS && oldest !== undefined) epochs.delete(oldest);
+    },
+    isCurrent,
+    /** The driver of the variants; it refuses a variant that was begun at an earlier epoch (`outdated`). */
+    guard: (store: VariantBucket): BucketDriver => ({ ...store.driver, put: (...parts) => put(store, parts) }),
+  };
 }

@@ -1,6 +1,6 @@
 // Limits how long one fetch may run: until its signal aborts or its total time is over. It covers redirects, the retry
 // and the body, and stops the exchange that is running.
-import type { SharedSignal } from "../../../async/shared-signals.ts";
+import type { SharedSignal } from "../../../async/cancellation.ts";
 
 /** A class, because each fetch makes one. */
 export class Lifetime {

@@ -2,7 +2,7 @@
 // on simultaneous requests. The rules of site.ts, qiniu.ts and s3.ts decide where an object is and how a request is
 // signed.
 
-import { type SharedSignal, shareSignal } from "../../../async/shared-signals.ts";
+import { type SharedSignal, shareSignal } from "../../../async/cancellation.ts";
 import type { AddressClass } from "../../../core/addresses.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";

@@ -2,7 +2,7 @@
 // retry, sharing or storing. It does not interpret the results for operators.
 import { createHash } from "node:crypto";
 import { TLSSocket } from "node:tls";
-import { shareSignal } from "../../../async/shared-signals.ts";
+import { shareSignal } from "../../../async/cancellation.ts";
 import { classifyAddress } from "../../../core/addresses.ts";
 import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import type { ImageFacts, Key } from "../../../core/object.ts";

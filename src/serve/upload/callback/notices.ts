@@ -1,7 +1,8 @@
 // Sends notices of uploads to business servers (回调). Each notice is in the durable outbox before its first attempt and
 // until it is delivered; the uploader waits for the first attempt only. Wires delivery, outbox and redelivery.
+
+import { shareSignal } from "../../../async/cancellation.ts";
 import { createReloadCache } from "../../../async/reload-cache.ts";
-import { shareSignal } from "../../../async/shared-signals.ts";
 import { CALLBACK_FAILED } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Resolve } from "../../origin/dial/lookup.ts";

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { shareSignal } from "../../../../src/async/shared-signals.ts";
+import { shareSignal } from "../../../../src/async/cancellation.ts";
 import { parseInstruction } from "../../../../src/serve/image/grammar/grammar.ts";
 import { createRenderer, type Renderer, type RenderRequest } from "../../../../src/serve/image/renderer.ts";
 import { startRender } from "../../../../src/serve/mirror/variants/shared-render.ts";

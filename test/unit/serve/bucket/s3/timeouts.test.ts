@@ -1,7 +1,7 @@
 // Total waiting times of the S3 store, which are shorter than a client's connection waits for its response.
 import { getEventListeners } from "node:events";
 import { afterEach, expect, test, vi } from "vitest";
-import { shareSignal } from "../../../../../src/async/shared-signals.ts";
+import { shareSignal } from "../../../../../src/async/cancellation.ts";
 import type { HttpCall, HttpReply } from "../../../../../src/core/http-call.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";

@@ -1,6 +1,6 @@
 // Checks that a file of a million parts is scanned in time proportional to its bytes.
 import { expect, test } from "vitest";
-import { bodyRoom } from "../../../../../src/serve/body/body-room.ts";
+import { bodyRoom } from "../../../../../src/serve/body/head-room.ts";
 import { scanSource } from "../../../../../src/serve/image/formats/loaders.ts";
 import { runScan } from "../../../../../src/serve/image/formats/yielding-scan.ts";
 import { startCpuTimer } from "../../../../helpers/cpu-time.ts";

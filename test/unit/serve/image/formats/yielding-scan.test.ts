@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bodyRoom } from "../../../../../src/serve/body/body-room.ts";
+import { bodyRoom } from "../../../../../src/serve/body/head-room.ts";
 import {
   runScan,
   type ScanSteps,

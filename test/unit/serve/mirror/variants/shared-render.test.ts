@@ -1,7 +1,7 @@
 // One render for many clients: it reads from a client that still has its images, and leaves the queue with its last
 // client.
 import { expect, test } from "vitest";
-import { shareSignal } from "../../../../../src/async/shared-signals.ts";
+import { shareSignal } from "../../../../../src/async/cancellation.ts";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { parseInstruction } from "../../../../../src/serve/image/grammar/grammar.ts";
 import type { ImageBytes, RenderImages } from "../../../../../src/serve/mirror/stored/image-bytes.ts";

@@ -1,7 +1,7 @@
 // The record of keys that have changed since a read began.
 import { expect, test } from "vitest";
 import { toKey } from "../../../../../src/core/object.ts";
-import { createChangedKeys } from "../../../../../src/serve/bucket/tier/changed-keys.ts";
+import { createChangedKeys } from "../../../../../src/serve/bucket/tier/bucket.ts";
 
 const [A, B, C, D] = [toKey("a"), toKey("b"), toKey("c"), toKey("d")];
 

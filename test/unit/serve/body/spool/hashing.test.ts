@@ -1,7 +1,7 @@
 import { crc32 as portableCrc32 } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { crc32 } from "../../../../../src/serve/body/spool/crc32.ts";
+import { crc32 } from "../../../../../src/serve/body/spool/hashing.ts";
 
 const bytesOf = (values: Uint8Array) => Buffer.from(values);
 
