@@ -39,14 +39,19 @@ export type Find = (key: string) => Parameter | undefined;
 export function readWatermark(draft: Draft, [type = "", ...rest]: readonly string[]): void {
   const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined;
   if (known === undefined) refuse({ name: "watermark", value: type }, "1 (an image) or 2 (text)");
-  const values = keyedValues("watermark", rest);
+  const find = findIn(rest, type, known);
+  draft.steps.push(type === "1" ? readImageWatermark(find, draft.era) : readTextWatermark(find, draft.era));
+}
+
+/** Throws processing_invalid for a repeated key, and for one that is not among the `known` of this type. */
+export function findIn(segments: readonly string[], type: string, known: readonly string[] = []): Find {
+  const values = keyedValues("watermark", segments);
   for (const [key, value] of values)
     if (!known.includes(key)) refuse({ name: `watermark/${key.slice(0, 40)}`, value }, `a key of watermark/${type}`);
-  const find: Find = (key) => {
+  return (key) => {
     const value = values.get(key);
     return value === undefined ? undefined : { name: `watermark/${key}`, value };
   };
-  draft.steps.push(type === "1" ? readImageWatermark(find, draft.era) : readTextWatermark(find, draft.era));
 }
 
 function readImageWatermark(find: Find, era: Era): Step {

@@ -13,8 +13,7 @@ import {
   readWord,
   refuse,
 } from "../values.ts";
-import { keyedValues } from "../view.ts";
-import { type Find, integer } from "../watermark.ts";
+import { type Find, findIn, integer } from "../watermark.ts";
 import { watermarkName } from "../watermark-token.ts";
 
 const MAX_SIDE = 9999;
@@ -59,14 +58,7 @@ function marksOf(segments: readonly string[]): readonly Mark[] {
 }
 
 function readMark(draft: Draft, { type, segments }: Mark): Step {
-  const values = keyedValues("watermark", segments);
-  for (const [key, value] of values)
-    if (!TYPES[type]?.includes(key))
-      refuse({ name: `watermark/${key.slice(0, 40)}`, value }, `a key of watermark/${type}`);
-  const find: Find = (key) => {
-    const value = values.get(key);
-    return value === undefined ? undefined : { name: `watermark/${key}`, value };
-  };
+  const find = findIn(segments, type, TYPES[type]);
   const format = find("format");
   if (format !== undefined) readFormat(draft, format, ["jpg", "jpeg", "png", "gif", "webp", "avif", "bmp", "copy"]);
   if (type === "1") return readImage(draft, find);
