@@ -20,7 +20,7 @@ import { logCall, logDownload } from "./serve/http/request-log.ts";
 import { createFastPath } from "./serve/http/wire/fast-path/fast-path.ts";
 import { startServer } from "./serve/http/wire/server.ts";
 import { UPLOAD_PATIENCE } from "./serve/wiring/service.ts";
-import type { SettingsReader } from "./settings/edit/settings-reader.ts";
+import type { SettingsReader } from "./settings/edit/text-jobs.ts";
 import { isLoopbackHost } from "./settings/hosts.ts";
 import { settingsNeedingRestart, settingsWarnings } from "./settings/load.ts";
 import type { Settings } from "./settings/schema/schema.ts";

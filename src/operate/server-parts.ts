@@ -4,7 +4,7 @@ import type { Log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
 import { redactTarget } from "../serve/sign/redact.ts";
 import { createSettingsFile } from "../settings/edit/settings-file.ts";
-import type { SettingsReader } from "../settings/edit/settings-reader.ts";
+import type { SettingsReader } from "../settings/edit/text-jobs.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
 import { settingsWarnings } from "../settings/load.ts";
 import type { ServerSettings, Settings } from "../settings/schema/schema.ts";

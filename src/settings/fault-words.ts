@@ -123,7 +123,7 @@ export const FAULTS = {
     "is missing, wanted it or endpoint for the preset {preset}",
     "缺少这一项，`preset: {preset}` 需要它或 endpoint",
   ],
-  // origin-rules.ts
+  // origin-checks.ts, of URLs and headers
   notHttp: ["wanted a URL that begins with http:// or https://", "应为以 http:// 或 https:// 开头的 URL"],
   urlSpace: ["the URL contains a space or a backslash", "URL 中有空格或反斜杠"],
   urlInvalid: ["the URL is not valid", "URL 无效"],
@@ -186,7 +186,7 @@ export const FAULTS = {
     "is missing, wanted a URL for clients: {action} would send clients to a private URL",
     "缺少这一项，应为客户端可用的 URL：否则 {action} 会让客户端跳转到内部 URL",
   ],
-  // style-checks.ts
+  // rule-checks.ts, of aliases and styles
   noSeparator: ["is empty, wanted a separator because there are aliases", "是空的，有样式别名时应有样式分隔符"],
   manyStyles: ["found {count} styles, wanted at most {max}", "有 {count} 个空间样式，应至多为 {max} 个"],
   separatorEra: [

@@ -4,6 +4,7 @@ import { readFileSync, type Stats, statSync } from "node:fs";
 import { readFile as readFileOf, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { HuiyuanError } from "../core/errors.ts";
 import { readDocument, type SettingsDocument } from "./document.ts";
 import { type Both, type Language, say } from "./fault-words.ts";
 import {
@@ -17,13 +18,20 @@ import {
   unknownKey,
   withoutValue,
 } from "./faults.ts";
-import { isBelow, realOf } from "./real-paths.ts";
 import { type BucketSettings, type ServerSettings, type Settings, settingsSchema } from "./schema/schema.ts";
-import { failureCode, failureReason, hideSecrets, resolveSecrets, type SecretSources } from "./secrets.ts";
+import {
+  failureCode,
+  failureReason,
+  hideSecrets,
+  isBelow,
+  realOf,
+  resolveSecrets,
+  type SecretSources,
+} from "./secrets.ts";
 import { isSecretPath, textsAt } from "./setting-paths.ts";
 
 /** The inputs of parsing beside the text; nothing else of the machine is read. `readFile` reads 404 pages, too. */
-export interface ParseOptions extends Omit<SecretSources, "folder"> {
+interface ParseOptions extends Omit<SecretSources, "folder"> {
   /** Path of the settings file. Faults name it, and relative paths start from its folder. */
   readonly file: string;
   /**
@@ -255,4 +263,21 @@ export function settingsNeedingRestart(old: RestartSettings, next: RestartSettin
     ...SERVER_KEYS.filter((key) => old.server[key] !== next.server[key]).map((key) => `server.${key}`),
     ...ROOT_KEYS.filter((key) => !isDeepStrictEqual(old[key], next[key])),
   ];
+}
+
+/**
+ * `file`: as an operator would write it. `cannot`: the action that fails, such as `Cannot mirror http://a.example`.
+ * Throws settings_invalid with it. Faults have no position, because the user has not written this file.
+ */
+export function makeSettings(file: object, cannot: string): Settings {
+  const readFile = (path: string): never => {
+    throw new HuiyuanError("settings_invalid", `Cannot read "${path}": these settings read no files`);
+  };
+  try {
+    return parseSettings(JSON.stringify(file), { env: {}, readFile, file: "huiyuan.yaml" });
+  } catch (error) {
+    if (!(error instanceof SettingsFaults)) throw error;
+    const faults = new Set(error.faults.map(({ message }) => message));
+    throw new HuiyuanError("settings_invalid", `${cannot}: ${[...faults].join("; ")}`, { cause: error });
+  }
 }

@@ -1,13 +1,13 @@
 // Replaces `env:NAME` and `file:PATH` by the secrets that they name, and hides secrets from dumps of the settings.
 // It reads no files itself: the caller passes the functions. setting-paths.ts knows which settings are secrets.
 import { hash } from "node:crypto";
-import { resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { inspect } from "node:util";
 import { errorCodeOf } from "../core/disk-failure.ts";
 import { isMapping } from "./checks/path-nodes.ts";
 import { type Both, both, say } from "./fault-words.ts";
 import type { PathFault, SettingsPath } from "./faults.ts";
-import { PAGE_NAME, realOf } from "./real-paths.ts";
 import { FILE_PATHS, mapAt, SECRET_PATHS, textsAt } from "./setting-paths.ts";
 
 /** The environment and the files that secrets are read from. */
@@ -121,4 +121,23 @@ function withSecrets(this: unknown, key: string, masked: unknown): unknown {
   const value = (this as Record<string, unknown>)[key];
   // The copy lacks the toJSON() that hides secrets.
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : masked;
+}
+
+/** The names of pages, which everyone may read. A secret never has such a name, so no page was ever a secret. */
+export const PAGE_NAME = /\.(?:html?|png|jpe?g|gif|webp)$/i;
+
+/** Without symbolic links, as far as the path exists. `path` is absolute. */
+export function realOf(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    const parent = dirname(path); // No such file, or its folder may not be read.
+    return parent === path ? path : join(realOf(parent), basename(path));
+  }
+}
+
+/** True for the folder itself, too. Both are real paths. */
+export function isBelow(folder: string, path: string): boolean {
+  const inside = relative(folder, path);
+  return inside !== ".." && !inside.startsWith(`..${sep}`);
 }

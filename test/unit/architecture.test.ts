@@ -47,7 +47,7 @@ const ONLY_THESE: Readonly<Record<string, readonly string[]>> = {
 
 const EXCEPTIONS = [
   {
-    from: "settings/checks/style-checks.ts",
+    from: "settings/checks/rule-checks.ts",
     to: "serve/image/grammar/grammar.ts",
     why: "an invalid alias is a fault of the settings file",
   },

@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import type { App } from "../../app.ts";
 import type { Log } from "../../core/log.ts";
-import { createSettingsReader, type SettingsReader } from "../../settings/edit/settings-reader.ts";
+import { createSettingsReader, type SettingsReader } from "../../settings/edit/text-jobs.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { namedFaults } from "../../settings/setting-paths.ts";
 import { watchSettings } from "../../settings/watch.ts";

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../../core/errors.ts";
 import { readVersion } from "../../core/version.ts";
 import { nameOf, probeOrigin } from "../../serve/wiring/origins.ts";
-import { makeSettings } from "../../settings/made-settings.ts";
+import { makeSettings } from "../../settings/load.ts";
 import type { OriginSettings, Settings } from "../../settings/schema/schema.ts";
 import type { InputOf } from "../admin/contract/contract.ts";
 import type { examineOrigin as examineCall } from "./contract.ts";

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { HuiyuanError } from "../../core/errors.ts";
 import { toKey } from "../../core/object.ts";
-import { passedHeaderFault } from "../../settings/checks/origin-rules.ts";
+import { passedHeaderFault } from "../../settings/checks/origin-checks.ts";
 import { type Binding, mergeRule } from "../../settings/domains.ts";
 import { MAX_FILE_BYTES } from "../../settings/load.ts";
 import { ruleSchema } from "../../settings/schema/rule-schema.ts";

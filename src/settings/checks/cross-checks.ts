@@ -3,11 +3,9 @@
 import { say } from "../fault-words.ts";
 import type { PathFault } from "../faults.ts";
 import { isLoopbackHost, normalizeHost } from "../hosts.ts";
-import { type OwnAddresses, storeFaults } from "./origin-checks.ts";
-import { addressFault, callbackUrlFault } from "./origin-rules.ts";
+import { addressFault, callbackUrlFault, type OwnAddresses, storeFaults } from "./origin-checks.ts";
 import { child, faultAt, isMapping, items, type PathNode, text } from "./path-nodes.ts";
-import { mirrorFaults } from "./rule-checks.ts";
-import { styleFaults } from "./style-checks.ts";
+import { mirrorFaults, styleFaults } from "./rule-checks.ts";
 
 /** Key pairs of one project. Two, so that one can be replaced while the other works. */
 export const MAX_KEYS = 2;

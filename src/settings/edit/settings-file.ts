@@ -1,18 +1,20 @@
 // The settings file as the admin API reads and changes it: without secrets, only on top of the version that the caller
 // has read, and only without faults. It applies nothing: the watch of the file does.
-import { resolve } from "node:path";
+import { randomUUID } from "node:crypto";
+import { constants } from "node:fs";
+import { access, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createKeyLocks } from "../../async/key-locks.ts";
+import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { type Fault, SettingsFaults } from "../faults.ts";
 import { type RestartSettings, readSettingsText } from "../load.ts";
 import type { Settings } from "../schema/schema.ts";
 import { refused, type SettingsEdit } from "./edit-text.ts";
-import { readOnlyReason, replaceFile } from "./replace-file.ts";
-import type { SettingsReader } from "./settings-reader.ts";
-import type { SettingsProposal, TextJobs } from "./text-jobs.ts";
+import type { SettingsProposal, SettingsReader, TextJobs } from "./text-jobs.ts";
 
-export interface SettingsState {
+interface SettingsState {
   readonly file: string;
   /** SHA-256 of the bytes, in hex; undefined if the file cannot be read. */
   readonly version: string | undefined;
@@ -47,7 +49,7 @@ export interface SettingsFile {
   apply(version: string, edits: readonly SettingsEdit[]): Promise<AppliedSettings>;
 }
 
-export interface SettingsFileOptions {
+interface SettingsFileOptions {
   readonly reader: SettingsReader;
   /** Settings at the start of the server. */
   readonly started: Settings;
@@ -127,4 +129,63 @@ function faultsOf(error: unknown): readonly Fault[] {
 function changed(): HuiyuanError {
   const message = "Cannot edit the settings: the file has changed since it was read; read it again";
   return new HuiyuanError("precondition_failed", message, { answerStatus: 409 });
+}
+
+/** Why the file cannot be replaced; undefined if it can. */
+export async function readOnlyReason(file: string): Promise<string | undefined> {
+  try {
+    const target = await realpath(file);
+    // A file without write permission is meant to stay, even if its folder would allow to replace it.
+    await access(target, constants.W_OK);
+    await access(dirname(target), constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return `the settings file or its folder is read-only (${errorCodeOf(error)})`;
+  }
+}
+
+/** Mounts, permissions and owners: these are no failures of the disk. */
+const READ_ONLY: ReadonlySet<string> = new Set(["EACCES", "EBUSY", "EPERM", "EROFS", "EXDEV"]);
+
+/**
+ * `isCurrent` is called last before the replacement; if it yields false, nothing happens. Yields whether the file was
+ * replaced. Throws request_invalid with 403 if the file cannot be replaced, store_full and store_failed.
+ */
+export async function replaceFile(file: string, text: string, isCurrent: () => Promise<boolean>): Promise<boolean> {
+  let temporary: string | undefined;
+  try {
+    const target = await realpath(file);
+    const { mode, uid, gid } = await stat(target);
+    const fresh = `${target}.${randomUUID()}.new`;
+    const handle = await open(fresh, "wx", 0o600);
+    temporary = fresh; // Removed only if this call has made it.
+    try {
+      await handle.writeFile(text);
+      const own = await handle.stat();
+      if (own.uid !== uid || own.gid !== gid) await handle.chown(uid, gid);
+      await handle.chmod(mode & 0o7777);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    const isReplaced = await isCurrent();
+    if (isReplaced) await rename(fresh, target);
+    await syncFolder(dirname(target));
+    return isReplaced;
+  } catch (error) {
+    const code = errorCodeOf(error);
+    if (READ_ONLY.has(code)) throw refused(`the settings file cannot be replaced (${code})`, { answerStatus: 403 });
+    throw storeFailure(error, `write "${file}"`);
+  } finally {
+    if (temporary !== undefined) await rm(temporary, { force: true });
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }

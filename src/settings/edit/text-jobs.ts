@@ -1,24 +1,27 @@
-// The work on the text of a settings file that takes seconds if the file is large; settings-reader.ts calls it. An
-// instance remembers the last text, because a changed file is read several times.
+// Reads the settings file for a running server. Work on the text of a large file takes seconds, so it is done in a
+// thread, and downloads go on. The settings leave the thread in slices.
 import { dirname, resolve } from "node:path";
+import { createPauses } from "../../async/pauses.ts";
+import { createThread, type Thread } from "../../async/thread.ts";
 import { readDocument, type SettingsDocument } from "../document.ts";
 import { say } from "../fault-words.ts";
 import { type Fault, SettingsFaults } from "../faults.ts";
 import {
   checkSettings,
+  deepFreeze,
   MAX_FILE_BYTES,
   type RestartSettings,
+  readSettingsText,
   readSmallFileSync,
   settingsNeedingRestart,
   settingsWarnings,
   wholeFileFault,
 } from "../load.ts";
-import type { Settings } from "../schema/schema.ts";
-import { namedFiles } from "../secrets.ts";
+import type { BucketSettings, DomainSettings, ProjectSettings, Settings } from "../schema/schema.ts";
+import { hideSecrets, namedFiles } from "../secrets.ts";
 import { editText, refused, type SettingsEdit } from "./edit-text.ts";
 import { checkNames } from "./file-rules.ts";
 import { maskedText, maskedTree } from "./masking.ts";
-import { toSlices } from "./slices.ts";
 import { unifiedDiff } from "./unified-diff.ts";
 
 /** As `huiyuan check` reports them, and which settings wait for a restart. */
@@ -35,7 +38,7 @@ export interface SettingsProposal extends SettingsJudgement {
 }
 
 /** `env`: the variables that the text may name. */
-export interface TextPlace {
+interface TextPlace {
   readonly file: string;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -43,7 +46,10 @@ export interface TextPlace {
 /** Arguments and results survive a structured clone. */
 export type TextJobs = ReturnType<typeof createTextJobs>;
 
-/** `started`: the settings at the start of the server. */
+/**
+ * An instance remembers the last text, because a changed file is read several times. `started`: the settings at the
+ * start of the server.
+ */
 export function createTextJobs() {
   let known: { readonly text: string; readonly document: SettingsDocument } | undefined;
 
@@ -98,5 +104,95 @@ export function createTextJobs() {
       };
       return { text: result.text, proposal };
     },
+  };
+}
+
+/** Projects come before their buckets, and buckets before their domains. */
+type Part =
+  | { readonly project: ProjectSettings }
+  | { readonly bucket: BucketSettings }
+  | { readonly domain: DomainSettings };
+
+const PARTS_IN_A_SLICE = 100;
+
+/** `settings`: with secrets that JSON.stringify() shows. The first text has no projects. */
+function toSlices({ projects, ...rest }: Settings): readonly string[] {
+  const parts = projects.flatMap((project) => [
+    { project: { ...project, buckets: [] } },
+    ...project.buckets.flatMap((bucket) => [
+      { bucket: { ...bucket, domains: [] } },
+      ...bucket.domains.map((domain) => ({ domain })),
+    ]),
+  ]) satisfies Part[];
+  const slices = [JSON.stringify(rest)];
+  for (let at = 0; at < parts.length; at += PARTS_IN_A_SLICE)
+    slices.push(JSON.stringify(parts.slice(at, at + PARTS_IN_A_SLICE)));
+  return slices;
+}
+
+/** The settings as parseSettings() returns them. */
+async function fromSlices([first = "", ...slices]: readonly string[]): Promise<Settings> {
+  const pause = createPauses();
+  const projects: (Omit<ProjectSettings, "buckets"> & { readonly buckets: BucketSettings[] })[] = [];
+  const settings = { ...JSON.parse(first), projects } as Settings;
+  hideSecrets(settings);
+  let domains: DomainSettings[] = [];
+  for (const slice of slices) {
+    const parts = JSON.parse(slice) as Part[];
+    hideSecrets({ projects: parts.map(asProject) });
+    for (const part of parts) {
+      if ("project" in part) projects.push(Object.assign(part.project, { buckets: [] }));
+      else if ("domain" in part) domains.push(deepFreeze(part.domain));
+      else {
+        domains = [];
+        projects.at(-1)?.buckets.push(Object.assign(part.bucket, { domains }));
+      }
+    }
+    await pause();
+  }
+  for (const bucket of projects.flatMap(({ buckets }) => buckets)) {
+    deepFreeze(bucket);
+    await pause();
+  }
+  return deepFreeze(settings);
+}
+
+/** A project that has this part alone, at its place. */
+function asProject(part: Part): object {
+  if ("project" in part) return part.project;
+  return { buckets: ["bucket" in part ? part.bucket : { domains: [part.domain] }] };
+}
+
+export interface SettingsReader {
+  readonly place: TextPlace;
+  readonly run: Thread<TextJobs>["run"];
+  /** As loadSettings(), with the version of the file. */
+  load(): Promise<{ readonly settings: Settings; readonly version: string }>;
+  /** Absolute paths of the files that a text of the settings names. */
+  names(text: string): Promise<readonly string[]>;
+}
+
+/** Smaller texts are read before a thread could start. Characters. */
+const LARGE = 16_384;
+
+export function createSettingsReader({ file, env }: TextPlace): SettingsReader {
+  const place: TextPlace = { file, env: { ...env } };
+  const here = createTextJobs();
+  const thread = createThread<TextJobs>({ file: "text-thread.js", from: import.meta.url });
+  const run: SettingsReader["run"] = async (name, ...args) => {
+    if (args[0].length >= LARGE) return thread.run(name, ...args);
+    const job = here[name] as (...given: typeof args) => ReturnType<TextJobs[typeof name]>;
+    return job(...args);
+  };
+  return {
+    place,
+    run,
+    async load() {
+      const { text, version } = await readSettingsText(file);
+      const read = await run("slices", text, place);
+      if ("faults" in read) throw new SettingsFaults(file, read.faults);
+      return { settings: await fromSlices(read), version };
+    },
+    names: (text) => run("names", text, place),
   };
 }

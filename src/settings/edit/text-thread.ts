@@ -1,4 +1,4 @@
-// The thread that works on large settings files; settings-reader.ts starts it.
+// The thread that works on large settings files; text-jobs.ts starts it.
 import { serveThread } from "../../async/thread.ts";
 import { createTextJobs } from "./text-jobs.ts";
 

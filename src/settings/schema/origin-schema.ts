@@ -2,7 +2,7 @@
 // and callbacks. Rules between keys are in checks/origin-checks.ts.
 import * as z from "zod";
 import { S3_PRESET_NAMES } from "../../core/s3-place.ts";
-import { callbackUrlFault } from "../checks/origin-rules.ts";
+import { callbackUrlFault } from "../checks/origin-checks.ts";
 import { coded, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 import { duration } from "./quantities.ts";

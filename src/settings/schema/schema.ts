@@ -2,7 +2,7 @@
 // origins and stores have files of their own beside it. Rules between two keys are in checks/.
 import * as z from "zod";
 import { crossFaults, MAX_KEYS } from "../checks/cross-checks.ts";
-import { QINIU_SEPARATORS, SEPARATORS } from "../checks/style-checks.ts";
+import { QINIU_SEPARATORS, SEPARATORS } from "../checks/rule-checks.ts";
 import { both, say } from "../fault-words.ts";
 import { coded, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";

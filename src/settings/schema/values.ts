@@ -1,6 +1,6 @@
 // Schemas of values that several parts of the settings share, with their error messages.
 import * as z from "zod";
-import { isHeaderValue, originUrlFault } from "../checks/origin-rules.ts";
+import { isHeaderValue, originUrlFault } from "../checks/origin-checks.ts";
 import { both, say } from "../fault-words.ts";
 import { coded, show, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";

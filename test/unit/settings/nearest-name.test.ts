@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { nearestName } from "../../../src/settings/nearest-name.ts";
+import { nearestName } from "../../../src/settings/faults.ts";
 
 const KNOWN = ["host", "port", "adminHost", "adminPort", "adminToken", "origins", "allowPrivate"];
 

@@ -1,6 +1,5 @@
 // Parses settings for the tests of this folder, without reading the machine's files or environment.
-import type { Fault } from "../../../src/settings/faults.ts";
-import { SettingsFaults } from "../../../src/settings/faults.ts";
+import { type Fault, SettingsFaults } from "../../../src/settings/faults.ts";
 import { parseSettings } from "../../../src/settings/load.ts";
 import type { MirrorSettings, Settings, SiteOriginSettings } from "../../../src/settings/schema/schema.ts";
 

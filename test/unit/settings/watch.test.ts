@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, truncate, unlink, writeFile } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createSettingsReader } from "../../../src/settings/edit/settings-reader.ts";
+import { createSettingsReader } from "../../../src/settings/edit/text-jobs.ts";
 import { watchSettings } from "../../../src/settings/watch.ts";
 import { MINIMAL } from "./parse.ts";
 

@@ -1,7 +1,7 @@
 // Makes the settings of a trial, as an operator would write them, and tokens for them. It starts nothing.
 import { randomBytes, randomInt } from "node:crypto";
 import { makeToken } from "../../../serve/sign/token.ts";
-import { makeSettings } from "../../../settings/made-settings.ts";
+import { makeSettings } from "../../../settings/load.ts";
 import type { Settings } from "../../../settings/schema/schema.ts";
 import { SAMPLE_ALIAS } from "./sample-pictures.ts";
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readOnlyReason, replaceFile } from "../../../../src/settings/edit/replace-file.ts";
+import { readOnlyReason, replaceFile } from "../../../../src/settings/edit/settings-file.ts";
 
 let folder: string;
 let file: string;

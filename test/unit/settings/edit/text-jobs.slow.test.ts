@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, expect, test } from "vitest";
-import { createSettingsReader } from "../../../../src/settings/edit/settings-reader.ts";
+import { createSettingsReader } from "../../../../src/settings/edit/text-jobs.ts";
 import { loadSettings } from "../../../../src/settings/load.ts";
 import { fingerprintOf } from "../../../../src/settings/secrets.ts";
 
