@@ -48,23 +48,26 @@ const CASES: readonly (readonly [words: readonly string[], offered: readonly str
   [["serve", "--config", "h"], ["huiyuan.yaml"]],
   [["serve", "-c", "t"], ["two words.yaml"]],
   [["callbacks", "list", "--state", "g"], ["given-up"]],
-  [["backup", ""], ["backups"]],
+  [["backup", "b"], ["backups"]],
   [["backup", "backups", "--k"], ["--keep"]],
   [["warm", "h"], ["huiyuan.yaml"]],
-  [["ls", "--bucket", ""], []],
+  [["ls", "--bucket", "x"], []],
   [["log", "--operation", "delete", "--cs"], ["--csv"]],
   [["help", "un"], ["undelete"]],
   [
     ["completion", ""],
     ["bash", "fish", "zsh"],
   ],
-  [["try", ""], []],
+  [["try", "x"], []],
 ];
 
+/** As readline does after `complete -o default`: it completes file names if the function offers nothing. */
 const BASH = `. ./script.bash
-complete -p huiyuan >/dev/null || exit 1
+[[ $(complete -p huiyuan) == "complete -o default -F _huiyuan huiyuan" ]] || exit 1
 COMP_WORDS=(huiyuan "$@"); COMP_CWORD=$#
 _huiyuan
+last="\${!#}"; IFS=$'\n'
+(( \${#COMPREPLY[@]} )) || COMPREPLY=($(compgen -f -- "\${last#=}"))
 printf '%s\\n' "\${COMPREPLY[@]}"`;
 
 test.each(CASES)("bash completes %j", async (words, offered) => {
