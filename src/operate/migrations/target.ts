@@ -49,7 +49,7 @@ export interface Target {
 interface StoredFacts extends Partial<Pick<Hashes, "md5">>, Pick<Hashes, "sha256"> {
   readonly size: number;
   readonly isDamaged?: boolean;
-  readonly provenance: Pick<ObjectInfo["provenance"], "originEtag" | "originLastModified">;
+  readonly provenance: Partial<Pick<ObjectInfo["provenance"], "originEtag" | "originLastModified">>;
 }
 
 /** The state of an object in a store. A damaged one has no validators: the source must send it. */

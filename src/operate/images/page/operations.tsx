@@ -22,7 +22,8 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
     choices.value = { ...choices.value, ...change };
     write(instructionOf(choices.value));
   };
-  const { size, width, height, gravity, rotate, format, quality, text, textSize } = choices.value;
+  const own = { choices: choices.value, set };
+  const { size, gravity, rotate, format, text } = choices.value;
   return (
     <div class="controls">
       <Select
@@ -31,14 +32,8 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
         value={size}
         set={(value) => set({ size: value })}
       />
-      <Whole label="width" value={width} most={10_000} isOff={size === "none"} set={(value) => set({ width: value })} />
-      <Whole
-        label="height"
-        value={height}
-        most={10_000}
-        isOff={size === "none"}
-        set={(value) => set({ height: value })}
-      />
+      <Whole name="width" {...own} most={10_000} isOff={size === "none"} />
+      <Whole name="height" {...own} most={10_000} isOff={size === "none"} />
       <Select
         label={t("position")}
         options={GRAVITIES.map((name) => [name, t(name)])}
@@ -58,45 +53,32 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
         value={format}
         set={(value) => set({ format: value })}
       />
-      <Whole
-        label="quality"
-        value={quality}
-        most={100}
-        placeholder={t("byDefault")}
-        set={(value) => set({ quality: value })}
-      />
+      <Whole name="quality" {...own} most={100} placeholder={t("byDefault")} />
       <Field
         label={t("watermarkText")}
         control={(properties) => (
           <TextInput {...properties} value={text} maxLength={100} set={(typed) => set({ text: typed.trim() })} />
         )}
       />
-      <Whole
-        label="textSize"
-        value={textSize}
-        most={1_000}
-        placeholder={t("byDefault")}
-        isOff={text === ""}
-        set={(value) => set({ textSize: value })}
-      />
+      <Whole name="textSize" {...own} most={1_000} placeholder={t("byDefault")} isOff={text === ""} />
     </div>
   );
 }
 
 interface WholeProps {
-  readonly label: TextName;
-  readonly value: string;
+  readonly name: "width" | "height" | "quality" | "textSize";
+  readonly choices: Choices;
+  readonly set: (change: Partial<Choices>) => void;
   readonly isOff?: boolean;
-  readonly set: (value: string) => void;
   readonly most: number;
   readonly placeholder?: string;
 }
 
 /** A whole number from 1; what is none counts as not given. */
-function Whole({ label, value, most, placeholder, isOff = false, set }: WholeProps) {
+function Whole({ name, choices, most, placeholder, isOff = false, set }: WholeProps) {
   return (
     <Field
-      label={t(label)}
+      label={t(name)}
       control={(properties) => (
         <TextInput
           {...properties}
@@ -104,10 +86,10 @@ function Whole({ label, value, most, placeholder, isOff = false, set }: WholePro
           inputMode="numeric"
           min={1}
           max={most}
-          value={value}
+          value={choices[name]}
           placeholder={placeholder}
           disabled={isOff}
-          set={(text) => set(Number(text) >= 1 ? String(Math.min(Math.round(Number(text)), most)) : "")}
+          set={(text) => set({ [name]: Number(text) >= 1 ? String(Math.min(Math.round(Number(text)), most)) : "" })}
         />
       )}
     />

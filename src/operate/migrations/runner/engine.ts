@@ -40,21 +40,6 @@ export interface Work<Each extends Item, Result extends Done> {
   flush(): void;
 }
 
-export interface Engine {
-  /** Aborted once no further object may begin. */
-  readonly ending: AbortSignal;
-  /** The reason why the run ends before all objects were tried. */
-  readonly abortReason: HuiyuanError | undefined;
-  /** Lets no further object begin. */
-  end(): void;
-  /** Wakes those who wait for changed(). */
-  notify(): void;
-  /** Resolves at the next notify(), or once an object is done. Throws if no further object may begin. */
-  changed(): Promise<void>;
-  /** Never rejects. A step that throws is described and retried. */
-  run<Each extends Item, Result extends Done>(items: AsyncIterable<Each>, work: Work<Each, Result>): Promise<void>;
-}
-
 const MAX_PAUSE_MS = 60_000;
 const BUDGET = 100;
 const EARNED = 0.1;
@@ -66,7 +51,7 @@ const MIN_BYTES_PER_SECOND = 16_384;
 /** Every further object would fail too: no room at the target, or it refuses the credentials. */
 const ENDING: ReadonlySet<ErrorCode> = new Set(["store_full", "settings_invalid"]);
 
-export function createEngine(options: EngineOptions, firstPauseMs = 500, outageMs = OUTAGE_MS): Engine {
+export function createEngine(options: EngineOptions, firstPauseMs = 500, outageMs = OUTAGE_MS) {
   const { retries, stop, kill } = options;
   const pace = createPace(options);
   const changes = new EventEmitter().setMaxListeners(0);
@@ -127,17 +112,27 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500, outageM
   }
 
   return {
-    ending: ending.signal,
-    get abortReason() {
+    /** Aborted once no further object may begin. */
+    // Named here, because the file of declarations could not name the type otherwise.
+    ending: ending.signal as AbortSignal,
+    /** The reason why the run ends before all objects were tried. */
+    get abortReason(): HuiyuanError | undefined {
       return abortReason;
     },
+    /** Lets no further object begin. */
     end,
+    /** Wakes those who wait for changed(). */
     notify,
-    async changed() {
+    /** Resolves at the next notify(), or once an object is done. Throws if no further object may begin. */
+    async changed(): Promise<void> {
       if (!ending.signal.aborted) await once(changes, "change");
       ending.signal.throwIfAborted();
     },
-    async run(items, { step, settle, flush }) {
+    /** Never rejects. A step that throws is described and retried. */
+    async run<Each extends Item, Result extends Done>(
+      items: AsyncIterable<Each>,
+      { step, settle, flush }: Work<Each, Result>,
+    ): Promise<void> {
       try {
         for await (const item of items) {
           const release = await pace.begin(ending.signal, item.isLookup !== true);

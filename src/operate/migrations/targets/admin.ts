@@ -2,6 +2,7 @@
 // targets/store.ts does in this process.
 import { openAsBlob } from "node:fs";
 import { HuiyuanError } from "../../../core/errors.ts";
+import { type StatAnswer, showObject } from "../../images/contract.ts";
 import { storeContent } from "../contract.ts";
 import { type PutOutcome, type PutRequest, type SendToAdmin, stateOf, type Target } from "../target.ts";
 
@@ -9,14 +10,6 @@ export interface AdminTargetOptions {
   readonly send: SendToAdmin;
   /** `<appid>/<bucket>` */
   readonly bucketId: string;
-}
-
-/** The part of the answer to /objects/stat that look() reads. */
-interface StatAnswer {
-  readonly state: "object" | "tombstone" | "absent";
-  readonly readSha256?: string;
-  readonly failure?: string;
-  readonly object?: Parameters<typeof stateOf>[0];
 }
 
 /** A longer URL of the source is not recorded, because the server bounds the head of a request. Characters. */
@@ -40,14 +33,14 @@ export function createAdminTarget({ send, bucketId: bucket }: AdminTargetOptions
     async look(key, signal) {
       // The call would take it for a download URL. put() settles it.
       if (/^https?:\/\//i.test(key)) return { state: "absent" };
-      const { state, failure, object } = await call<StatAnswer>("/objects/stat", { bucket, name: key }, { signal });
+      const { state, failure, object } = await call<StatAnswer>(showObject.path, { bucket, name: key }, { signal });
       if (state === "tombstone") return { state: "deleted" };
       if (failure !== undefined) throw new HuiyuanError("store_failed", `the server's store failed: ${failure}`);
       return object === undefined ? { state: "absent" } : stateOf(object);
     },
     async readSha256(key, signal) {
       const query = { bucket, name: key, read: true };
-      const { object, readSha256 } = await call<StatAnswer>("/objects/stat", query, { signal });
+      const { object, readSha256 } = await call<StatAnswer>(showObject.path, query, { signal });
       if (object !== undefined && readSha256 === undefined)
         throw new HuiyuanError("store_corrupt", `Cannot read "${key}": its stored bytes are damaged`);
       return readSha256;

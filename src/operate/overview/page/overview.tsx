@@ -73,6 +73,11 @@ function NoBucket() {
   );
 }
 
+const STEPS = [
+  ["upload", "firstUpload", "images"],
+  ["migrations", "firstMigration", "migrations"],
+] as const;
+
 function FirstSteps() {
   return (
     <Card title={t("firstImage")} about={t("firstImageAbout")}>
@@ -84,20 +89,15 @@ function FirstSteps() {
             <code>curl -O http://DOMAIN/KEY</code>
           </div>
         </li>
-        <li>
-          <Badge tone="plain">{t("upload")}</Badge>
-          <div>
-            <p>{t("firstUpload")}</p>
-            <Link href="/images">{t("images")}</Link>
-          </div>
-        </li>
-        <li>
-          <Badge tone="plain">{t("migrations")}</Badge>
-          <div>
-            <p>{t("firstMigration")}</p>
-            <Link href="/migrations">{t("migrations")}</Link>
-          </div>
-        </li>
+        {STEPS.map(([name, words, page]) => (
+          <li key={name}>
+            <Badge tone="plain">{t(name)}</Badge>
+            <div>
+              <p>{t(words)}</p>
+              <Link href={`/${page}`}>{t(page)}</Link>
+            </div>
+          </li>
+        ))}
       </ol>
     </Card>
   );
@@ -111,13 +111,7 @@ const SEVERITIES: Readonly<Record<Attention["severity"], readonly [Tone, TextNam
   info: ["plain", "isInfo"],
 };
 /** Names of the pages that an entry may name, by the first part of the path. */
-const PAGES: Readonly<Record<string, TextName>> = {
-  buckets: "buckets",
-  images: "images",
-  origins: "origins",
-  migrations: "migrations",
-  logs: "logs",
-};
+const PAGES = ["buckets", "images", "origins", "migrations", "logs"] as const;
 
 function AttentionCard({ attention }: { readonly attention: readonly Attention[] }) {
   return (
@@ -153,7 +147,7 @@ function AttentionEntry({ entry }: { readonly entry: Attention }) {
 /** The page of the server's readiness is none of the console's. */
 function MendingPage({ page }: { readonly page: string }) {
   const { pathname } = new URL(page, location.href);
-  const name = PAGES[pathname.split("/")[1] ?? ""];
+  const name = PAGES.find((each) => each === pathname.split("/")[1]);
   return name === undefined ? <a href={page}>{pathname}</a> : <Link href={page}>{t(name)}</Link>;
 }
 
