@@ -186,6 +186,8 @@ export function createUsage({ ledger, bucketSizes, measureEveryMs, log, now }: U
       add(bucketId, use, { requests: 1, failures: Number(isFailed), bytes });
     },
     async days({ bucketId, from, to }) {
+      // A write that runs already lacks what was counted since it began.
+      await flushing;
       await flushOnce();
       const range = { bucket: bucketId ?? null, from, to };
       return merged(await ledger.read("uses", range), await ledger.read("held", range));

@@ -50,6 +50,16 @@ function open(more: Partial<UsageOptions> = {}): Usage {
 
 const good = (bytes = 0) => ({ isFailed: false, bytes });
 
+test("days() has what was counted while an earlier write ran", async () => {
+  const usage = open();
+  usage.count(BUCKET, "upload", good());
+  const earlier = usage.days(EVER);
+  usage.count(BUCKET, "download", good());
+  const [day] = await usage.days(EVER);
+  expect(Object.keys(day?.operations ?? {}).sort()).toEqual(["download", "upload"]);
+  await earlier;
+});
+
 test("count() sums by day, bucket and operation, across processes", async () => {
   const first = open();
   first.count(BUCKET, "download", good(10));
