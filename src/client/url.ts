@@ -1,5 +1,5 @@
-// Signs operations on fileids with the project's key pair, and makes download URLs from the bucket's address, the fileid,
-// an alias or an instruction, and a signature.
+// Signs operations on fileids with the project's key pair, and makes download URLs from the bucket's address, the
+// fileid, an alias or an instruction, and a signature.
 
 import { randomInt } from "node:crypto";
 import { isIP } from "node:net";

@@ -15,7 +15,7 @@ interface ErrorRow {
 }
 
 /**
- * What a code tells the parts that act on several codes alike.
+ * The group of a code, for the parts that act on several codes alike.
  * `connect`, `timeout`: the origin sent no response. A reset before the first byte counts as a failure to connect.
  * `answered`: it sent a response that may not be used. `broken`: it has a new version, but not a whole, sound image.
  * `passing`: says nothing about the key. This server has no room or is stopping, the request was in a loop, or the

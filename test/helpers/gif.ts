@@ -15,7 +15,7 @@ export interface HandFrame {
   readonly delay?: number;
 }
 
-export const PALETTE = [
+const PALETTE = [
   [220, 40, 40],
   [40, 180, 60],
   [40, 60, 210],

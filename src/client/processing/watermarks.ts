@@ -1,5 +1,5 @@
-// Writes text and image watermarks as operations of an instruction, and values of the grammar within the bounds that the
-// service checks too. Draws nothing.
+// Writes text and image watermarks as operations of an instruction, and values of the grammar within the bounds that
+// the service checks too. Draws nothing.
 import { argumentError } from "../api/client-error.ts";
 
 export const GRAVITIES = [

@@ -1,6 +1,6 @@
-// Opens the source of an upload (a file by its path, bytes, or a stream of known size), reads ranges of it in chunks, and
-// uploads it in slices (分片上传). Slices that the service has survive a broken connection and restarts of either side; a
-// session lives for 24 hours.
+// Opens the source of an upload (a file by its path, bytes, or a stream of known size), reads ranges of it in chunks,
+// and uploads it in slices (分片上传). Slices that the service has survive a broken connection and restarts of either
+// side; a session lives for 24 hours.
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";

@@ -1,6 +1,6 @@
-// Allocates memory for a body that is held whole, and reserves memory in front of it for the response head, so that head
-// and body are one write. With two writes node builds lists of buffers, which costs 1 to 2 of the 15 µs of a hit. All
-// responses of a body share its room, so a response borrows it.
+// Allocates memory for a body that is held whole, and reserves memory in front of it for the response head, so that
+// head and body are one write. With two writes node builds lists of buffers, which costs 1 to 2 of the 15 µs of a hit.
+// All responses of a body share its room, so a response borrows it.
 
 /** From this size on, a buffer gets a mapping of its own. The system needs about a microsecond for each 4 KiB of it. */
 const LARGE_BYTES = 1_048_576;

@@ -1,5 +1,6 @@
 // Options for blurring and sharpening in libvips, chosen so that flat colours and edges beside transparent areas keep
-// their colours. Changes the samples of a frame in place: brightness, contrast, grey. The canvas decides when each runs.
+// their colours. It also changes the samples of a frame in place: brightness, contrast, grey. The canvas decides when
+// each runs.
 import sharp, { type BlurOptions, type Sharp, type SharpenOptions } from "sharp";
 import type { Pixels } from "../pixels/pixels.ts";
 
