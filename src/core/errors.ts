@@ -49,7 +49,7 @@ const ERROR_ROWS = {
   referer_refused: { status: 403, errNo: -108, text: "this Referer is not allowed" },
   precondition_failed: { status: 412, errNo: -103, text: "a precondition of the request is false" },
   range_unsatisfiable: { status: 416, errNo: -124, text: "the range lies outside the object" },
-  style_unknown: { status: 400, errNo: -105, text: "no style has this name", kind: "absent" },
+  style_unknown: { status: 400, errNo: -105, text: "no style has this name" },
   processing_refused: {
     status: 403,
     errNo: -154,
@@ -153,7 +153,7 @@ const ERROR_ROWS = {
   },
   client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
   overloaded: busyRow(-902, "too many fetches are in progress; try again", "passing"),
-  not_kept: busyRow(-902, "the disk has no room for the image, and neither has memory; try again", "disk"),
+  not_kept: busyRow(-902, "the disk has no room for the image, and neither has memory; try again", "passing"),
   draining: busyRow(-100, "the server is shutting down; try again", "passing"),
   store_failed: { status: 500, errNo: -101, text: "the store could not be read", kind: "disk" },
   store_corrupt: { status: 500, errNo: -101, text: "the stored bytes are damaged", rest: -197, kind: "replaced" },

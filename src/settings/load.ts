@@ -61,7 +61,7 @@ export function parseSettings(text: string, options: ParseOptions): Settings {
   return deepFreeze(settings);
 }
 
-/** As parseSettings(), but its result is neither frozen nor safe to log. `schema` is another one only in tests. */
+/** As parseSettings(), but its result is neither frozen nor safe to log. Tests pass another schema. */
 export function checkSettings(
   document: SettingsDocument,
   { env, readFile, file, needs = "all" }: ParseOptions,

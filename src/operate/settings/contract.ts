@@ -17,17 +17,19 @@ const sizeOf = (value: unknown, depth = MAX_DEPTH): number => {
 
 const EDIT_ERROR = `must be a list of 1 to ${MAX_EDITS} edits {"path": [...], "value": ...} or {"path": [...], "to": ...}, with at most ${MAX_VALUES} values, nested up to ${MAX_DEPTH} deep`;
 // A misspelt `value` must not become a removal.
-const EDIT = z.strictObject(
-  {
-    path: z
-      .array(z.union([text(), whole(0, 100_000)]))
-      .min(1)
-      .max(MAX_DEPTH),
-    value: z.unknown().optional(),
-    to: whole(0, 100_000).optional(),
-  },
-  { error: EDIT_ERROR },
-);
+const EDIT = z
+  .strictObject(
+    {
+      path: z
+        .array(z.union([text(), whole(0, 100_000)]))
+        .min(1)
+        .max(MAX_DEPTH),
+      value: z.unknown().optional(),
+      to: whole(0, 100_000).optional(),
+    },
+    { error: EDIT_ERROR },
+  )
+  .refine(({ value, to }) => value === undefined || to === undefined, { error: EDIT_ERROR });
 const edits = {
   version: z
     .string()
@@ -39,7 +41,7 @@ const edits = {
     .max(MAX_EDITS, { error: EDIT_ERROR })
     .refine((edits) => edits.reduce((sum, { value }) => sum + sizeOf(value), 0) <= MAX_VALUES, { error: EDIT_ERROR })
     .describe(
-      "Applied in order. A list position one past the end adds an item. Without a value the setting is removed. `to` moves an item of a list to that position.",
+      "Applied in order. A list position one past the end adds an item. Without a value the setting is removed. `to` moves an item of a list to that position, with the comments in it; those above it stay.",
     ),
 };
 

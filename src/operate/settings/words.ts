@@ -36,7 +36,7 @@ export const t = textsOf({
     "配置文件 {file} 有错误，仍使用之前的设置。",
   ],
   line: ["Line {line}:", "第 {line} 行："],
-  secretKept: ["It stands in the file, and stays if you type nothing.", "已保存在文件中，不填则不变。"],
+  secretKept: ["The file has a value. Leave this empty to keep it.", "已保存在文件中，不填则不变。"],
   secretHint: [
     "It is written to the file. For env:NAME or file:PATH, edit the file by hand.",
     "写入配置文件；要用 env:名称 或 file:路径，请直接编辑文件。",
@@ -66,7 +66,7 @@ export const t = textsOf({
     "Remove {secretId}? All URLs and tokens that it signed are refused at once.",
     "移除 {secretId}？它签过的 URL 和签名会立即失效。",
   ],
-  goes: ["goes when saved", "保存后移除"],
+  goes: ["will be removed", "保存后移除"],
   keep: ["Keep it", "保留"],
   domainGoes: [
     "Once saved, {host} is not served from this bucket any more. The images stay in the bucket, for its other domains.",

@@ -104,8 +104,7 @@ const UNSTORABLE_MS = 10_000;
 
 /** False: the failure says nothing about the key, and the next request for it asks the origin again. */
 export function isRemembered(error: HuiyuanError): boolean {
-  const kind = errorKind(error);
-  return kind !== "passing" && kind !== "disk";
+  return errorKind(error) !== "passing" && error.code !== "store_failed";
 }
 
 /** The end of a revalidation that brought nothing usable. */
@@ -127,4 +126,4 @@ export function isPauseForAll(end: PausingEnd, ageMs: number): boolean {
 
 export const isBroken = (error: HuiyuanError) => errorKind(error) === "broken";
 
-const isRefusedByDisk = (error: HuiyuanError) => errorKind(error) === "disk";
+const isRefusedByDisk = (error: HuiyuanError) => errorKind(error) === "disk" || error.code === "not_kept";

@@ -62,6 +62,7 @@ function Bucket({ settings, place }: BucketProps) {
     Object.keys(schema.properties ?? {}).filter((key) => ![...PROCESSING, ...ANSWERS, "domains", "name"].includes(key));
   return (
     <Editor
+      key={bucket}
       settings={settings}
       path={place.path}
       title={bucket}

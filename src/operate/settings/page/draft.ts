@@ -2,10 +2,10 @@
 // which no edit moves the place of another.
 import { type Path, valueAt } from "../../console/tree.ts";
 
-/** As the API shows secrets that stand in the file. */
+/** The text that the API answers in place of a secret. */
 export const MASK = "[secret]";
 
-/** As the calls of the settings take it: without a value it removes, or moves an item of a list to a position. */
+/** An edit as the calls of the settings take it. Without a value it removes, or moves an item of a list to `to`. */
 export interface Edit {
   readonly path: Path;
   readonly value?: unknown;
@@ -15,23 +15,26 @@ export interface Edit {
 export interface Draft {
   /** Values of mappings, and items at the end of lists. */
   readonly sets: readonly Edit[];
-  /** Items of lists that go; the others keep their place until the draft is saved. */
+  /** Items of lists to remove; the others keep their place until the draft is saved. */
   readonly removed: readonly Path[];
 }
 
 export const NO_DRAFT: Draft = { sets: [], removed: [] };
 
-/** The tree as it would be with the draft, but with the items that go. */
+/** The tree as it would be with the draft, but with the items to remove. */
 export function drafted(tree: unknown, { sets }: Draft): unknown {
   return sets.reduce((inner, { path, value }) => withValue(inner, path, value), tree);
 }
 
 /**
- * `value` undefined: the setting is removed. A value that is that of the file is no change; nor is the default,
- * `standard`, if the file leaves the setting out.
+ * `value` undefined: the setting is removed. A value equal to the file's is no change; nor is the default, `standard`,
+ * of a setting that the file leaves out. Marks of items inside are taken away.
  */
 export function withSet(draft: Draft, tree: unknown, { path, value }: Edit, standard?: unknown): Draft {
-  const others = { ...draft, sets: draft.sets.filter((set) => !isWithin(set.path, path)) };
+  const others = {
+    sets: draft.sets.filter((set) => !isWithin(set.path, path)),
+    removed: draft.removed.filter((each) => !isWithin(each, path)),
+  };
   const old = valueAt(drafted(tree, others), path) ?? standard;
   const isSame = JSON.stringify(old) === JSON.stringify(value);
   return isSame ? others : { ...others, sets: [...others.sets, value === undefined ? { path } : { path, value }] };
@@ -49,6 +52,11 @@ export function isRemoved({ removed }: Draft, path: Path): boolean {
   return removed.some((each) => String(each) === String(path));
 }
 
+/** Whether a path is an item to remove, or inside one. */
+export function goes({ removed }: Draft, path: Path): boolean {
+  return removed.some((each) => isWithin(path, each));
+}
+
 /** The number of changes for a reader. */
 export function changesIn({ sets, removed }: Draft): number {
   return sets.length + removed.length;
@@ -57,9 +65,8 @@ export function changesIn({ sets, removed }: Draft): number {
 export function editsOf({ sets, removed }: Draft): readonly Edit[] {
   // Later items first, so that the places of the others stay.
   const last = (path: Path) => Number(path.at(-1));
-  const goes = removed.toSorted((a, b) => b.length - a.length || last(b) - last(a)).map((path) => ({ path }));
-  const isLost = ({ path }: Edit) => removed.some((each) => isWithin(path, each));
-  return [...sets.filter((set) => !isLost(set)), ...goes];
+  const removals = removed.toSorted((a, b) => b.length - a.length || last(b) - last(a)).map((path) => ({ path }));
+  return [...sets.filter(({ path }) => !goes({ sets, removed }, path)), ...removals];
 }
 
 /** The path of a setting in the file with the draft: removed items before it move it. */
@@ -79,9 +86,17 @@ function withoutAdded(draft: Draft, path: Path): Draft {
     .map((set) => {
       const at = set.path[list.length];
       const isLater = isWithin(set.path, list) && typeof at === "number" && at > place;
-      return isLater ? { ...set, path: [...list, at - 1, ...set.path.slice(list.length + 1)] } : set;
+      if (isLater) return { ...set, path: [...list, at - 1, ...set.path.slice(list.length + 1)] };
+      // The item came with a mapping that was added.
+      return isWithin(path, set.path) ? { ...set, value: withoutItem(set.value, path.slice(set.path.length)) } : set;
     });
   return { ...draft, sets };
+}
+
+function withoutItem(tree: unknown, path: Path): unknown {
+  const list = path.slice(0, -1);
+  const items = valueAt(tree, list);
+  return Array.isArray(items) ? withValue(tree, list, items.toSpliced(Number(path.at(-1)), 1)) : tree;
 }
 
 function isWithin(path: Path, outer: Path): boolean {

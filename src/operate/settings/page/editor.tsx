@@ -15,6 +15,7 @@ import {
   drafted,
   editsOf,
   faultAt,
+  goes,
   isRemoved,
   movedPath,
   NO_DRAFT,
@@ -33,7 +34,7 @@ export interface Settings {
   readonly reread: () => void;
 }
 
-/** Loads the settings file and its schema, and says above the page why the file cannot be edited, or is not in force. */
+/** Loads the settings file and its schema. Above the page it says if the file cannot be edited, or is not in force. */
 export function WithSettings({ children }: { readonly children: (settings: Settings) => ComponentChildren }) {
   const schema = useLoaded((signal) => get<SettingSchema>("/settings/schema", {}, signal));
   const state = useLoaded((signal) => get<SettingsState>("/settings", {}, signal));
@@ -76,7 +77,9 @@ export function Editor({ settings, path, title, tabs, view, hrefOf }: EditorProp
   const { state, schema } = settings;
   const draft = useSignal(NO_DRAFT);
   const single = useSignal<Single | undefined>(undefined);
-  const faults = useSignal<Faulty>(state.faults);
+  /** Of the last review; undefined: those of the file. */
+  const reviewed = useSignal<Faulty | undefined>(undefined);
+  const faults = reviewed.value ?? state.faults;
   const applied = useSignal<SettingsApplied | undefined>(undefined);
   /** The place of a fault to show. */
   const wanted = useSignal("");
@@ -97,19 +100,21 @@ export function Editor({ settings, path, title, tabs, view, hrefOf }: EditorProp
   const change = (next: typeof draft.value) => {
     draft.value = next;
     applied.value = undefined;
-    faults.value = [];
+    single.value = undefined;
+    reviewed.value = [];
   };
   const placeOf = (inner: Path) => [...path, ...movedPath(draft.value, inner)];
   const form: Form = {
     schema: schemaAt(schema, path, state.settings),
     value: (...inner) => valueAt(tree, inner),
+    saved: (...inner) => valueAt(own, inner),
     set: (inner, value, standard) => change(withSet(draft.value, own, { path: inner, value }, standard)),
     reset: (inner) => change(withSet(draft.value, own, { path: inner, value: valueAt(own, inner) })),
     remove: (inner) => change(withRemoved(draft.value, own, inner)),
     isRemoved: (inner) => isRemoved(draft.value, inner),
     review: count > 0 ? undefined : (given) => (single.value = given),
-    fault: (inner) => faultText(faultAt(faults.value, placeOf(inner))),
-    place: (inner) => pathText(placeOf(inner)),
+    fault: (inner) => (goes(draft.value, inner) ? undefined : faultText(faultAt(faults, placeOf(inner)))),
+    place: (inner) => (goes(draft.value, inner) ? "" : pathText(placeOf(inner))),
     isReadOnly: state.readOnly !== undefined || state.version === undefined,
   };
   const listed = new Set(tabs.flatMap(({ keys = [] }) => keys));
@@ -117,8 +122,8 @@ export function Editor({ settings, path, title, tabs, view, hrefOf }: EditorProp
     const key = Object.keys(Object(form.schema.properties)).find((each) => faultAt([fault], [...path, each]));
     return tabs.find(({ keys }) => (keys === undefined ? !listed.has(key ?? "") : keys.includes(key ?? "")));
   };
-  const within = faults.value.filter((fault) => faultAt([fault], path) !== undefined || path.length === 0);
-  const marked = new Set(within.map(tabOf));
+  const isWithin = (fault: Faulty[number]) => path.length === 0 || faultAt([fault], path) !== undefined;
+  const marked = new Set(faults.filter(isWithin).map(tabOf));
   return (
     <>
       <nav class="tabs" aria-label={title}>
@@ -137,11 +142,15 @@ export function Editor({ settings, path, title, tabs, view, hrefOf }: EditorProp
       {open?.content(form)}
       <Changes
         {...{ settings, path, draft, single, applied }}
-        faulty={(found) => (faults.value = found)}
-        show={(fault) => {
-          go(hrefOf((tabOf(fault) ?? open)?.name ?? ""));
-          wanted.value = fault.path;
-        }}
+        faulty={(found) => (reviewed.value = found)}
+        toField={(fault) =>
+          isWithin(fault)
+            ? () => {
+                go(hrefOf((tabOf(fault) ?? open)?.name ?? ""));
+                wanted.value = fault.path;
+              }
+            : undefined
+        }
       />
     </>
   );
@@ -152,12 +161,13 @@ interface ChangesProps extends Pick<EditorProps, "settings" | "path"> {
   readonly single: Signal<Single | undefined>;
   /** The answer to the last save. */
   readonly applied: Signal<SettingsApplied | undefined>;
-  readonly faulty: (faults: Faulty) => void;
-  readonly show: (fault: Faulty[number]) => void;
+  readonly faulty: (faults: Faulty | undefined) => void;
+  /** Shows the field of a fault; undefined if this form has none. */
+  readonly toField: (fault: Faulty[number]) => (() => void) | undefined;
 }
 
 /** The bar at the foot of the page, and in its place the diff. */
-function Changes({ settings, path, draft, single, applied, faulty, show }: ChangesProps) {
+function Changes({ settings, path, draft, single, applied, faulty, toField }: ChangesProps) {
   const isReviewed = useSignal(false);
   const count = changesIn(draft.value);
   const { version = "" } = settings.state;
@@ -165,7 +175,7 @@ function Changes({ settings, path, draft, single, applied, faulty, show }: Chang
     draft.value = NO_DRAFT;
     single.value = undefined;
     isReviewed.value = false;
-    faulty([]);
+    faulty(undefined);
   };
   const { edit, note, done } = single.value ?? {};
   if (edit !== undefined || (isReviewed.value && count > 0)) {
@@ -187,7 +197,7 @@ function Changes({ settings, path, draft, single, applied, faulty, show }: Chang
           single.value = undefined;
         }}
         faulty={faulty}
-        show={show}
+        toField={toField}
       />
     );
   }

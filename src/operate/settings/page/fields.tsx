@@ -193,7 +193,10 @@ function Mapping({ form, name, schema, isRequired = false }: SettingProps) {
               {t("removeNamed", { name })}
             </button>
           ) : (
-            <button type="button" onClick={() => form.set([name], newValue(schema))}>
+            <button
+              type="button"
+              onClick={() => (form.saved(name) === undefined ? form.set([name], newValue(schema)) : form.reset([name]))}
+            >
               {t("addNamed", { name })}
             </button>
           )}
@@ -203,7 +206,7 @@ function Mapping({ form, name, schema, isRequired = false }: SettingProps) {
   );
 }
 
-/** Chooses among the types of a mapping; what it had as another type goes. */
+/** Chooses among the types of a mapping. Its settings as another type are dropped; those of the file come back. */
 function TypeChoice({ form }: { readonly form: Form }) {
   const variants = form.schema.oneOf ?? [];
   const types = variants.map(({ properties }) => String(properties?.type?.const));
@@ -213,10 +216,15 @@ function TypeChoice({ form }: { readonly form: Form }) {
       label="type"
       hint={hintOf(current.properties?.type ?? {})}
       fault={form.fault(["type"])}
+      place={form.place(["type"])}
       options={types.map((type) => [type, type])}
       value={String(current.properties?.type?.const)}
       isDisabled={form.isReadOnly}
-      set={(type) => form.set([], newValue(variants[types.indexOf(type)] ?? {}))}
+      set={(type) =>
+        textAt(form.saved("type"), []) === type
+          ? form.reset([])
+          : form.set([], newValue(variants[types.indexOf(type)] ?? {}))
+      }
     />
   );
 }

@@ -15,18 +15,20 @@ export interface Single {
 export interface Form {
   readonly schema: SettingSchema;
   readonly value: (...path: Path) => unknown;
+  /** The value in the file, without the changes. */
+  readonly saved: (...path: Path) => unknown;
   /** `value` undefined removes the setting: its default holds. That, `standard`, is not written if it holds already. */
   readonly set: (path: Path, value: unknown, standard?: unknown) => void;
   /** Takes the value of the file. */
   readonly reset: (path: Path) => void;
-  /** Marks an item of a list as one that goes, or takes the mark away. */
+  /** Marks an item of a list as removed, or takes the mark away. */
   readonly remove: (path: Path) => void;
   readonly isRemoved: (path: Path) => boolean;
   /** Undefined while other changes are not saved. */
   readonly review: ((single: Single) => void) | undefined;
   /** The fault that the server found at a path or below it, with its line. */
   readonly fault: (path: Path) => string | undefined;
-  /** The path in the whole file, as faults write it. */
+  /** The path in the whole file, such as `projects[0].appid`; empty for an item that is removed. */
   readonly place: (path: Path) => string;
   readonly isReadOnly: boolean;
 }
@@ -38,6 +40,7 @@ export function formAt(form: Form, outer: Path, schema: SettingSchema): Form {
     ...form,
     schema,
     value: (...path) => form.value(...outer, ...path),
+    saved: (...path) => form.saved(...outer, ...path),
     set: (path, value, standard) => form.set([...outer, ...path], value, standard),
     reset: (path) => form.reset([...outer, ...path]),
     remove: (path) => form.remove([...outer, ...path]),

@@ -19,7 +19,8 @@ interface ReviewProps {
   /** Takes the faults of the proposed file; there may be none. */
   readonly faulty?: (faults: Faulty) => void;
   /** Goes to the field of a fault. */
-  readonly show?: (fault: Faulty[number]) => void;
+  /** Shows the field of a fault; undefined if the page has none. */
+  readonly toField?: (fault: Faulty[number]) => (() => void) | undefined;
   /** A consequence that the diff does not show. */
   readonly note?: string;
 }
@@ -35,7 +36,7 @@ export function Review(props: ReviewProps) {
   );
 }
 
-function Proposed({ version, edits, reread, done, cancel, faulty, show, note }: ReviewProps) {
+function Proposed({ version, edits, reread, done, cancel, faulty, toField, note }: ReviewProps) {
   const proposal = useLoaded(async (signal) => {
     const answer = await post<SettingsProposal>("/settings/propose", { version, edits }, signal);
     if (!signal.aborted) faulty?.(answer.faults);
@@ -55,7 +56,7 @@ function Proposed({ version, edits, reread, done, cancel, faulty, show, note }: 
       <div class="stack">
         {note !== undefined && <p class="note warn">{note}</p>}
         <Show of={proposal.state} reload={proposal.reload}>
-          {(answer) => <Proposal proposal={answer} show={show} />}
+          {(answer) => <Proposal proposal={answer} toField={toField} />}
         </Show>
         {problem.value !== undefined && <ProblemNote problem={problem.value} />}
         <div class="row">
@@ -86,16 +87,16 @@ function Changed({ reread }: { readonly reread: () => void }) {
 
 interface ProposalProps {
   readonly proposal: SettingsProposal;
-  readonly show: ReviewProps["show"];
+  readonly toField: ReviewProps["toField"];
 }
 
-function Proposal({ proposal: { diff, faults, warnings, needsRestart }, show }: ProposalProps) {
+function Proposal({ proposal: { diff, faults, warnings, needsRestart }, toField }: ProposalProps) {
   return (
     <div class="stack">
       {faults.length > 0 && (
         <div class="note bad" role="alert">
           <strong>{t("hasFaults")}</strong>
-          <Faults faults={faults} show={show} />
+          <Faults faults={faults} toField={toField} />
         </div>
       )}
       {warnings.length > 0 && <Warnings warnings={warnings} />}
@@ -125,24 +126,22 @@ export function faultText(fault: Faulty[number] | undefined): string | undefined
 
 const inLanguage = ({ message, zh }: Faulty[number]) => (language.value === "zh" ? zh : message);
 
-function Faults({ faults, show }: { readonly faults: Faulty; readonly show?: ReviewProps["show"] }) {
+function Faults({ faults, toField }: { readonly faults: Faulty; readonly toField?: ReviewProps["toField"] }) {
   return (
     <ul>
-      {faults.map((fault) => (
-        <li key={`${fault.path} ${fault.message}`}>
-          {t("line", { line: fault.line })} <code>{fault.path}</code> {inLanguage(fault)}{" "}
-          {show !== undefined && (
-            <button
-              type="button"
-              class="quiet"
-              aria-label={`${t("toField")}: ${fault.path}`}
-              onClick={() => show(fault)}
-            >
-              {t("toField")}
-            </button>
-          )}
-        </li>
-      ))}
+      {faults.map((fault) => {
+        const show = toField?.(fault);
+        return (
+          <li key={`${fault.path} ${fault.message}`}>
+            {t("line", { line: fault.line })} <code>{fault.path}</code> {inLanguage(fault)}{" "}
+            {show !== undefined && (
+              <button type="button" class="quiet" aria-label={`${t("toField")}: ${fault.path}`} onClick={show}>
+                {t("toField")}
+              </button>
+            )}
+          </li>
+        );
+      })}
     </ul>
   );
 }

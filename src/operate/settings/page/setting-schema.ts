@@ -80,8 +80,12 @@ export function valueOfText(schema: SettingSchema, text: string): unknown {
   return isNumber && /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
-/** The value of a typed list, one item a line. A single line may be a word that the schema has in place of a list. */
+/**
+ * The value of a typed list, one item a line, `[]` for an empty one. A single line may be a word that the schema has in
+ * place of a list.
+ */
 export function valueOfLines(schema: SettingSchema, text: string): unknown {
+  if (text.trim() === "[]") return [];
   const lines = text.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trim()]));
   const [only = ""] = lines;
   const words = (schema.anyOf ?? []).flatMap(choicesOf);
@@ -90,9 +94,9 @@ export function valueOfLines(schema: SettingSchema, text: string): unknown {
   return lines.length === 0 ? undefined : lines.map((line) => valueOfText(items, line));
 }
 
-/** As a text that valueOfText() or valueOfLines() reads; undefined for no value. */
+/** The text that valueOfText() or valueOfLines() reads as this value; undefined for no value. */
 export function textOf(value: unknown): string | undefined {
   if (value === "") return '""';
-  if (Array.isArray(value)) return value.map(String).join("\n");
+  if (Array.isArray(value)) return value.length === 0 ? "[]" : value.map(textOf).join("\n");
   return value === undefined || value === null ? undefined : String(value);
 }

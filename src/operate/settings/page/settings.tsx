@@ -64,8 +64,8 @@ function Projects({ form, settings: { state, reread } }: { readonly form: Form; 
   const keys = Object.keys(schema.properties ?? {}).filter((key) => key !== "buckets" && key !== "keys");
   return (
     <div class="stack">
-      {projects.map((project, position) => (
-        <div key={position} class="stack">
+      {projects.map((_, position) => (
+        <div key={position} class="stack" data-path={form.place(["projects", position])}>
           <Card title={`projects ${position + 1}`}>
             <SettingFields
               form={formAt(form, ["projects", position], schema)}
@@ -74,7 +74,7 @@ function Projects({ form, settings: { state, reread } }: { readonly form: Form; 
           </Card>
           {position < inFile && (
             <Keys
-              appid={textAt(project, ["appid"])}
+              appid={textAt(state.settings, ["projects", position, "appid"])}
               isReadOnly={form.isReadOnly}
               file={state.file ?? ""}
               changed={reread}

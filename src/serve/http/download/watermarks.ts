@@ -143,7 +143,7 @@ function faultOfWatermark(text: string, error: unknown): unknown {
   if (!(error instanceof HuiyuanError) || error.parameter !== undefined) return error;
   const { code, message, retryAfterSeconds } = error;
   const kind = errorKind(error);
-  if (kind === "absent") return badWatermark(text, NOT_THERE, error);
+  if (kind === "absent" || code === "style_unknown") return badWatermark(text, NOT_THERE, error);
   if (kind === "broken") return badWatermark(text, message, error);
   if (!code.startsWith("origin_")) return error;
   const found = `Cannot lay "${redactTarget(text)}" over the image: ${message}`;

@@ -2,6 +2,7 @@
 // processed, verified or used as a watermark must pass through here. It decodes nothing. It ignores EXIF in the text
 // chunks of a PNG, because libvips ignores it, too.
 import { crc32 } from "node:zlib";
+import { HuiyuanError } from "../../../core/errors.ts";
 import type { Sniffed } from "../../body/formats/sniff.ts";
 import { areEndless, secondDirectoryLink } from "./exif.ts";
 import { jpegSegments, segmentAt } from "./jpeg-head.ts";
@@ -17,6 +18,15 @@ interface ExifPlace {
 /** `file`: a complete image, which is never changed. */
 export function readableFile(file: Buffer, format: Sniffed): Buffer {
   return format === "avif" ? withoutAvifExif(file) : withoutEndlessExif(file, format);
+}
+
+/**
+ * Throws image_not_processable for a GIF whose screen is larger than the decoder says. libvips takes the screen of some
+ * GIFs for a mistake, and loses what lies outside the first frame.
+ */
+export function refuseCroppedGif(file: Buffer, { width, height }: { readonly width: number; readonly height: number }) {
+  if (file.toString("latin1", 0, 3) === "GIF" && (width < file.readUInt16LE(6) || height < file.readUInt16LE(8)))
+    throw new HuiyuanError("image_not_processable", "Cannot process: the decoder would crop the screen of the GIF");
 }
 
 /** A name that decoders of every format ignore. */

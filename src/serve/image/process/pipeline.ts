@@ -8,7 +8,7 @@ import { readBmp } from "../formats/bmp.ts";
 import { mayBeTurned } from "../formats/exif.ts";
 import { readJpegHead } from "../formats/jpeg-head.ts";
 import { framesIn, type RasterFacts, scanSource } from "../formats/loaders.ts";
-import { exifPlaces, readableFile, withoutThumbnail } from "../formats/readable-file.ts";
+import { exifPlaces, readableFile, refuseCroppedGif, withoutThumbnail } from "../formats/readable-file.ts";
 import { runScan } from "../formats/yielding-scan.ts";
 import { areaOf } from "../geometry/geometry.ts";
 import { refuseHeavyResult, refuseLargeResult } from "../geometry/result-size.ts";
@@ -118,9 +118,7 @@ async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Pr
   const metadata = await sharp(bytes, shown).metadata();
   // The decoder turns an AVIF, and the decoder's size is the real one in any format.
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
-  // libvips takes the screen of some GIFs for a mistake, and loses what lies outside the first frame.
-  if (facts.format === "gif" && (width < bytes.readUInt16LE(6) || height < bytes.readUInt16LE(8)))
-    throw new HuiyuanError("image_not_processable", "Cannot process: the decoder would crop the screen of the GIF");
+  refuseCroppedGif(bytes, { width, height });
   const known = { facts: { ...facts, width, height }, isGrey: metadata.channels < 3, quality, metadata };
   return { ...NOTHING_KNOWN, ...known, ...(await withReadableProfile(bytes, metadata)) };
 }

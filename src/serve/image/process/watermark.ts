@@ -4,7 +4,7 @@ import sharp, { type Sharp } from "sharp";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { sniff } from "../../body/formats/sniff.ts";
 import { readBmp } from "../formats/bmp.ts";
-import { readableFile } from "../formats/readable-file.ts";
+import { readableFile, refuseCroppedGif } from "../formats/readable-file.ts";
 import { type Size, watermarkPosition, watermarkSize } from "../geometry/geometry.ts";
 import {
   laidSize,
@@ -129,7 +129,9 @@ async function decoded(file: Buffer, url: string): Promise<Overlay> {
       return await toOverlay(sharp(data, { raw: { width, height, channels } }));
     }
     const open = { limitInputPixels: MAX_WATERMARK_PIXELS, failOn: "error" } as const;
-    const readable = await withReadableProfile(bytes, await sharp(bytes, open).metadata());
+    const metadata = await sharp(bytes, open).metadata();
+    refuseCroppedGif(bytes, metadata);
+    const readable = await withReadableProfile(bytes, metadata);
     return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
   } catch (error) {
     return refuseMark(url)(error);

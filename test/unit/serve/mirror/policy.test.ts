@@ -1,6 +1,6 @@
 // The rules of mirror/policy.ts, row by row.
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { type ErrorCode, HuiyuanError } from "../../../../src/core/errors.ts";
 import type { FillEnd } from "../../../../src/serve/mirror/fill/fill-end.ts";
 import {
   FAILURE_MS,
@@ -91,8 +91,18 @@ test("mayServePending() serves after a 404 by onGone, after a failure by age", (
 });
 
 test("isRemembered() is false for failures that say nothing about the key", () => {
-  const codes = ["origin_timeout", "origin_status", "overloaded", "draining", "origin_failing"] as const;
-  expect(codes.map((code) => isRemembered(failure(code)))).toEqual([true, true, false, false, false]);
+  const codes = ["origin_timeout", "origin_status", "store_full", "style_unknown"] as const;
+  expect(codes.filter((code) => isRemembered(failure(code)))).toEqual(codes);
+  const passing = [
+    "overloaded",
+    "draining",
+    "store_failed",
+    "not_kept",
+    "origin_loop",
+    "origin_failing",
+    "origin_busy",
+  ];
+  expect(passing.filter((code) => isRemembered(failure(code as ErrorCode)))).toEqual([]);
 });
 
 test.each([

@@ -79,3 +79,19 @@ test("faultAt() finds the fault of a field or below it, and not that of a field 
   expect(faultAt(faults, ["server", "port"])).toBe(faults[2]);
   expect(faultAt(faults, ["server", "host"])).toBeUndefined();
 });
+
+test("a mark of an item is taken away with the mapping around it", () => {
+  const marked = withRemoved(NO_DRAFT, TREE, ["domains", 0]);
+  const gone = withSet(marked, TREE, { path: ["domains"] });
+  expect(editsOf(gone)).toEqual([{ path: ["domains"] }]);
+  const back = withSet(gone, TREE, { path: ["domains"], value: [{ host: "d.example.com" }] });
+  expect(isRemoved(back, ["domains", 0])).toBe(false);
+});
+
+test("an item that came with an added mapping can be removed", () => {
+  const mirror = { path: ["domains", 0, "mirror"], value: { origins: [{ type: "site", url: "" }], rules: [] } };
+  const added = withSet(NO_DRAFT, TREE, mirror);
+  const typed = withSet(added, TREE, { path: [...mirror.path, "origins", 0, "url"], value: "http://x" });
+  const without = withRemoved(typed, TREE, [...mirror.path, "origins", 0]);
+  expect(editsOf(without)).toEqual([{ path: mirror.path, value: { origins: [], rules: [] } }]);
+});

@@ -63,9 +63,16 @@ test.each<[string, SettingSchema, string, unknown]>([
   ["one item a line", { items: { type: "string" } }, " a \n\nb", ["a", "b"]],
   ["numbers", { items: { type: "integer" } }, "404\n410", [404, 410]],
   ["no line removes the setting", { items: { type: "string" } }, " \n", undefined],
+  ["an empty list", { items: { type: "string" } }, "[]", []],
+  ["a list with an empty text", { items: { type: "string" } }, '""\nx', ["", "x"]],
   ["a word in place of a list", { anyOf: [{ const: "all" }, { type: "array", items: {} }] }, "all", "all"],
   ["a list of one", { anyOf: [{ const: "all" }, { type: "array", items: {} }] }, "x", ["x"]],
 ])("a typed list: %s", (_, schema, text, value) => expect(valueOfLines(schema, text)).toEqual(value));
+
+test.each([[[]], [["", "x"]], [["a", "b"]], [[404, 410]]])("the list %j is shown as the text that gives it", (list) => {
+  const items = { type: typeof list[0] === "number" ? "integer" : "string" };
+  expect(valueOfLines({ items }, textOf(list) ?? "")).toEqual(list);
+});
 
 test("the values of a choice", () => {
   expect([choicesOf({ type: "boolean" }), choicesOf({ const: "s3" }), choicesOf({})]).toEqual([

@@ -2,10 +2,11 @@
 import { expect, test } from "vitest";
 import { gated } from "../../../../helpers/gated.ts";
 import { type HandFrame, handGif } from "../../../../helpers/gif.ts";
-import { animatedGif } from "../../../../helpers/images.ts";
-import { renderText, verifyHere } from "../../../../helpers/rendering.ts";
+import { animatedGif, noisyJpeg } from "../../../../helpers/images.ts";
+import { b64, renderText, verifyHere } from "../../../../helpers/rendering.ts";
 
 const [RED, BLUE] = [0, 2] as const;
+const MARK = "http://photos-10001234.localhost/mark.gif";
 
 /** Screen sizes that libvips' decoder distrusts. */
 const DISTRUSTED = [
@@ -26,6 +27,8 @@ test.each(DISTRUSTED)("a GIF of %ix%i is refused if its first frame covers a par
   for (const bytes of [moving, still])
     for (const text of ["imageMogr2/strip", "imageView2/2/w/10", "imageInfo"])
       await expect(renderText(bytes, text)).rejects.toMatchObject({ code: "image_not_processable" });
+  const mark = renderText(await noisyJpeg(60, 40), `watermark/1/image/${b64(MARK)}`, { watermarks: { [MARK]: still } });
+  await expect(mark).rejects.toMatchObject({ code: "processing_invalid" });
   // An upload is accepted: all of its pixels can be decoded.
   await verifyHere(moving);
 });
