@@ -46,7 +46,8 @@ export default defineConfig({
     // Of tests that run at the same time in one file: the pages of the documentation.
     maxConcurrency: 2,
     // `npm run check` runs `unit`, which takes half a minute; tests that take three seconds are named `*.slow.test.ts`.
-    // `npm test` runs all but `lab*`. `npm run lab` runs the sweeps, which take minutes and are named `*.lab.test.ts`.
+    // `npm test` runs all but `lab*`, and takes six minutes. `npm run lab` runs what would make it longer: sweeps, the
+    // console in Chromium, migrations. These files are named `*.lab.test.ts`.
     projects: [
       suite("unit", 10_000, { isolate: false }),
       suite("slow", 30_000, { include: SLOW }),

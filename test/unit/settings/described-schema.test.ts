@@ -1,5 +1,5 @@
 // A setting is said once: one that is added to a copy of the schema, with its Chinese words, is found wherever settings
-// are. test/e2e/console-buckets.test.ts sees one in the console's forms.
+// are. test/e2e/console-buckets.lab.test.ts sees one in the console's forms.
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { settingsPage, zhSettingsPage } from "../../../config/reference/settings.ts";
