@@ -77,7 +77,7 @@ export function Editor({ settings, path, title, tabs, view, hrefOf }: EditorProp
   const { state, schema } = settings;
   const draft = useSignal(NO_DRAFT);
   const single = useSignal<Single | undefined>(undefined);
-  /** Of the last review; undefined: those of the file. */
+  /** The faults that the last review found; undefined before one: those of the file hold. */
   const reviewed = useSignal<Faulty | undefined>(undefined);
   const faults = reviewed.value ?? state.faults;
   const applied = useSignal<SettingsApplied | undefined>(undefined);

@@ -20,7 +20,7 @@ import {
 } from "./setting-schema.ts";
 
 interface SettingFieldsProps {
-  /** Of a mapping. */
+  /** A form whose schema is a mapping. */
   readonly form: Form;
   /** Left out: all, and in a long form those that are left out of the file and rarely needed are folded. */
   readonly keys?: readonly string[] | undefined;
