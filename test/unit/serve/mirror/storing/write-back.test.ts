@@ -414,12 +414,16 @@ test.each([
   ["on disk", 0],
 ])("of several bodies %s that wait for a key, only the last one keeps waiting", async (_name, perSpoolBytes) => {
   let isFull = true;
+  const refused: string[] = [];
   const { store, meter, writeBack, driver, pool } = writeBackLab({
     perSpoolBytes,
     options: { retryMs: [AN_HOUR] },
     over: (driver) => ({
-      put: (...put) =>
-        isFull ? Promise.reject(new HuiyuanError("store_full", "the test says so")) : driver.put(...put),
+      async put(...put) {
+        if (!isFull) return driver.put(...put);
+        refused.push(put[0].hashes.sha256);
+        throw new HuiyuanError("store_full", "the test says so");
+      },
     }),
   });
   const other = await store(0, toKey("b.jpg"));
@@ -427,6 +431,9 @@ test.each([
   const last = await store();
   await Promise.all(earlier.map(({ done }) => done));
   expect([meter.events, writeBack.backlog().depth]).toEqual([[], 2]);
+  await eventually(async () => refused.includes(last.body.hashes.sha256), "the last body was refused");
+  // It looks once more for its file before it waits.
+  await delay(100);
   isFull = false;
   await writeBack.drain(60_000);
   expect(await driver.lookup(KEY)).toMatchObject({ info: { hashes: last.body.hashes } });
