@@ -1,40 +1,60 @@
-// The one table of all errors: code → HTTP status, X-ErrNo, REST code, and the text that a client sees. It does not
-// send errors; http/ does that.
+// The one table of all errors: code → HTTP status, X-ErrNo, REST code, the text that a client sees, and what it means to
+// the program. It does not send errors; http/ does that. It is long, because it is one table.
 
 /**
  * `status`: HTTP status on downloads. `errNo`: the `X-ErrNo` header on downloads (numbers of 万象优图, part of its download
  * contract). `rest`: the code of the REST API, which answers every failure with 400; default REST_DEFAULT. A released
- * code keeps its meaning for ever. `kind`: absent for a code that stands alone.
+ * code keeps its meaning for ever.
+ * `fault`: default `client`. `kind`: absent for a code that stands alone.
+ * `retry`: `helps` if the same request may succeed soon; `hopeless` if all other requests would fail too, so that a job
+ * of many objects ends; absent if this request fails until its cause is mended.
+ * `isPassing`: says nothing about the key, so that it is not remembered for it. This server has no room or is stopping,
+ * the request was in a loop, or the origin is refused for now, which may end at any moment.
  */
 interface ErrorRow {
   readonly status: number;
   readonly errNo: number;
   readonly text: string;
   readonly rest?: number;
+  readonly fault?: Fault;
   readonly kind?: ErrorKind;
+  readonly retry?: "helps" | "hopeless";
+  readonly isPassing?: true;
 }
+
+/**
+ * The side that has to change something. `client`: the request, or the image that it names. `store`: the disk or the
+ * remote store. `server`: this program, its settings or its machine. `nobody`: a stop that was asked for.
+ */
+type Fault = "client" | "origin" | "store" | "server" | "nobody";
 
 /**
  * The group of a code, for the parts that act on several codes alike.
  * `connect`, `timeout`: the origin sent no response. A reset before the first byte counts as a failure to connect.
  * `answered`: it sent a response that may not be used. `broken`: it has a new version, but not a whole, sound image.
- * `passing`: says nothing about the key. This server has no room or is stopping, the request was in a loop, or the
- * origin is refused for now, which may end at any moment.
  * `image`: the image or its instruction cannot be processed.
  * `absent`: there is no such image. `replaced`: it was replaced or is damaged, so that a new look-up finds another one.
  * `disk`: this server's disk or readers were too slow, full or failing, which may end within a minute.
  */
-type ErrorKind = "connect" | "timeout" | "answered" | "broken" | "passing" | "image" | "absent" | "replaced" | "disk";
+type ErrorKind = "connect" | "timeout" | "answered" | "broken" | "image" | "absent" | "replaced" | "disk";
 
 /** The REST code of rows without one. */
 const REST_DEFAULT = -5989;
 
+const HELPS = { retry: "helps" } as const;
+const PASSING = { isPassing: true } as const;
+
 const restRow = (rest: number, text: string) => ({ status: 400, errNo: rest, text, rest }) as const;
 const imageRow = (status: number, errNo: number, text: string) => ({ status, errNo, text, kind: "image" }) as const;
-const busyRow = (errNo: number, text: string, kind?: ErrorKind) =>
-  ({ status: 503, errNo, text, rest: -2000, ...(kind && { kind }) }) as const;
-const noResponse = (kind: ErrorKind, text: string) => ({ status: 424, errNo: -902, text, rest: -5997, kind }) as const;
-const unusable = (kind: ErrorKind, text: string) => ({ status: 424, errNo: -120, text, rest: -5997, kind }) as const;
+const renderRow = (errNo: number, text: string) =>
+  ({ ...imageRow(500, errNo, text), fault: "server", ...HELPS }) as const;
+const busyRow = (errNo: number, text: string) =>
+  ({ status: 503, errNo, text, rest: -2000, fault: "server", ...HELPS }) as const;
+const originRow = (errNo: number, text: string) =>
+  ({ status: 424, errNo, text, rest: -5997, fault: "origin" }) as const;
+const storeRow = (text: string) => ({ status: 500, errNo: -101, text, fault: "store" }) as const;
+const noResponse = (kind: "connect" | "timeout", text: string) => ({ ...originRow(-902, text), kind }) as const;
+const unusable = (kind: "answered" | "broken", text: string) => ({ ...originRow(-120, text), kind }) as const;
 
 const ERROR_ROWS = {
   // The request
@@ -49,7 +69,7 @@ const ERROR_ROWS = {
   referer_refused: { status: 403, errNo: -108, text: "this Referer is not allowed" },
   precondition_failed: { status: 412, errNo: -103, text: "a precondition of the request is false" },
   range_unsatisfiable: { status: 416, errNo: -124, text: "the range lies outside the object" },
-  style_unknown: { status: 400, errNo: -105, text: "no style has this name" },
+  style_unknown: { status: 400, errNo: -105, text: "no style has this name", kind: "absent" },
   processing_refused: {
     status: 403,
     errNo: -154,
@@ -62,10 +82,13 @@ const ERROR_ROWS = {
   image_too_heavy: imageRow(400, -167, "the image has too many bytes to be processed"),
   image_too_large: imageRow(400, -447, "the image has too many pixels or frames to be processed"),
   output_too_large: imageRow(400, -442, "the processed image would be too large"),
-  render_timeout: imageRow(500, -901, "the image could not be processed in time"),
-  render_failed: imageRow(500, -111, "the image could not be processed"),
+  render_timeout: renderRow(-901, "the image could not be processed in time"),
+  render_failed: renderRow(-111, "the image could not be processed"),
   render_overloaded: busyRow(-901, "too many images are being processed; try again"),
-  original_replaced: busyRow(-901, "the image was replaced before it could be read; try again", "replaced"),
+  original_replaced: {
+    ...busyRow(-901, "the image was replaced before it could be read; try again"),
+    kind: "replaced",
+  },
   // The token of a download (Token 防盗链)
   sign_missing: { status: 403, errNo: -46618, text: "a signature is required: add ?sign=", rest: -81 },
   sign_malformed: { status: 403, errNo: -46618, text: "the signature cannot be read", rest: -5998 },
@@ -103,8 +126,8 @@ const ERROR_ROWS = {
   slices_too_large: restRow(-285, "the image is too large"),
   slices_hash_wrong: restRow(-5984, "the slices do not form the declared image"),
   upload_id_unknown: restRow(-5983, "no such upload, or it is over 24 hours old"),
-  delete_failed: restRow(-190, "the image could not be deleted"),
-  copy_failed: restRow(-199, "the image could not be copied"),
+  delete_failed: { ...restRow(-190, "the image could not be deleted"), fault: "store" },
+  copy_failed: { ...restRow(-199, "the image could not be copied"), fault: "store" },
   // The object
   not_found: { status: 404, errNo: -6101, text: "no such image", rest: -197, kind: "absent" },
   path_missing: {
@@ -114,30 +137,42 @@ const ERROR_ROWS = {
   },
   deleted: { status: 404, errNo: -6101, text: "the image was deleted", rest: -197, kind: "absent" },
   // The origin sent no response
-  origin_timeout: noResponse("timeout", "the origin did not respond in time"),
-  origin_refused: noResponse("connect", "the origin refused the connection"),
-  origin_reset: noResponse("connect", "the origin closed the connection before it responded"),
+  origin_timeout: { ...noResponse("timeout", "the origin did not respond in time"), ...HELPS },
+  origin_refused: { ...noResponse("connect", "the origin refused the connection"), ...HELPS },
+  origin_reset: { ...noResponse("connect", "the origin closed the connection before it responded"), ...HELPS },
   origin_tls: noResponse("connect", "the origin's TLS handshake failed"),
   origin_name_unknown: noResponse("connect", "the origin's name does not exist"),
-  origin_dns_timeout: noResponse("timeout", "the origin's name could not be looked up in time"),
-  origin_dns_failed: noResponse("connect", "the origin's name could not be looked up"),
-  origin_failing: noResponse("passing", "the origin keeps failing; no requests are sent to it for now"),
-  origin_busy: noResponse("passing", "the origin has asked for a pause; no requests are sent to it for now"),
+  origin_dns_timeout: { ...noResponse("timeout", "the origin's name could not be looked up in time"), ...HELPS },
+  origin_dns_failed: { ...noResponse("connect", "the origin's name could not be looked up"), ...HELPS },
+  origin_failing: {
+    ...originRow(-902, "the origin keeps failing; no requests are sent to it for now"),
+    ...HELPS,
+    ...PASSING,
+  },
+  origin_busy: {
+    ...originRow(-902, "the origin has asked for a pause; no requests are sent to it for now"),
+    ...HELPS,
+    ...PASSING,
+  },
   // The origin sent a response that may not be used
-  origin_blocked: { status: 424, errNo: -120, text: "the origin's address is not allowed", rest: -5997 },
+  origin_blocked: originRow(-120, "the origin's address is not allowed"),
   origin_status: unusable("answered", "the origin responded with an error"),
   origin_unexpected: unusable("answered", "the origin's response does not fit the request"),
   origin_head_invalid: unusable("answered", "the origin's response head is not valid HTTP"),
   origin_loop: {
+    ...originRow(-120, "the request came back to this server: its origins form a loop"),
     status: 508,
-    errNo: -120,
-    text: "the request came back to this server: its origins form a loop",
-    rest: -5997,
-    kind: "passing",
+    ...PASSING,
   },
   origin_redirect: unusable("answered", "the origin's redirect may not be followed"),
-  origin_moved: { status: 302, errNo: -156, text: "the image has moved to another address", kind: "answered" },
-  origin_truncated: unusable("broken", "the origin's image is truncated"),
+  origin_moved: {
+    status: 302,
+    errNo: -156,
+    text: "the image has moved to another address",
+    fault: "origin",
+    kind: "answered",
+  },
+  origin_truncated: { ...unusable("broken", "the origin's image is truncated"), ...HELPS },
   origin_too_large: unusable("broken", "the origin's image is too large"),
   origin_empty: unusable("broken", "the origin sent no bytes"),
   origin_not_image: unusable("broken", "the origin sent data that is not an image"),
@@ -150,26 +185,45 @@ const ERROR_ROWS = {
     errNo: -29214,
     text: "too many requests of this client; try again after the time in Retry-After",
     rest: -71,
+    ...HELPS,
   },
   client_gone: { status: 499, errNo: -103, text: "the client closed the connection" },
-  overloaded: busyRow(-902, "too many fetches are in progress; try again", "passing"),
-  not_kept: busyRow(-902, "the disk has no room for the image, and neither has memory; try again", "passing"),
-  draining: busyRow(-100, "the server is shutting down; try again", "passing"),
-  store_failed: { status: 500, errNo: -101, text: "the store could not be read", kind: "disk" },
-  store_corrupt: { status: 500, errNo: -101, text: "the stored bytes are damaged", rest: -197, kind: "replaced" },
-  store_full: { status: 500, errNo: -101, text: "the store has no room", kind: "disk" },
-  internal: { status: 500, errNo: -100, text: "internal server error" },
+  overloaded: { ...busyRow(-902, "too many fetches are in progress; try again"), ...PASSING },
+  not_kept: {
+    ...busyRow(-902, "the disk has no room for the image, and neither has memory; try again"),
+    kind: "disk",
+    ...PASSING,
+  },
+  draining: { ...busyRow(-100, "the server is shutting down; try again"), fault: "nobody", ...PASSING },
+  store_failed: { ...storeRow("the store could not be read"), kind: "disk", ...HELPS, ...PASSING },
+  store_corrupt: { ...storeRow("the stored bytes are damaged"), rest: -197, kind: "replaced" },
+  store_full: { ...storeRow("the store has no room"), kind: "disk", retry: "hopeless" },
+  internal: { status: 500, errNo: -100, text: "internal server error", fault: "server" },
   // Commands and settings; a download never gets these codes
-  settings_invalid: { status: 500, errNo: -100, text: "the settings have faults" },
-  data_locked: { status: 500, errNo: -100, text: "another process uses this data directory" },
+  settings_invalid: { status: 500, errNo: -100, text: "the settings have faults", fault: "server", retry: "hopeless" },
+  data_locked: { status: 500, errNo: -100, text: "another process uses this data directory", fault: "server" },
 } as const satisfies Record<string, ErrorRow>;
 
 /** Callers act on the code, never on the message. */
 export type ErrorCode = keyof typeof ERROR_ROWS;
 
-/** Returns the status, X-ErrNo and public text of a code. */
+/** Returns the columns of a code. */
 export function errorRow(code: ErrorCode): ErrorRow {
   return ERROR_ROWS[code];
+}
+
+/** Returns the side that has to change something. */
+export function faultOf(code: ErrorCode): Fault {
+  return errorRow(code).fault ?? "client";
+}
+
+/**
+ * Whether an operator has to look into it: it is an error in the log, and its message is for the log alone. A lack of
+ * room (503) is not one: it passes by itself.
+ */
+export function isServerFailure({ code }: HuiyuanError): boolean {
+  const fault = faultOf(code);
+  return (fault === "store" || fault === "server") && errorRow(code).status !== 503;
 }
 
 /** Returns the kind of a thrown error; undefined for an unknown error, and for a code that stands alone. */

@@ -2,7 +2,7 @@
 // admin/access.ts does for the admin port, and a command without a server calls it inside its own process.
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { asHuiyuanError, errorRow } from "../core/errors.ts";
+import { asHuiyuanError, errorRow, isServerFailure } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { SettingsFile } from "../settings/edit/settings-file.ts";
 import type { Access } from "./admin/access.ts";
@@ -108,12 +108,11 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   );
   api.onError((error, context) => {
     const known = asHuiyuanError(error);
-    const row = errorRow(known.code);
     const requestId = context.get("requestId");
-    const status = known.answerStatus ?? row.status;
+    const status = known.answerStatus ?? errorRow(known.code).status;
     // Nothing reads the rest of the body.
     if (status === 408 || status === 413) context.header("Connection", "close");
-    if (row.status === 500) log.error({ err: known, requestId }, "an admin request failed");
+    if (isServerFailure(known)) log.error({ err: known, requestId }, "an admin request failed");
     // The error table has statuses that the type of Hono lacks.
     return context.json(problemOf(known, requestId), status as ContentfulStatusCode);
   });

@@ -40,7 +40,8 @@ const origin = createServer(async (asked, answer) => {
 });
 await new Promise<void>((resolve) => origin.listen(0, "127.0.0.1", resolve));
 const { port } = origin.address() as AddressInfo; // a bound TCP server has one
-const data = await mkdtemp(join(tmpdir(), "huiyuan-walk-"));
+const folder = await mkdtemp(join(tmpdir(), "huiyuan-walk-"));
+const data = join(folder, "data");
 const { app, load } = await modules();
 const domain = { host: "img.example", mirror: mirrorOf(`http://127.0.0.1:${port}`) };
 const settings = load.parseSettings(
@@ -49,7 +50,7 @@ const settings = load.parseSettings(
     server: { host: "127.0.0.1", port: 0, adminPort: 0 },
     projects: [{ appid: APPID, keys: [KEYS[0]], buckets: [{ name: "photos", domains: [domain] }] }],
   }),
-  { env: process.env, readFile: (path) => readFileSync(path, "utf8"), file: join(data, "huiyuan.yaml") },
+  { env: process.env, readFile: (path) => readFileSync(path, "utf8"), file: join(folder, "huiyuan.yaml") },
 );
 const server = await app.startApp({ settings, log: SILENT_LOG });
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -97,5 +98,5 @@ const total = [...files.values()].flat().length;
 process.stdout.write(`${total} functions in ${files.size} files\n`);
 await server.stop();
 origin.closeAllConnections();
-await rm(data, { recursive: true, force: true });
+await rm(folder, { recursive: true, force: true });
 process.exit();

@@ -2,7 +2,7 @@
 // shows it to operators. A line contains no token and no query. The answer to a call on many objects is streamed here,
 // so that it is logged however it ends.
 import type { Context } from "hono";
-import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, errorRow, type HuiyuanError, isServerFailure } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
 import type { ApiEnv } from "./calls.ts";
@@ -47,9 +47,8 @@ export function loggedName(name: string): string {
  * Operators see the full message, unlike clients of the download port. Internal errors show only their public text; the
  * log has the details.
  */
-export function messageOf({ code, message }: HuiyuanError): string {
-  const { status, text } = errorRow(code);
-  return status === 500 ? text : message;
+export function messageOf(error: HuiyuanError): string {
+  return isServerFailure(error) ? errorRow(error.code).text : error.message;
 }
 
 /** The error body of the admin API. */

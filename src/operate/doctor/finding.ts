@@ -1,6 +1,6 @@
 // The doctor's findings about an origin, hints for the proposed settings, and what a failure means to the operator.
 import { errorCodeOf } from "../../core/disk-failure.ts";
-import { asHuiyuanError, type ErrorCode, type HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, type ErrorCode, faultOf, type HuiyuanError } from "../../core/errors.ts";
 import type { ProbeVerdict } from "../../serve/origin/kinds/probe.ts";
 import type { DoctorLine } from "./contract.ts";
 
@@ -44,7 +44,7 @@ export interface Notes {
 export function originFailure(error: unknown, { signal }: Notes): HuiyuanError {
   signal.throwIfAborted();
   const known = asHuiyuanError(error);
-  if (known.code === "internal" || known.code === "overloaded") throw error;
+  if (faultOf(known.code) === "server") throw error;
   return known;
 }
 

@@ -1,5 +1,6 @@
 // Finds what needs an operator now: the judgements of config/monitoring/alerts.yaml on this server's series, for the
 // console. Each rule has the name, severity and limit of its alert. It sends no alerts: Prometheus does.
+import { ERROR_CODES, errorRow, faultOf } from "../../core/errors.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
 import type { MetricValue } from "../admin/metric-values.ts";
 import type { Attention } from "./contract.ts";
@@ -47,7 +48,10 @@ const counted = (name: string, count: number | undefined, message: string) =>
   count === undefined || count === 0 ? undefined : { message: `${count} ${message}`, values: { [name]: count } };
 
 /** The errors that the client did not cause. */
-const OWN_ERROR = /^(origin_.+|overloaded|not_kept|store_.+|internal|render_.+|original_replaced)$/;
+/** The codes that HuiyuanErrorRatio counts: all but faults of clients, stops and redirects. */
+export const OWN_ERRORS: ReadonlySet<unknown> = new Set(
+  ERROR_CODES.filter((code) => !["client", "nobody"].includes(faultOf(code)) && errorRow(code).status >= 400),
+);
 const OVERVIEW_ORDER = ["critical", "warning", "info"];
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 const hours = (seconds: number) => Math.round(seconds / 3_600);
@@ -58,7 +62,7 @@ const UPLOADS = { page: "/logs?operation=upload" };
 export const RULES = [
   rule("HuiyuanErrorRatio", "warning", { page: "/logs?view=explain" }, ({ increase }) => {
     const requests = increase("requests_total", 5);
-    const isOwn = ({ code }: MetricValue["labels"]) => OWN_ERROR.test(String(code)) && code !== "origin_moved";
+    const isOwn = ({ code }: MetricValue["labels"]) => OWN_ERRORS.has(code);
     const ratio = increase("errors_total", 5, isOwn) / requests;
     if (requests / 300 <= MIN_REQUESTS_A_SECOND || ratio <= ALERT_LIMITS.HuiyuanErrorRatio) return undefined;
     const percent = Math.round(ratio * 100);

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { Hono } from "hono";
-import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, type HuiyuanError, isServerFailure } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { createFailureLog } from "../mirror/failure-log.ts";
 import { beginDownload, finishDownload } from "./download/download.ts";
@@ -23,7 +23,7 @@ import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
 import { failure } from "./rest/answer.ts";
 import type { CallExchange, RestApiParts } from "./rest/call.ts";
-import { type AnsweredCall, beginCall, finishCall, isServerFailure, serveCall } from "./rest/rest.ts";
+import { type AnsweredCall, beginCall, finishCall, serveCall } from "./rest/rest.ts";
 import { isCall } from "./rest/target.ts";
 
 export interface DownloadAppOptions {
@@ -147,7 +147,7 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
 
   function logFailure({ response, requestId }: DownloadExchange, error: HuiyuanError): void {
     const about = { requestId, err: error };
-    if (errorRow(error.code).status === 500) failures.error(error.code, about, "a request failed");
+    if (isServerFailure(error)) failures.error(error.code, about, "a request failed");
     else if (response.headersSent && error.code !== "client_gone")
       failures.warn(error.code, about, "the connection of an unfinished answer was cut");
   }

@@ -1,7 +1,7 @@
 // The policy of a mirror: may an image be stored, for how long may it be served, and what do a 404, a 410, `no-store`
 // and a failure do. Pure rules without clock and I/O; the files beside apply them. freshness/freshness.ts reads the
 // lifetimes of RFC 9111 out of headers.
-import { type ErrorCode, errorKind, type HuiyuanError } from "../../core/errors.ts";
+import { type ErrorCode, errorKind, errorRow, type HuiyuanError } from "../../core/errors.ts";
 import type { OriginAnswer } from "../origin/origin.ts";
 import { damageOf, type FillEnd } from "./fill/fill-end.ts";
 import { type FreshnessRules, mayBeStored } from "./freshness/freshness.ts";
@@ -104,7 +104,7 @@ const UNSTORABLE_MS = 10_000;
 
 /** False: the failure says nothing about the key, and the next request for it asks the origin again. */
 export function isRemembered(error: HuiyuanError): boolean {
-  return errorKind(error) !== "passing" && error.code !== "store_failed";
+  return errorRow(error.code).isPassing !== true;
 }
 
 /** The end of a revalidation that brought nothing usable. */
@@ -126,4 +126,4 @@ export function isPauseForAll(end: PausingEnd, ageMs: number): boolean {
 
 export const isBroken = (error: HuiyuanError) => errorKind(error) === "broken";
 
-const isRefusedByDisk = (error: HuiyuanError) => errorKind(error) === "disk" || error.code === "not_kept";
+const isRefusedByDisk = (error: HuiyuanError) => errorKind(error) === "disk";

@@ -3,7 +3,7 @@
 import { EventEmitter, once, setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { abortable } from "../../../async/cancellation.ts";
-import { asHuiyuanError, type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, errorRow, HuiyuanError } from "../../../core/errors.ts";
 import { describeFailure, type Failure } from "../sources/failure.ts";
 import { createPace, type PaceOptions } from "./pace.ts";
 
@@ -48,8 +48,6 @@ const MAX_FAILURES_IN_ROW = 100;
 const OUTAGE_MS = 60_000;
 /** A slower transfer is given up. */
 const MIN_BYTES_PER_SECOND = 16_384;
-/** Every further object would fail too: no room at the target, or it refuses the credentials. */
-const ENDING: ReadonlySet<ErrorCode> = new Set(["store_full", "settings_invalid"]);
 
 export function createEngine(options: EngineOptions, firstPauseMs = 500, outageMs = OUTAGE_MS) {
   const { retries, stop, kill } = options;
@@ -84,7 +82,7 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500, outageM
       inRow = 0;
       return done;
     } catch (error) {
-      if (kill.aborted || (error instanceof HuiyuanError && ENDING.has(error.code))) throw error;
+      if (kill.aborted || (error instanceof HuiyuanError && errorRow(error.code).retry === "hopeless")) throw error;
       const failure = describeFailure(error);
       const retryAfterMs = Math.min(failure.retryAfterMs ?? 0, MAX_PAUSE_MS);
       inRow = failure.isTransient ? inRow + 1 : 0;

@@ -1,7 +1,7 @@
 // Describes why an object was not copied: the text for `view-failed`, the cause for the report, and whether a retry may
 // help.
 import { HuiyuanClientError } from "../../../client/api/client-error.ts";
-import { asHuiyuanError, type ErrorCode } from "../../../core/errors.ts";
+import { asHuiyuanError, errorRow } from "../../../core/errors.ts";
 
 export interface Failure {
   /** One line, printable. */
@@ -13,10 +13,6 @@ export interface Failure {
   readonly retryAfterMs: number | undefined;
 }
 
-const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
-  ...(["origin_timeout", "origin_refused", "origin_reset", "origin_dns_timeout", "origin_dns_failed"] as const),
-  ...(["origin_failing", "origin_busy", "origin_truncated", "overloaded", "not_kept", "store_failed"] as const),
-]);
 /** Codes of the REST API for a service that is busy, limits its rate, or failed; -2: no usable answer. */
 const TRANSIENT_REST: ReadonlySet<number> = new Set([-71, -2000, -2, -5989, -5997]);
 
@@ -24,7 +20,8 @@ export function describeFailure(error: unknown): Failure {
   if (error instanceof HuiyuanClientError) return describeAnswer(error);
   const { code, message, originStatus = 0, retryAfterSeconds } = asHuiyuanError(error);
   const retryAfterMs = retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1_000;
-  if (code !== "origin_status" || originStatus === 0) return failure(code, message, TRANSIENT.has(code), retryAfterMs);
+  if (code !== "origin_status" || originStatus === 0)
+    return failure(code, message, errorRow(code).retry === "helps", retryAfterMs);
   if (originStatus === 404) return failure("gone", message);
   const isTransient = isBusy(originStatus);
   return failure(`status ${originStatus}`, `HTTP response status code: ${originStatus}`, isTransient, retryAfterMs);

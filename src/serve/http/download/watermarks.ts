@@ -1,7 +1,7 @@
 // Finds the watermark images of a recipe by their URLs, in the bucket of the image that they are laid over and nowhere
 // else. The mirror of the URL's domain fetches an image that the bucket lacks. The URL itself is never dialled.
 
-import { errorKind, HuiyuanError } from "../../../core/errors.ts";
+import { errorKind, faultOf, HuiyuanError } from "../../../core/errors.ts";
 import { WANTED_WATERMARK } from "../../image/geometry/watermark-size.ts";
 import { WATERMARK_PARAMETER } from "../../image/grammar/recipe.ts";
 import { watermarkName } from "../../image/grammar/watermark-token.ts";
@@ -143,9 +143,9 @@ function faultOfWatermark(text: string, error: unknown): unknown {
   if (!(error instanceof HuiyuanError) || error.parameter !== undefined) return error;
   const { code, message, retryAfterSeconds } = error;
   const kind = errorKind(error);
-  if (kind === "absent" || code === "style_unknown") return badWatermark(text, NOT_THERE, error);
+  if (kind === "absent") return badWatermark(text, NOT_THERE, error);
   if (kind === "broken") return badWatermark(text, message, error);
-  if (!code.startsWith("origin_")) return error;
+  if (faultOf(code) !== "origin") return error;
   const found = `Cannot lay "${redactTarget(text)}" over the image: ${message}`;
   return new HuiyuanError(code, found, {
     parameter: WATERMARK_PARAMETER,

@@ -1,6 +1,6 @@
 // Stat, copy and delete of an image that is stored, or that only the origin has. post.ts tells them from uploads.
 import { randomUUID } from "node:crypto";
-import { asHuiyuanError, type ErrorCode, errorKind, HuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, type ErrorCode, errorRow, HuiyuanError, isServerFailure } from "../../../core/errors.ts";
 import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
 import { type ApiAnswer, copyData, statData, success } from "./answer.ts";
 import { bucketOf, type Call, linksOf } from "./call.ts";
@@ -91,13 +91,13 @@ function missing(fileid: Key | undefined): HuiyuanError {
   return new HuiyuanError("not_found", `Cannot find "${fileid}": there is no such image`);
 }
 
-/** Replaces errors of the store by the operation's own code. */
+/** Replaces failures of this server by the operation's own code, unless the REST API has a number for them. */
 async function translating<Result>(code: ErrorCode, run: () => Promise<Result>): Promise<Result> {
   try {
     return await run();
   } catch (error) {
     const known = asHuiyuanError(error);
-    throw known.code === "internal" || errorKind(known) === "disk"
+    throw isServerFailure(known) && errorRow(known.code).rest === undefined
       ? new HuiyuanError(code, known.message, { cause: known })
       : known;
   }

@@ -1,7 +1,7 @@
 // Serves one call of the REST API for uploads (万象优图 V2, `/photos/v1/` and `/photos/v2/`), top to bottom. Every host
 // that serves no downloads by name has the API. The operations themselves are in the files beside.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { errorRow, HuiyuanError } from "../../../core/errors.ts";
+import { HuiyuanError } from "../../../core/errors.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
 import { type ApiAnswer, wholeAnswer } from "./answer.ts";
 import type { Call, CallExchange, CallName, CallNotes, RestApiParts } from "./call.ts";
@@ -53,11 +53,6 @@ export function finishCall(exchange: CallExchange, answer: ApiAnswer | undefined
   const code = about.name === "preflight" ? 0 : answer?.code;
   const milliseconds = performance.now() - startedAt;
   return { ...about, request, requestId, code, message: answer?.message, milliseconds };
-}
-
-/** Whether a failed call is the server's fault, although its status is 400. */
-export function isServerFailure({ code }: HuiyuanError): boolean {
-  return errorRow(code).status === 500 || code === "delete_failed" || code === "copy_failed";
 }
 
 // Lets scripts send `Authorization`. Forms with `?sign=` need no preflight.

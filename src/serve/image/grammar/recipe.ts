@@ -1,7 +1,7 @@
 // The recipe, which is the meaning of a processing instruction: a bounded list of steps and the output, independent of
 // spelling and era. The names of steps and fields are hashed into the names of stored variants, so they must not
 // change. No pixels here.
-import { errorKind, type HuiyuanError } from "../../../core/errors.ts";
+import { errorKind, errorRow, type HuiyuanError } from "../../../core/errors.ts";
 
 /** The manual that applies if the two differ. */
 export type Era = 2015 | "later" | "qiniu";
@@ -260,8 +260,7 @@ export function signedWatermarkUrls(recipe: Recipe): readonly string[] {
 
 /** Whether a retry may succeed: on a server that is less busy, or once the watermark's image exists. */
 export function isRetryable({ code, parameter }: HuiyuanError): boolean {
-  if (parameter === WATERMARK_PARAMETER) return true;
-  return code === "render_timeout" || code === "render_failed";
+  return parameter === WATERMARK_PARAMETER || errorRow(code).retry === "helps";
 }
 
 /** The parameter of every error caused by the image of a watermark. */

@@ -1,6 +1,6 @@
 // Puts a breaker and a budget in front of an origin: requests are blocked while it fails or is overloaded, and its
 // responses update both.
-import { asHuiyuanError, errorKind, HuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, errorKind, faultOf, HuiyuanError } from "../../../core/errors.ts";
 import type { Origin, OriginRequest, PreviewRequest } from "../origin.ts";
 import type { Breaker, BreakerState, Pass } from "./breaker.ts";
 import type { Budget, BudgetRules } from "./budget.ts";
@@ -91,7 +91,7 @@ function hasAnswered(error: HuiyuanError): boolean {
   return kind === "answered" || kind === "broken";
 }
 
-const isOfOrigin = ({ code }: HuiyuanError) => code.startsWith("origin_");
+const isOfOrigin = ({ code }: HuiyuanError) => faultOf(code) === "origin";
 
 /** Failures that count against an origin: no response, or its own error (5xx). */
 function isFailure(error: HuiyuanError): boolean {

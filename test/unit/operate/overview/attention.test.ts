@@ -1,9 +1,16 @@
 // The overview has the same judgements as the alert rules, at the same limits.
 import { expect, test } from "vitest";
-import { HuiyuanError } from "../../../../src/core/errors.ts";
+import { ERROR_CODES, HuiyuanError } from "../../../../src/core/errors.ts";
 import type { MetricValue } from "../../../../src/operate/admin/metric-values.ts";
 import type { MigrationAnswer } from "../../../../src/operate/migrations/contract.ts";
-import { ALERT_LIMITS, judge, RULES, type Series, worstFirst } from "../../../../src/operate/overview/attention.ts";
+import {
+  ALERT_LIMITS,
+  judge,
+  OWN_ERRORS,
+  RULES,
+  type Series,
+  worstFirst,
+} from "../../../../src/operate/overview/attention.ts";
 import { type OverviewSources, readOverview } from "../../../../src/operate/overview/overview.ts";
 import { createSeriesHistory } from "../../../../src/operate/overview/series-history.ts";
 import { alertRules } from "../../../helpers/monitoring.ts";
@@ -227,4 +234,14 @@ test("createSeriesHistory() reads increases over minutes, from 0 at the start", 
   const later = await history.read();
   expect([later.increase("errors_total", 2), later.increase("errors_total", 60)]).toEqual([2, 107]);
   history.stop();
+});
+
+test("HuiyuanErrorRatio counts the same codes here and in alerts.yaml", () => {
+  const { expr } = alertRules().find(({ alert }) => alert === "HuiyuanErrorRatio") ?? { expr: "" };
+  const counted = new RegExp(`^(?:${/code=~"([^"]+)"/.exec(expr)?.[1]})$`);
+  const [, left] = /code!="([^"]+)"/.exec(expr) ?? [];
+  const inFile = ERROR_CODES.filter((code) => counted.test(code) && code !== left);
+  // No download gets these, so that the expression need not name them.
+  const elsewhere = ["copy_failed", "delete_failed", "settings_invalid", "data_locked"];
+  expect(new Set([...inFile, ...elsewhere])).toEqual(OWN_ERRORS);
 });
