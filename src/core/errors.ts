@@ -1,5 +1,5 @@
-// The one table of all errors: code → HTTP status, X-ErrNo, REST code, the text that a client sees, and what it means to
-// the program. It does not send errors; http/ does that. It is long, because it is one table.
+// The one table of all errors: code → HTTP status, X-ErrNo, REST code, the text that a client sees, and what the code
+// means to the program. It does not send errors; http/ does that. It is long, because it is one table.
 
 /**
  * `status`: HTTP status on downloads. `errNo`: the `X-ErrNo` header on downloads (numbers of 万象优图, part of its download
