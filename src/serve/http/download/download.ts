@@ -8,8 +8,8 @@ import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { admitNamed, authorizerOfOriginal, refererVerdict, withoutOriginalRequest } from "../request/authorizer.ts";
 import { clientSignal, type DownloadExchange } from "../request/exchange.ts";
+import { memoize } from "../request/memoize.ts";
 import { nameObject, negotiatedFor, type ProcessingRequest, processingOf } from "../request/object-name.ts";
-import { remember } from "../request/remember.ts";
 import type { DownloadGrant, Site, Sites } from "../request/site.ts";
 import { type RequestTarget, targetOf } from "../request/target.ts";
 import { answerObject } from "../response/answer.ts";
@@ -28,7 +28,7 @@ import { locate, NOTHING_KNOWN, type StoreFacts } from "./locate.ts";
 import { transform } from "./transform.ts";
 import { wholeOf } from "./whole-original.ts";
 
-const queryOf = remember(tokenFromQuery);
+const queryOf = memoize(tokenFromQuery);
 const OPEN: DownloadGrant = { scope: { kind: "none" }, spend: undefined };
 const FROM_MEMORY = { kind: "hit", tier: "memory" } as const;
 const FROM_BUCKET = { kind: "hit", tier: "bucket" } as const;

@@ -3,7 +3,7 @@
 import { LRUCache } from "lru-cache";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { addressOf, type ClientRequest, clientOfAddress } from "./client-address.ts";
-import { remember } from "./remember.ts";
+import { memoize } from "./memoize.ts";
 
 export type ClientLimit = "requests" | "renders";
 
@@ -43,7 +43,7 @@ export function createClientLimits(options: ClientLimitOptions): ClientLimits | 
   if (requestsPerSecond === 0 && rendersPerSecond === 0) return undefined;
   const { ticks = () => performance.now() } = options;
 
-  const clientOf = remember((text) => {
+  const clientOf = memoize((text) => {
     const [address = "", forwarded] = text.split("\n");
     return clientOfAddress(
       addressOf({ socket: { remoteAddress: address }, headers: { "x-forwarded-for": forwarded } }, trustedProxies),

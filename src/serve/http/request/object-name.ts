@@ -9,7 +9,7 @@ import { acceptedFormat } from "../../image/grammar/negotiate.ts";
 import type { Era } from "../../image/grammar/recipe.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { keyUnder, type ObjectRequest, originRequestForKey } from "../../mirror/rules.ts";
-import { remember } from "./remember.ts";
+import { memoize } from "./memoize.ts";
 import type { Route, Site } from "./site.ts";
 import { percentDecoded } from "./target.ts";
 
@@ -44,7 +44,7 @@ export function nameObject(site: Site, url: ObjectUrl): NamedObject {
 }
 
 /** The instruction in a raw query without the token. */
-export const readInstruction = remember(findInstruction);
+export const readInstruction = memoize(findInstruction);
 const NO_INSTRUCTION: Instruction = { text: undefined, raw: undefined };
 
 /**
@@ -211,10 +211,10 @@ export function negotiatedFor(named: NamedRecipe, accept: string | undefined): N
   return named.negotiated?.(formatOf(accept ?? "")) ?? named;
 }
 
-const formatOf = remember(acceptedFormat);
+const formatOf = memoize(acceptedFormat);
 /** A recipe of forty steps takes about 8 KB. */
 const MAX_RECIPES = 1_024;
-const readIn = (era: Era) => remember((text) => nameRecipe(parseInstruction(text, { era })), MAX_RECIPES);
+const readIn = (era: Era) => memoize((text) => nameRecipe(parseInstruction(text, { era })), MAX_RECIPES);
 const readRecipe = { 2015: readIn(2015), later: readIn("later"), qiniu: readIn("qiniu") } satisfies Record<
   Era,
   unknown

@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { isIPv6 } from "node:net";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { type Key, toKey } from "../../../core/object.ts";
-import { remember } from "./remember.ts";
+import { memoize } from "./memoize.ts";
 
 export interface Target extends RequestTarget {
   readonly key: Key;
@@ -90,7 +90,7 @@ const ALLOWED = /^[!"$-~\x80-\xff]*$/;
  * Splits a target that begins with the path's first slash. In the key `%XX` is decoded once, `+` stays `+`, slashes are
  * literal. Raw bytes beyond ASCII are accepted if they are UTF-8: some old clients do not escape them.
  */
-const pathAndQuery = remember((rest): PathAndQuery => {
+const pathAndQuery = memoize((rest): PathAndQuery => {
   if (!ALLOWED.test(rest)) throw invalid("it holds a character that must be escaped");
   const mark = rest.indexOf("?");
   const rawPath = mark === -1 ? rest : rest.slice(0, mark);
@@ -99,7 +99,7 @@ const pathAndQuery = remember((rest): PathAndQuery => {
 });
 
 /** `Example.com.:8080` → `example.com`; an IPv6 address keeps its brackets. Throws host_invalid. */
-export const hostOf = remember(readHost);
+export const hostOf = memoize(readHost);
 
 function readHost(authority: string): string {
   if (authority === "") return "";

@@ -3,7 +3,7 @@
 
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import { type HeaderBlock, type HeaderList, type Headers, headerBlock } from "../request/download-response.ts";
-import { remember } from "../request/remember.ts";
+import { memoize } from "../request/memoize.ts";
 import type { AnswerState, Site, TokenScope } from "../request/site.ts";
 import { corsHeaders } from "./cors.ts";
 
@@ -31,8 +31,8 @@ export function answerHeaders(site: Site, facts: AnswerFacts): readonly Headers[
   return headers;
 }
 
-const cacheControl = remember((text) => headerBlock(["Cache-Control", text]));
-const status = remember((text) => headerBlock(["Cache-Status", text]));
+const cacheControl = memoize((text) => headerBlock(["Cache-Control", text]));
+const status = memoize((text) => headerBlock(["Cache-Status", text]));
 
 /** Each block lives as long as the domain's snapshot. */
 const siteBlocks = { plain: new WeakMap<Site, HeaderBlock>(), byAccept: new WeakMap<Site, HeaderBlock>() };

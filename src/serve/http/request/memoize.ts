@@ -10,7 +10,7 @@ const MAX_TEXTS = 4_096;
  * `read` must depend on its text alone. Its results are shared, so callers must not change them; exceptions are not
  * cached. When the young generation has `maxTexts`, the old one is dropped and the young one becomes old.
  */
-export function remember<Result>(read: (text: string) => Result, maxTexts = MAX_TEXTS): (text: string) => Result {
+export function memoize<Result>(read: (text: string) => Result, maxTexts = MAX_TEXTS): (text: string) => Result {
   let young = new Map<string, Result>();
   let old = new Map<string, Result>();
 
