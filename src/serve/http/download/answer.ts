@@ -63,9 +63,9 @@ function send(
   headers: AnswerContext,
 ): void | Promise<void> {
   if (located.kind === "whole") return answerObject(exchange, located.info, located.bytes, headers);
-  const { body, object, generation } = located;
+  const { body, object, cacheRevision } = located;
   if (body !== undefined) return answerObject(exchange, object.info, { kind: "memory", body }, headers);
-  return site.stored.open(object, generation).then((opened) => {
+  return site.stored.open(object, cacheRevision).then((opened) => {
     if (opened !== undefined) return sendFound(exchange, site.stored, opened, headers);
     throw new HuiyuanError("original_replaced", `Cannot read "${object.info.key}": it has changed`);
   });

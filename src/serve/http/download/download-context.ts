@@ -59,8 +59,8 @@ export interface LocatedStored extends LocatedImage {
   readonly object: StoredObject;
   /** The bytes, if the memory cache has them. */
   readonly body: Buffer | undefined;
-  /** Stored.generation() before the look-up. */
-  readonly generation: number;
+  /** Stored.cacheRevision() before the look-up. */
+  readonly cacheRevision: number;
   /** The result of a revalidation that was made first, and gave nothing newer. */
   readonly revalidated: StaleKept["why"] | undefined;
 }

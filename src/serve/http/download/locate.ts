@@ -50,7 +50,7 @@ export async function locate(request: LocateRequest, facts: StoreFacts): Promise
 async function lookUp(request: LocateRequest, facts: StoreFacts, usesNotes: boolean): Promise<Located> {
   const { stored } = request.site;
   const { key } = request.object;
-  const generation = stored.generation();
+  const cacheRevision = stored.cacheRevision();
   const cached = stored.peek(key);
   const noted = cached ?? (usesNotes ? stored.peekNote(key) : undefined);
   const isNoted = noted !== undefined && noted !== "absent";
@@ -67,7 +67,7 @@ async function lookUp(request: LocateRequest, facts: StoreFacts, usesNotes: bool
     kind: "stored",
     object: entry,
     body: cached?.body,
-    generation,
+    cacheRevision,
     certainty,
     life: undefined,
     revalidated: undefined,

@@ -19,19 +19,19 @@ import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 /**
- * `generation`: that of the variants before the original was located. A redirect, an absence, and an image that the
+ * `cacheRevision`: that of the variants before the original was located. A redirect, an absence, and an image that the
  * origin has processed are returned as they are. Throws the codes of Variants.get and of findWatermarks.
  */
 export async function transform(
   context: DownloadContext,
   processing: ProcessingRequest,
-  { located, generation }: { readonly located: Located; readonly generation: number },
+  { located, cacheRevision }: { readonly located: Located; readonly cacheRevision: number },
 ): Promise<Located> {
   const original = await wholeOriginal(context, processing, located);
   if (original.kind !== "stored" && original.kind !== "whole") return original;
   const named = negotiatedFor(processing.named, context.exchange.request.headers.accept);
   try {
-    return await makeVariant(context, processing, { original, generation, named });
+    return await makeVariant(context, processing, { original, cacheRevision, named });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(context)) throw error;
@@ -60,9 +60,9 @@ async function makeVariant(
   { isAlias }: ProcessingRequest,
   {
     original,
-    generation,
+    cacheRevision,
     named,
-  }: { readonly original: LocatedStored | LocatedWhole } & Pick<VariantRequest, "generation" | "named">,
+  }: { readonly original: LocatedStored | LocatedWhole } & Pick<VariantRequest, "cacheRevision" | "named">,
 ): Promise<LocatedVariant> {
   const isMiss = original.kind === "whole";
   const version = isMiss ? original.info : original.object.info;
@@ -78,7 +78,7 @@ async function makeVariant(
   try {
     const variant = await site.variants.get({
       version,
-      generation,
+      cacheRevision,
       named,
       watermarks,
       bytes,

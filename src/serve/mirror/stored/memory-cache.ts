@@ -21,7 +21,7 @@ export interface MemoryCache {
   /** Whether get() has found the object since the last call; the disk does not see hits in memory. */
   wasUsed(bucketId: string, key: Key): boolean;
   /**
-   * Keeps the object, unless it is larger than the bound or any key was dropped since the generation `readAt`: an
+   * Keeps the object, unless it is larger than the bound or any key was dropped since the revision `readAt`: an
    * object that was read from the bucket before a delete must not return after it.
    */
   set(bucketId: string, object: CachedObject, readAt: number): void;
@@ -39,7 +39,7 @@ export interface MemoryCache {
   note(bucketId: string, key: Key, note: Note, readAt: number): void;
   drop(bucketId: string, key: Key): void;
   /** Read it before a read from the bucket, and pass it to set(). */
-  readonly generation: number;
+  readonly cacheRevision: number;
   /** Buffers for objects that are read from the bucket and not kept. */
   readonly scratch: Scratch;
   readonly chunks: Chunks;
@@ -77,7 +77,7 @@ const MAX_FILTER_NAMES = 16_384;
 /** An empty memory cache. `ticks`: as performance.now(). */
 export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()): MemoryCache {
   let bounds = initial;
-  let generation = 0;
+  let cacheRevision = 0;
   const create = (maxBytes: number) =>
     new LRUCache<string, CacheEntry>({
       maxSize: Math.max(1, maxBytes),
@@ -111,7 +111,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       return true;
     },
     set(bucketId, object, readAt) {
-      if (readAt !== generation || object.body.byteLength > bounds.maxObjectBytes) return;
+      if (readAt !== cacheRevision || object.body.byteLength > bounds.maxObjectBytes) return;
       const { info, body, epoch } = object;
       // Most fetched images are never requested again, so the first hit makes the room for a head. A body with more
       // than that room around it is copied now, because it would keep memory that is not counted.
@@ -124,17 +124,17 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
     noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
     note(bucketId, key, note, readAt) {
       const id = `${bucketId}\n${key}`;
-      if (readAt === generation) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
+      if (readAt === cacheRevision) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
       else notes.delete(id);
     },
     drop(bucketId, key) {
-      generation += 1;
+      cacheRevision += 1;
       const id = `${bucketId}\n${key}`;
       objects.delete(id);
       notes.delete(id);
     },
-    get generation() {
-      return generation;
+    get cacheRevision() {
+      return cacheRevision;
     },
     scratch: createScratch(),
     chunks: createChunks(),

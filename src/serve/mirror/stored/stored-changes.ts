@@ -110,7 +110,7 @@ export function createStoredChanges(parts: {
    * earlier version.
    */
   async function putIfAbsent(info: ObjectInfo, body: WholeBody, epoch: number, fetched?: Fetched): Promise<PutResult> {
-    const { generation } = memoryCache;
+    const { cacheRevision } = memoryCache;
     const result = await bucket.put(info, body, { when: "absent", epoch });
     if (result === "exists" && fetched !== undefined) return replaceEarlier(body, fetched);
     if (result !== "stored") {
@@ -119,9 +119,9 @@ export function createStoredChanges(parts: {
     }
     if (bucket.isUnknown?.(info.key)) return result;
     if (memoryCache.noted(bucketId, info.key) !== undefined)
-      memoryCache.note(bucketId, info.key, { info, epoch }, generation);
+      memoryCache.note(bucketId, info.key, { info, epoch }, cacheRevision);
     if (body.content.kind === "buffer" && memoryCache.admitsNew(bucketId, info))
-      memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, generation);
+      memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, cacheRevision);
     return result;
   }
 
@@ -152,9 +152,9 @@ export function createStoredChanges(parts: {
       const note = memoryCache.noted(bucketId, key);
       const isSame = ({ hashes }: ObjectInfo) => etagOf(hashes) === renewal.etag;
       if (note !== undefined && note !== "absent" && isSame(note.info))
-        memoryCache.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, memoryCache.generation);
+        memoryCache.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, memoryCache.cacheRevision);
       if (object !== undefined && isSame(object.info))
-        memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.generation);
+        memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.cacheRevision);
       return true;
     },
     copy: (from, to, condition) => applyChange(to, () => bucket.copy(from, to, condition)),

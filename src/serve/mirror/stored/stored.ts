@@ -60,12 +60,12 @@ export interface Stored extends StoredChanges {
   /** As in Bucket, for a variant: it needs the description only, so the result is kept for a short time. */
   lookup(key: Key): Promise<Entry>;
   /** Call it before lookup(), and pass it to open(). */
-  generation(): number;
+  cacheRevision(): number;
   /**
-   * Opens an object that was looked up after `generation`. Undefined: it has been replaced or removed since. Throws
+   * Opens an object that was looked up after `cacheRevision`. Undefined: it has been replaced or removed since. Throws
    * store_failed, and store_corrupt if it is damaged; the store quarantines it then, and its key is absent.
    */
-  open(object: StoredObject, generation: number): Promise<Opened | undefined>;
+  open(object: StoredObject, cacheRevision: number): Promise<Opened | undefined>;
   /** As lookupVisible() and open(), in this turn of the event loop, if the bucket can (RecentReads). Never purged. */
   lookupRecent(key: Key): StoredObject | undefined;
   openRecent(object: StoredObject): Loaded | undefined;
@@ -106,12 +106,12 @@ export function createStored(
   }
 
   async function lookup(key: Key): Promise<Entry> {
-    const generation = memoryCache.generation;
+    const cacheRevision = memoryCache.cacheRevision;
     const entry = await lookupVisible(key);
     if (entry.state === "object" && !entry.isStale && entry.certainty !== "unknown")
-      memoryCache.note(bucketId, key, { info: entry.info, epoch: entry.epoch }, generation);
+      memoryCache.note(bucketId, key, { info: entry.info, epoch: entry.epoch }, cacheRevision);
     else if (entry.state === "absent" && entry.failure === undefined)
-      memoryCache.note(bucketId, key, "absent", generation);
+      memoryCache.note(bucketId, key, "absent", cacheRevision);
     return entry;
   }
 
@@ -126,26 +126,26 @@ export function createStored(
     const lease = memoryCache.scratch.take(info.size);
     const body = bucket.recent?.read(info, lease?.bytes);
     if (body === undefined) return void lease?.free();
-    return loaded(object, body, { lease, generation: memoryCache.generation });
+    return loaded(object, body, { lease, cacheRevision: memoryCache.cacheRevision });
   }
 
   const mayBeWhole = ({ size }: ObjectInfo) =>
     size <= memoryCache.maxObjectBytes && memoryCache.chunks.mayBeWhole(size);
 
-  async function open(object: StoredObject, generation: number): Promise<Opened | undefined> {
+  async function open(object: StoredObject, cacheRevision: number): Promise<Opened | undefined> {
     const { info } = object;
     const reader = await bucket.open(info);
     if (reader === undefined) return undefined;
     if (!mayBeWhole(info)) return { state: "large", info, reader };
-    const loading = loadObject(object, reader, generation);
+    const loading = loadObject(object, reader, cacheRevision);
     return reader.proven === undefined ? loading : withReadDeadline(info.key, loading);
   }
 
-  async function loadObject(object: StoredObject, reader: ObjectReader, generation: number): Promise<Opened> {
+  async function loadObject(object: StoredObject, reader: ObjectReader, cacheRevision: number): Promise<Opened> {
     try {
       const { size } = object.info;
       const lease = memoryCache.scratch.take(size);
-      return loaded(object, await readAll(reader, size, lease?.bytes), { lease, generation });
+      return loaded(object, await readAll(reader, size, lease?.bytes), { lease, cacheRevision });
     } finally {
       reader.close();
     }
@@ -154,12 +154,12 @@ export function createStored(
   function loaded(
     { info, isStale, epoch, certainty }: StoredObject,
     body: Buffer,
-    { lease, generation }: { readonly lease: Lease | undefined; readonly generation: number },
+    { lease, cacheRevision }: { readonly lease: Lease | undefined; readonly cacheRevision: number },
   ): Loaded {
     const object = { info, body, epoch };
     // An object in memory is served without a look-up, which would show that it is stale or unknown.
     const isStorable = !isStale && certainty !== "unknown" && memoryCache.admits(bucketId, info);
-    if (isStorable) memoryCache.set(bucketId, object, generation);
+    if (isStorable) memoryCache.set(bucketId, object, cacheRevision);
     // The memory cache may use the same memory now.
     return { state: "loaded", object, free: isStorable ? undefined : lease?.free };
   }
@@ -172,11 +172,11 @@ export function createStored(
   async function load(info: ObjectInfo): Promise<Buffer> {
     const body = inMemory(info);
     if (body !== undefined) return body;
-    const generation = memoryCache.generation;
+    const cacheRevision = memoryCache.cacheRevision;
     const reader = await bucket.open(info, { mayBeReplaced: true });
     if (reader === undefined) throw replaced(info);
     try {
-      return await readWhole(info, reader, generation);
+      return await readWhole(info, reader, cacheRevision);
     } finally {
       reader.close();
     }
@@ -184,7 +184,7 @@ export function createStored(
 
   async function download(info: ObjectInfo): Promise<HeldBytes | undefined> {
     if (inMemory(info) !== undefined) return undefined;
-    const generation = memoryCache.generation;
+    const cacheRevision = memoryCache.cacheRevision;
     const reader = await bucket.open(info, { mayBeReplaced: true });
     // Without `proven` it is on this machine already, and `load` opens it again.
     if (reader?.proven === undefined) return void reader?.close();
@@ -194,15 +194,15 @@ export function createStored(
       reader.close();
       throw error;
     }
-    return { load: () => readWhole(info, reader, generation), release: () => reader.close() };
+    return { load: () => readWhole(info, reader, cacheRevision), release: () => reader.close() };
   }
 
-  async function readWhole(info: ObjectInfo, reader: ObjectReader, generation: number): Promise<Buffer> {
+  async function readWhole(info: ObjectInfo, reader: ObjectReader, cacheRevision: number): Promise<Buffer> {
     const body = await readAll(reader, info.size);
     // Only if the note confirms this version. An original with many variants is read many times.
     const noted = memoryCache.noted(bucketId, info.key);
     const isCurrent = noted !== undefined && noted !== "absent" && noted.info.hashes.sha256 === info.hashes.sha256;
-    if (isCurrent && memoryCache.admits(bucketId, info)) memoryCache.set(bucketId, { ...noted, body }, generation);
+    if (isCurrent && memoryCache.admits(bucketId, info)) memoryCache.set(bucketId, { ...noted, body }, cacheRevision);
     return body;
   }
 
@@ -211,12 +211,12 @@ export function createStored(
   }
 
   async function findOnce(key: Key): Promise<Found | NoObject | "retry"> {
-    const generation = memoryCache.generation;
+    const cacheRevision = memoryCache.cacheRevision;
     // Not lookup(): variants would push the notes of originals out.
     const entry = await lookupVisible(key);
     if (entry.state !== "object") return entry;
     try {
-      return (await open(entry, generation)) ?? "retry";
+      return (await open(entry, cacheRevision)) ?? "retry";
     } catch (error) {
       if (errorKind(error) === "replaced") return "retry";
       throw error;
@@ -232,7 +232,7 @@ export function createStored(
     peekNote: (key) => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
     lookupVisible,
     lookup,
-    generation: () => memoryCache.generation,
+    cacheRevision: () => memoryCache.cacheRevision,
     open,
     lookupRecent,
     openRecent,

@@ -33,8 +33,8 @@ export interface WatermarkImage {
 export interface VariantRequest {
   /** The original. */
   readonly version: Pick<ObjectInfo, "hashes" | "size" | "isDamaged" | "image">;
-  /** The result of generation() before the original was looked up. */
-  readonly generation: number;
+  /** The result of cacheRevision() before the original was looked up. */
+  readonly cacheRevision: number;
   /** The recipe, with its output format negotiated for the client. */
   readonly named: NamedRecipe;
   /** All watermark images of the recipe, by URL without its token. */
@@ -62,11 +62,11 @@ export interface Variants {
   /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
   peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined;
   /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
-  generation(): number;
+  cacheRevision(): number;
   /** Throws the codes of Renderer.render and of `beforeRender`, store_failed, not_kept, overloaded and draining. */
   get(request: VariantRequest): Promise<Variant>;
   /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
-  preview(request: Omit<VariantRequest, "generation" | "bytes" | "signal" | "beforeRender">): Promise<{
+  preview(request: Omit<VariantRequest, "cacheRevision" | "bytes" | "signal" | "beforeRender">): Promise<{
     readonly found: CachedObject | ObjectInfo | undefined;
     readonly refusal: HuiyuanError | undefined;
   }>;
@@ -104,7 +104,7 @@ export function createVariants(
   /** While the disk accepts nothing, a variant that is requested repeatedly must not be rendered each time. */
   function keepInMemory({ info, bytes }: Result, epoch: number): void {
     if (!versions.isCurrent(info.key, epoch)) return;
-    memoryCache.set(id, { info, body: bytes, epoch: 0 }, memoryCache.generation);
+    memoryCache.set(id, { info, body: bytes, epoch: 0 }, memoryCache.cacheRevision);
     memoryOnly.add(info.key);
     const [oldest] = memoryOnly;
     if (memoryOnly.size > MAX_MEMORY_ONLY && oldest !== undefined) dropFromMemory(oldest);
@@ -116,10 +116,10 @@ export function createVariants(
   }
 
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
-    const { generation, named, version, bytes, watermarks, isStored, beforeRender } = request;
+    const { cacheRevision, named, version, bytes, watermarks, isStored, beforeRender } = request;
     const { size, image } = version;
     refuseHeavy(size, renderer.limits);
-    const epoch = versions.epochOf(key, generation);
+    const epoch = versions.epochOf(key, cacheRevision);
     const images = { bytes, watermarks };
     const running = renders.find(key, epoch);
     const how = running === undefined ? "first" : running.hasEnded ? "after" : "collapsed";
@@ -152,7 +152,7 @@ export function createVariants(
 
   return {
     peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
-    generation: versions.generation,
+    cacheRevision: versions.cacheRevision,
     async get(request) {
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       const found = await stored.find(key);
@@ -165,7 +165,7 @@ export function createVariants(
       const entry = await bucket.lookup(key);
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
       refuseHeavy(version.size, renderer.limits);
-      const epoch = versions.epochOf(key, versions.generation());
+      const epoch = versions.epochOf(key, versions.cacheRevision());
       const refusal = renders.find(key, epoch) === undefined ? renders.failure(key) : undefined;
       return { found: undefined, refusal };
     },
@@ -235,12 +235,12 @@ function createVersions() {
 
   return {
     /** Call it before a version is looked up, and pass the result to epochOf(). */
-    generation: () => latest,
+    cacheRevision: () => latest,
     /**
-     * The epoch for the fetch of a variant whose original was looked up after this generation. If that version was
-     * removed since, its epoch is higher, and the variant is not stored.
+     * The epoch for the fetch of a variant whose original was looked up at this revision of the cache. If that version
+     * was removed since, its epoch is higher, and the variant is not stored.
      */
-    epochOf: (key: Key, generation: number) => Math.min(current(key), generation),
+    epochOf: (key: Key, cacheRevision: number) => Math.min(current(key), cacheRevision),
     /** Records that the version was removed. `sha256`: lower-case hex. */
     raise(sha256: string): void {
       latest += 1;

@@ -88,7 +88,7 @@ function lab(renderer: FakeRenderer, options: LabOptions = {}) {
 function request(more: Partial<VariantRequest> = {}): VariantRequest {
   return {
     version: VERSION,
-    generation: Number.POSITIVE_INFINITY,
+    cacheRevision: Number.POSITIVE_INFINITY,
     named: SMALL,
     watermarks: new Map(),
     bytes: { load: async () => Buffer.from("original") },
@@ -461,10 +461,10 @@ test("a variant whose original is removed during the render is served to its cli
 
 test("a variant of a version that was removed between look-up and render is not stored", async () => {
   const { variants, keys, meter } = lab(fakeRenderer(() => small));
-  const generation = variants.generation();
+  const cacheRevision = variants.cacheRevision();
   await variants.drop(VERSION);
-  expect((await bytesOf(await variants.get(request({ generation })))).equals(small)).toBe(true);
-  const others = request({ generation, version: OTHER_VERSION });
+  expect((await bytesOf(await variants.get(request({ cacheRevision })))).equals(small)).toBe(true);
+  const others = request({ cacheRevision, version: OTHER_VERSION });
   expect((await bytesOf(await variants.get(others))).equals(small)).toBe(true);
   await eventually(async () => (await keys()).length === 1, "what is made of another version is kept");
   expect(await keys()).toEqual([expect.stringContaining(OTHER_VERSION.hashes.sha256)]);
