@@ -108,7 +108,8 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
         buckets.map(({ name }) => `${appid}/${name}`),
       );
       const remote = await openRemote(place, { bucketIds, log, now });
-      tier = createTieredStore({ embedded: near, remote, disk, spools, changed, log, now });
+      const { connections } = place;
+      tier = createTieredStore({ embedded: near, remote, connections, disk, spools, changed, log, now });
     } catch (error) {
       await closeNear();
       throw error;

@@ -38,7 +38,7 @@ async function checkState(dir: string, allowed: readonly Model[]): Promise<Model
 }
 
 /** Returns the store's content under every key; reads each object from the first byte to the last. */
-async function readModel({ stored: { bucket } }: OpenStore): Promise<Model> {
+export async function readModel({ stored: { bucket } }: OpenStore): Promise<Model> {
   const cells = new Map<string, Cell>();
   for (const name of STORE_KEYS) {
     const key = toKey(name);
@@ -60,7 +60,8 @@ function isSame(one: Model, other: Model): boolean {
   return show(one) === show(other);
 }
 
-function show(model: Model): string {
+/** The model in one line, to compare and to print. */
+export function show(model: Model): string {
   return STORE_KEYS.map((key) => {
     const { state, epoch, body = "", via = "", isStale = false } = cellOf(model, key);
     return `${key}: ${state} ${epoch} ${body} ${via}${isStale ? " stale" : ""}`;

@@ -9,11 +9,14 @@ import { createSpoolPool } from "../../../src/serve/body/spool/spool-pool.ts";
 import { createBucket } from "../../../src/serve/bucket/contract/bucket.ts";
 import type { PutCondition } from "../../../src/serve/bucket/contract/driver.ts";
 import { createFsStore, type FsStore } from "../../../src/serve/bucket/fs/store.ts";
+import { createDiskCache } from "../../../src/serve/bucket/tier/disk/disk-cache.ts";
+import { createTieredStore } from "../../../src/serve/bucket/tier/store.ts";
 import { createMemoryCache } from "../../../src/serve/mirror/stored/memory-cache.ts";
 import { createStored, type Stored } from "../../../src/serve/mirror/stored/stored.ts";
 import { adoptSpoolFiles } from "../../../src/serve/mirror/storing/adopt.ts";
 import { createWriteBack } from "../../../src/serve/mirror/storing/write-back.ts";
 import { bytesOfNumber } from "../../helpers/put-until-killed.ts";
+import { openTestS3, type S3Place } from "../../helpers/s3-store.ts";
 import { SILENT_METER } from "../../helpers/silent-meter.ts";
 import { infoOf, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole-body.ts";
 import { type Condition, numberOfBytes, type StoreOperation } from "./store-model.ts";
@@ -21,21 +24,29 @@ import { type Condition, numberOfBytes, type StoreOperation } from "./store-mode
 const BUCKET_ID = "1/b";
 /** An open store as in the program, after it has adopted the last run's pending files. */
 export interface OpenStore {
-  readonly store: FsStore;
+  readonly store: Pick<FsStore, "spoolDir" | "sweep" | "scanOrphans" | "close">;
   readonly stored: Stored;
+  /** Only with an S3 behind it. */
+  readonly remote?: { readonly url: string; readonly idle: () => Promise<void> } | undefined;
 }
+
+/** A scripted S3, which may run in another process. */
+export type S3Behind = S3Place & { readonly prefix: string };
+
+/** A request under this name changes what the S3 of a test does: `control/hold`, `control/release`. */
+export const CONTROL = "control/";
 
 /**
  * Opens the store and waits for the end of the adoption. Unused blobs may be swept at once, because the clock advances
  * with each reading.
  */
-export async function openStore(dir: string): Promise<OpenStore> {
+export async function openStore(dir: string, behind?: S3Behind): Promise<OpenStore> {
   let looks = 0;
   const now = () => {
     looks += 1;
     return Date.now() + looks;
   };
-  const store = await createFsStore({
+  const near = await createFsStore({
     dir,
     now,
     log: SILENT_LOG,
@@ -44,6 +55,8 @@ export async function openStore(dir: string): Promise<OpenStore> {
     sweepEveryMs: 0,
     packBytes: 1,
   });
+  const tiered = behind === undefined ? undefined : await openBehind(near, behind, now);
+  const store = { ...near, ...tiered?.store };
   try {
     const bucket = createBucket({ driver: store.bucket(BUCKET_ID), now, maxObjectBytes: 1_000_000 });
     const stored = createStored(BUCKET_ID, bucket, createMemoryCache({ maxBytes: 0, maxObjectBytes: 0 }));
@@ -51,11 +64,25 @@ export async function openStore(dir: string): Promise<OpenStore> {
     const writeBack = createWriteBack({ now, log: SILENT_LOG, meter: SILENT_METER });
     await adoptSpoolFiles({ dir: store.spoolDir, storedOf, writeBack });
     await writeBack.drain(60_000);
-    return { store, stored };
+    return { store, stored, remote: tiered?.remote };
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+async function openBehind(near: FsStore, { prefix, ...place }: S3Behind, now: () => number) {
+  const remote = await openTestS3(place, { bucket: "b", prefix });
+  const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: 1_000_000, log: SILENT_LOG });
+  const disk = createDiskCache({ embedded: near, maxBytes: 1_000_000_000, wasUsed: () => false, log: SILENT_LOG });
+  const tier = createTieredStore({ embedded: near, remote, disk, spools, changed: () => {}, log: SILENT_LOG, now });
+  const close = async () => {
+    await tier.close();
+    await spools.close();
+    await disk.close();
+    await near.close();
+  };
+  return { store: { bucket: tier.bucket, close }, remote: { url: place.url, idle: tier.uploads.idle } };
 }
 
 function conditionOf(condition: Condition): PutCondition {
@@ -93,7 +120,7 @@ export async function perform(
   operation: StoreOperation,
   newName: () => string,
 ): Promise<string | boolean | number | null> {
-  const { store, stored } = open;
+  const { store, stored, remote } = open;
   const { bucket } = stored;
   switch (operation.kind) {
     case "put": {
@@ -123,6 +150,13 @@ export async function perform(
       if (entry.state !== "object") return null;
       return numberOfBytes(await readAll(await bucket.open(entry.info), entry.info.size));
     }
+    case "hold":
+    case "release":
+      await fetch(`${remote?.url}/b/${CONTROL}${operation.kind}`, { method: "PUT" });
+      return true;
+    case "settle":
+      await remote?.idle();
+      return true;
     case "close":
       await store.close();
       return true;

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { within } from "../../helpers/program.ts";
+import type { S3Behind } from "./open-store.ts";
 import type { Report } from "./store-child.ts";
 import type { StoreOperation } from "./store-model.ts";
 
@@ -51,20 +52,27 @@ export interface ChildRun {
 export async function runChild(
   dir: string,
   operations: readonly StoreOperation[],
-  options: { readonly wrap?: readonly string[]; readonly killAfterMs?: number; readonly isFatal?: boolean } = {},
+  options: {
+    readonly wrap?: readonly string[];
+    readonly killAfterMs?: number;
+    readonly isFatal?: boolean;
+    readonly behind?: S3Behind | undefined;
+  } = {},
 ): Promise<ChildRun> {
-  const { wrap = [], killAfterMs, isFatal = false } = options;
+  const { wrap = [], killAfterMs, isFatal = false, behind } = options;
+  const given = [
+    dir,
+    JSON.stringify(operations),
+    isFatal ? "die" : "go on",
+    ...(behind ? [JSON.stringify(behind)] : []),
+  ];
   const [command = process.execPath, ...before] = [...wrap, process.execPath];
-  const child = spawn(
-    command,
-    [...before, "--import", "tsx", CHILD, dir, JSON.stringify(operations), isFatal ? "die" : "go on"],
-    {
-      cwd: ROOT,
-      // One file-system thread, so that the pool's calls are counted in one sequence.
-      env: { ...process.env, UV_THREADPOOL_SIZE: "1" },
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
+  const child = spawn(command, [...before, "--import", "tsx", CHILD, ...given], {
+    cwd: ROOT,
+    // One file-system thread, so that the pool's calls are counted in one sequence.
+    env: { ...process.env, UV_THREADPOOL_SIZE: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let said = "";
   let complained = "";
   let timer: NodeJS.Timeout | undefined;
@@ -93,25 +101,31 @@ function reportsIn(said: string): Report[] {
 }
 
 /** Runs the child with one fault. */
-export function runWithFault(dir: string, operations: readonly StoreOperation[], fault: Injection): Promise<ChildRun> {
+export function runWithFault(
+  dir: string,
+  operations: readonly StoreOperation[],
+  fault: Injection,
+  behind?: S3Behind,
+): Promise<ChildRun> {
   const effect = fault.what === "KILL" ? "signal=KILL" : `error=${fault.what}`;
   const inject = `inject=${fault.call}:${effect}:when=${fault.when}`;
   // With --seccomp-bpf, which skips other calls, strace 6 injects no signal.
   const faster = fault.what === "KILL" ? [] : ["--seccomp-bpf"];
   const wrap = ["strace", "-f", ...faster, "-qq", "-o", "/dev/null", "-e", `trace=${fault.call}`, "-e", inject];
-  return runChild(dir, operations, { wrap, isFatal: fault.isFatal ?? false });
+  return runChild(dir, operations, { wrap, isFatal: fault.isFatal ?? false, behind });
 }
 
 /** Counts each call in the thread that makes the most of them. */
 export async function countCalls(
   dir: string,
   operations: readonly StoreOperation[],
+  behind?: S3Behind,
 ): Promise<ReadonlyMap<DiskCall, number>> {
   const folder = await mkdtemp(join(tmpdir(), "huiyuan-strace-"));
   try {
     const log = join(folder, "log");
     const wrap = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", log, "-e", `trace=${DISK_CALLS.join(",")}`];
-    await runChild(dir, operations, { wrap });
+    await runChild(dir, operations, { wrap, behind });
     return mostByCall(await readFile(log, "latin1"));
   } finally {
     await rm(folder, { recursive: true });

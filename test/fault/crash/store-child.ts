@@ -1,8 +1,8 @@
 // A child process that performs operations on a store and prints each one's start and result. A parent that kills it or
-// breaks its disk therefore knows which steps were acknowledged. argv: data folder, operations as JSON, and `die` to be
-// killed as soon as one has failed.
+// breaks its disk therefore knows which steps were acknowledged. argv: data folder, operations as JSON, `die` to be
+// killed as soon as one has failed, and the S3 behind the store as JSON.
 import { asHuiyuanError } from "../../../src/core/errors.ts";
-import { type OpenStore, openStore, perform } from "./open-store.ts";
+import { type OpenStore, openStore, perform, type S3Behind } from "./open-store.ts";
 import type { StoreOperation } from "./store-model.ts";
 
 /** One line of the child's stdout. */
@@ -15,7 +15,11 @@ function say(report: Report): void {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
-async function performAll(dir: string, operations: readonly StoreOperation[], isFatal: boolean): Promise<void> {
+async function performAll(
+  dir: string,
+  operations: readonly StoreOperation[],
+  { isFatal, behind }: { readonly isFatal: boolean; readonly behind: S3Behind | undefined },
+): Promise<void> {
   let open: OpenStore | undefined;
   let files = 0;
   const newName = () => {
@@ -25,7 +29,7 @@ async function performAll(dir: string, operations: readonly StoreOperation[], is
   for (const [index, operation] of operations.entries()) {
     say({ begun: index });
     try {
-      open ??= await openStore(dir);
+      open ??= await openStore(dir, behind);
       say({ done: index, answer: await perform(open, operation, newName) });
       if (operation.kind === "close") open = undefined;
     } catch (error) {
@@ -38,9 +42,10 @@ async function performAll(dir: string, operations: readonly StoreOperation[], is
   }
 }
 
-const [, script, dir, operations, onFailure] = process.argv;
+const [, script, dir, operations, onFailure, s3] = process.argv;
 if (script?.endsWith("store-child.ts") === true && dir !== undefined && operations !== undefined) {
-  await performAll(dir, JSON.parse(operations) as StoreOperation[], onFailure === "die");
+  const behind = s3 === undefined ? undefined : (JSON.parse(s3) as S3Behind);
+  await performAll(dir, JSON.parse(operations) as StoreOperation[], { isFatal: onFailure === "die", behind });
   // A store that was not closed, or failed to close, would keep the process running.
   process.exit();
 }

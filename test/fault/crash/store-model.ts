@@ -11,6 +11,8 @@ export type Condition = "absent" | "vacant" | "always" | { readonly over: number
  */
 export type StoreOperation =
   | { readonly kind: "open" | "close" | "sweep" }
+  /** With an S3 behind the store: it refuses puts; it takes them again; everything pending has reached it. */
+  | { readonly kind: "hold" | "release" | "settle" }
   | {
       readonly kind: "put";
       readonly key: string;
@@ -55,6 +57,9 @@ export function applyOperation(
     case "open":
     case "close":
     case "sweep":
+    case "hold":
+    case "release":
+    case "settle":
       return { model, answer: true };
     case "put": {
       const { key, body, condition, via } = operation;

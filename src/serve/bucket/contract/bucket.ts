@@ -91,7 +91,6 @@ export function createBucket({ driver, now, maxObjectBytes }: BucketOptions): Bu
   return {
     isRemote: driver.isRemote,
     lookup: driver.lookup,
-    isUnknown: driver.isUnknown,
     open: driver.open,
     recent: driver.recent,
     findBySha1: driver.findBySha1,

@@ -15,6 +15,9 @@ import type { WholeBody } from "../../body/spool/spool.ts";
  */
 export type Certainty = "confirmed" | "pending" | "foreign" | "unknown";
 
+/** Of an object that waits for its upload. `unknown`: it was accepted while the remote store did not answer. */
+export type PendingCertainty = Extract<Certainty, "pending" | "unknown">;
+
 /**
  * The state of a key. `epoch` is raised by upload, delete and purge; 0 for a key that had none of these.
  * `certainty` is absent if the store has confirmed the entry.
@@ -25,7 +28,7 @@ export type Entry =
       readonly info: ObjectInfo;
       readonly epoch: number;
       readonly isStale: boolean;
-      readonly certainty?: "pending" | "unknown";
+      readonly certainty?: PendingCertainty;
     }
   | ({ readonly state: "tombstone"; readonly epoch: number } & Tombstone)
   | {
@@ -141,11 +144,6 @@ export interface BucketDriver {
   readonly isRemote?: boolean | undefined;
   /** Throws url_invalid for a key whose name a remote store reserves. Changes throw it for one that is too long too. */
   lookup(key: Key): Promise<Entry>;
-  /**
-   * Remote stores only: true if the pending object was accepted while the remote store did not answer. The remote store
-   * may then have another object or a tombstone, which will win.
-   */
-  readonly isUnknown?: ((key: Key) => boolean) | undefined;
   /**
    * Undefined if the object is not there any more: look it up again. Throws store_corrupt if it `isDamaged`.
    * `mayBeReplaced`: open its bytes even if the key has another object by now, as long as they are still on the disk.

@@ -4,16 +4,43 @@
 import { storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { removeFile, syncFile, writeSyncedFile } from "../../../core/files.ts";
-import type { ObjectInfo } from "../../../core/object.ts";
+import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import { readWhole } from "../contract/bucket.ts";
-import type { BucketDriver, ObjectReader, PutCondition, PutResult } from "../contract/driver.ts";
+import type {
+  BucketDriver,
+  ListOptions,
+  ListPage,
+  ObjectReader,
+  PendingCertainty,
+  PutCondition,
+  PutResult,
+} from "../contract/driver.ts";
 import type { EntryCache } from "./catalogue/entry-cache.ts";
-import type { CatalogueReads } from "./catalogue/reads.ts";
+import type { CatalogueReads, ListedState } from "./catalogue/reads.ts";
 import type { PutRequest } from "./catalogue/write-operations.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";
 import { MAX_PACKED_BYTES, type Writer } from "./writer/writer.ts";
+
+/** A bucket of this disk. A remote store may have objects of it too: the pending ones wait for their upload. */
+export interface FsBucket extends BucketDriver {
+  put(
+    info: ObjectInfo,
+    body: WholeBody,
+    condition: PutCondition,
+    certainty?: PendingCertainty | undefined,
+  ): Promise<PutResult>;
+  /** The remote store has this object now. One durable step. False if the key has another object, or none. */
+  confirm(key: Key, sha256: string): Promise<boolean>;
+  /**
+   * Drops an object that is also stored elsewhere. Leaves no tombstone and keeps the epoch. False if the key has
+   * another object, or none. A pending object stays, unless `evenPending`.
+   */
+  forget(key: Key, sha256: string, evenPending?: boolean): Promise<boolean>;
+  /** `only`: default "any". */
+  list(options: ListOptions, only?: ListedState): Promise<ListPage>;
+}
 
 /** The parts that all buckets of a store share. */
 export interface FsBucketParts {
@@ -27,7 +54,7 @@ export interface FsBucketParts {
   readonly newFilePath: () => string;
 }
 
-export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriver {
+export function createFsBucket(bucket: string, parts: FsBucketParts): FsBucket {
   const { reads, entryCache, writer, readers, freeSpace, newFilePath } = parts;
   /** A download opens the object that it has just looked up, so the cached entry spares a second query. */
   function isCurrent(info: ObjectInfo): boolean {
@@ -52,11 +79,17 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
   }
 
   /** No async function: most puts of a miss need no step before the writer's. */
-  function put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+  function put(
+    info: ObjectInfo,
+    body: WholeBody,
+    condition: PutCondition,
+    certainty?: PendingCertainty,
+  ): Promise<PutResult> {
     const free = freeSpace.check();
     const { content } = body;
     const isPacked = content.kind === "buffer" && content.buffer.byteLength <= MAX_PACKED_BYTES;
-    const request = { bucket, info, blockSums: body.blockSums.toString("latin1"), condition, source: undefined };
+    const blockSums = body.blockSums.toString("latin1");
+    const request = { bucket, info, blockSums, condition, certainty, source: undefined };
     const isMirrored = info.provenance.via !== "upload";
     if (isPacked && isMirrored && free === undefined) return writer.submit("put", request, content.buffer);
     return prepare(info, free).then(() =>
@@ -113,7 +146,9 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): BucketDriv
     purge: (key, { hard, only }) => writer.submit("purge", { bucket, key, hard, only }),
     findBySha1: async (sha1) => reads.findBySha1(bucket, sha1),
     hasTwin: async ({ key, hashes }) => reads.hasTwin(bucket, key, hashes.sha256),
-    list: async (options) => reads.list(bucket, options),
+    confirm: (key, sha256) => writer.submit("confirm", { bucket, key, sha256 }),
+    forget: (key, sha256, evenPending = false) => writer.submit("forget", { bucket, key, sha256, evenPending }),
+    list: async (options, only = "any") => reads.list(bucket, options, only),
     usage: async () => reads.usage(bucket),
     queryKeys: async () => reads.queryKeys(bucket),
   };

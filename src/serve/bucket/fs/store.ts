@@ -6,11 +6,10 @@ import { storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { removeFile, syncDirectory, writeSyncedFile } from "../../../core/files.ts";
 import type { Log } from "../../../core/log.ts";
-import type { Key } from "../../../core/object.ts";
 import type { Sqlite } from "../../../core/sqlite.ts";
 import { createOnceLedger, isInLedger, type OnceLedger } from "../../sign/once.ts";
-import type { BucketDriver, Store } from "../contract/driver.ts";
-import { createFsBucket } from "./bucket.ts";
+import type { Store } from "../contract/driver.ts";
+import { createFsBucket, type FsBucket } from "./bucket.ts";
 import { createEntryCache, type EntryCache } from "./catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "./catalogue/reads.ts";
 import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
@@ -53,15 +52,7 @@ export interface FsStore extends Store {
   readonly freeSpace: FreeSpace;
   /** Ids of all buckets that were ever written to, sorted. */
   listBuckets(): string[];
-  /**
-   * Drops an object that is also stored elsewhere. Leaves no tombstone and keeps the epoch. False if the key has
-   * another object, or none.
-   */
-  forget(bucketId: string, key: Key, sha256: string): Promise<boolean>;
-  /**
-   * Moves an object to the same key of another bucket, whose epoch stays. One durable step. False if it is not there.
-   */
-  move(fromId: string, toId: string, key: Key, sha256: string): Promise<boolean>;
+  bucket(id: string): FsBucket;
   /** Number of objects with damaged bytes that cannot be fetched again. Each read of them throws store_corrupt. */
   damaged(): number;
   /** Number and total bytes of distinct blobs, including unused ones in their grace time. */
@@ -140,7 +131,7 @@ function wireStore(parts: StoreParts): FsStore {
   const { graceMs = GRACE_MS, blobGraceMs = graceMs } = parts;
   const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
   const freeSpace = createFreeSpace(dir, minFreeBytes);
-  const buckets = new Map<string, BucketDriver>();
+  const buckets = new Map<string, FsBucket>();
   const closing = new AbortController();
   let filesMade = 0;
 
@@ -250,8 +241,6 @@ function wireStore(parts: StoreParts): FsStore {
     ),
     spoolDir: join(dir, "spool"),
     freeSpace,
-    forget: (bucket, key, sha256) => writer.submit("forget", { bucket, key, sha256 }),
-    move: (from, to, key, sha256) => writer.submit("move", { from, to, key, sha256 }),
     listBuckets: () => reads.buckets(),
     damaged: () => reads.damaged(),
     blobUsage: () => reads.totals(),

@@ -1,10 +1,10 @@
-// One bucket of a remote store with this disk in front of it. The disk holds the upload queue of fetched objects,
-// copies of remote objects (`edge`), tombstones, and the epochs, which only this server knows. The remote store is the
-// authority except for queued objects. This file has lookups and reads; changes.ts has the writes.
+// One bucket of a remote store with this disk in front of it. The disk (`edge`) holds pending objects, copies of remote
+// objects, tombstones, and the epochs, which only this server knows. The remote store is the authority except for
+// pending objects. This file has lookups and reads; changes.ts has the writes.
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
-import type { BucketDriver, Entry, ObjectReader, OpenOptions } from "../contract/driver.ts";
+import type { BucketDriver } from "../contract/driver.ts";
 import { createChanges } from "./changes.ts";
 import type { TierContext } from "./context.ts";
 import { listMerged, queryKeysMerged, usageMerged } from "./listing.ts";
@@ -13,9 +13,7 @@ import { createDownloads } from "./reading/download.ts";
 import { isSameForeign } from "./reading/foreign.ts";
 
 export interface TieredBucket extends BucketDriver {
-  /** Notes that an earlier run queued the key, perhaps while the remote store was down. */
-  markUnconfirmed(key: Key): void;
-  /** Uploads a queued object to the remote store. Throws store_failed, store_full; the object then stays queued. */
+  /** Uploads a pending object to the remote store. Throws store_failed, store_full; the object then stays pending. */
   upload(key: Key): Promise<void>;
 }
 
@@ -23,7 +21,7 @@ export interface TieredBucket extends BucketDriver {
 const MAX_CHECKING = 16;
 
 export function createTieredBucket(context: TierContext): TieredBucket {
-  const { id, remote, queue, edge, damaged, unconfirmed, isDown, locks, spools, changed, log } = context;
+  const { id, remote, edge, damaged, isDown, locks, spools, changed, log } = context;
   /** Keys whose remote object has changed. */
   const changedKeys = createChangedKeys();
   const checking = new Set<Key>();
@@ -75,8 +73,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     damaged.forget(info.key, lookups.versionOf(info) ?? "");
     if (lookups.isStale(info)) return;
     await unlessLocked(info.key, async () => {
-      if (changedKeys.hasChanged(info.key, readAt) || (await queue.lookup(info.key)).state === "object") return;
-      await edge.put(info, body);
+      if (!changedKeys.hasChanged(info.key, readAt)) await edge.put(info, body);
     }).catch((error: unknown) =>
       log.debug({ bucket: id, key: info.key, err: error }, "cannot store a copy on this disk"),
     );
@@ -125,25 +122,11 @@ export function createTieredBucket(context: TierContext): TieredBucket {
       if (isSame) return edge.trust(key);
       const local = await edge.driver.lookup(key);
       if (local.state !== "object" || local.info.hashes.sha256 !== info.hashes.sha256) return;
+      if (local.certainty !== undefined) return;
       await edge.forget(info);
       changed(key);
       log.info({ bucket: id, key, found: found.state }, "dropped a copy: the object has changed in the remote store");
     });
-  }
-
-  /**
-   * The entry on this disk. The queue is read first: an object that is uploaded meanwhile is then found in the edge.
-   */
-  async function localEntry(key: Key): Promise<Entry> {
-    const queued = await queue.lookup(key);
-    const local = await edge.driver.lookup(key);
-    return queued.state === "object"
-      ? { ...queued, epoch: local.epoch, certainty: unconfirmed.has(key) ? "unknown" : "pending" }
-      : local;
-  }
-
-  async function openLocal(info: ObjectInfo, options?: OpenOptions): Promise<ObjectReader | undefined> {
-    return (await queue.open(info, options)) ?? edge.driver.open(info, options);
   }
 
   /** The object's version in the remote store; undefined if the store has another object or none. */
@@ -162,7 +145,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
       // As with another tool's object, nothing can be stored here.
       if (remote.nameFault(key) === "long") return { state: "absent", epoch: 0, certainty: "foreign" };
       checkName(key);
-      const local = await localEntry(key);
+      const local = await edge.driver.lookup(key);
       if (local.state === "object") {
         if (local.certainty === undefined && !edge.isTrusted(key)) checkInBackground(local.info);
         return local;
@@ -171,36 +154,34 @@ export function createTieredBucket(context: TierContext): TieredBucket {
       const found = await lookups.entry(key, local);
       if (found.state !== "absent") return found;
       // The disk may have received the object during the remote lookup.
-      const since = await localEntry(key);
+      const since = await edge.driver.lookup(key);
       return since.state === "absent" ? found : since;
     },
-    isUnknown: (key) => unconfirmed.has(key),
     async open(info, options) {
-      const localReader = await openLocal(info, options);
+      const localReader = await edge.driver.open(info, options);
       if (localReader !== undefined) return localReader;
       const version = await remoteVersion(info);
       return version === undefined ? undefined : downloads.open(info, version);
     },
     put: (info, body, condition) =>
       condition.when === "absent"
-        ? withKeyLock(info.key, () => changes.enqueuePut(info, body, condition))
+        ? withKeyLock(info.key, () => changes.putPending(info, body, condition))
         : lockForChange([info.key], () => changes.putThrough(info, body, condition)),
     copy: (from, to, condition) => lockForChange([from, to.key], () => changes.copy(from, to, condition)),
     delete: (key, tombstone) => lockForChange([key], () => changes.delete(key, tombstone)),
     undelete: (key) => withKeyLock(key, () => changes.undelete(key)),
     renew: (key, renewal) => lockForChange([key], () => changes.renew(key, renewal)),
     purge: (key, options) => lockForChange([key], () => changes.purge(key, options)),
-    findBySha1: async (sha1) => (await queue.findBySha1(sha1)) ?? edge.driver.findBySha1(sha1),
-    hasTwin: async (info) => (await queue.hasTwin(info)) || edge.driver.hasTwin(info),
-    list: (options) => listMerged(options, { remote, queue, edge: edge.driver }),
-    usage: () => usageMerged(remote, queue),
-    queryKeys: () => queryKeysMerged(remote, queue),
-    markUnconfirmed: (key) => void unconfirmed.add(key),
+    findBySha1: edge.driver.findBySha1,
+    hasTwin: edge.driver.hasTwin,
+    list: (options) => listMerged(options, remote, edge.driver),
+    usage: () => usageMerged(remote, edge.driver),
+    queryKeys: () => queryKeysMerged(remote, edge.driver),
     async upload(key) {
       if (remote.nameFault(key) === undefined) return withKeyLock(key, () => changes.upload(key));
       log.warn({ bucket: id, key }, "dropped an image that an earlier version queued under an unusable name");
-      const queued = await queue.lookup(key);
-      if (queued.state === "object") await context.unqueue(queued.info, "nowhere");
+      const pending = await edge.driver.lookup(key);
+      if (pending.state === "object") await edge.forget(pending.info);
     },
   };
 }

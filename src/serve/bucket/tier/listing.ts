@@ -1,14 +1,11 @@
-// Merges the listings and the usage of a bucket whose objects are in the remote store and in the queue on this disk.
+// Merges the listings and the usage of a bucket whose objects are in the remote store or pending on this disk.
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import { compareUtf8 } from "../../../core/object.ts";
 import type { BucketDriver, ListOptions, ListPage } from "../contract/driver.ts";
+import type { FsBucket } from "../fs/bucket.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
-
-export interface ListSources {
-  readonly remote: RemoteBucket;
-  readonly queue: BucketDriver;
-  readonly edge: BucketDriver;
-}
+import { objectsIn } from "./disk/disk-cache.ts";
+import { pendingIn } from "./disk/edge.ts";
 
 /** Descriptions that are looked up at the same time. */
 const AT_ONCE = 8;
@@ -17,13 +14,13 @@ const AT_ONCE = 8;
  * An object of another tool has no description and is left out, so a page may be shorter than its limit. A remote
  * listing has names only, so each object without a copy on this disk costs a request.
  */
-export async function listMerged(options: ListOptions, { remote, queue, edge }: ListSources): Promise<ListPage> {
+export async function listMerged(options: ListOptions, remote: RemoteBucket, edge: FsBucket): Promise<ListPage> {
   const { limit } = options;
-  const [remotePage, queuedPage] = await Promise.all([remote.list(options), queue.list(options)]);
+  const [remotePage, pendingPage] = await Promise.all([remote.list(options), edge.list(options, "pending")]);
   // If one page has a successor, the other's names behind its end wait for the next page.
   const ends = [
     remotePage.isEnd ? undefined : remotePage.names.at(-1)?.key,
-    queuedPage.next === undefined ? undefined : queuedPage.objects.at(-1)?.key,
+    pendingPage.next === undefined ? undefined : pendingPage.objects.at(-1)?.key,
   ].filter((end) => end !== undefined);
   const isReached = (key: Key) => ends.every((end) => compareUtf8(key, end) <= 0);
   const found = new Map<Key, () => Promise<ObjectInfo | undefined>>();
@@ -36,7 +33,7 @@ export async function listMerged(options: ListOptions, { remote, queue, edge }: 
       return entry.state === "object" ? entry.info : undefined;
     });
   }
-  for (const info of queuedPage.objects) found.set(info.key, async () => info);
+  for (const info of pendingPage.objects) found.set(info.key, async () => info);
   const keys = [...found.keys()].filter(isReached).sort(compareUtf8);
   const page = keys.slice(0, limit);
   const objects: ObjectInfo[] = [];
@@ -48,26 +45,27 @@ export async function listMerged(options: ListOptions, { remote, queue, edge }: 
   return { objects, next: hasMore ? page.at(-1) : undefined };
 }
 
-export async function usageMerged(remote: RemoteBucket, queue: BucketDriver): ReturnType<BucketDriver["usage"]> {
-  let { objects, bytes } = await queue.usage();
-  for await (const { size } of namesOnlyIn(remote, queue)) {
+export async function usageMerged(remote: RemoteBucket, edge: FsBucket): ReturnType<BucketDriver["usage"]> {
+  let [objects, bytes] = [0, 0];
+  for await (const { size } of namesIn(remote, edge)) {
     objects += 1;
     bytes += size;
   }
   return { objects, bytes };
 }
 
-export async function queryKeysMerged(remote: RemoteBucket, queue: BucketDriver): Promise<number> {
-  let count = await queue.queryKeys();
-  for await (const { key } of namesOnlyIn(remote, queue)) if (key.includes("?")) count += 1;
+export async function queryKeysMerged(remote: RemoteBucket, edge: FsBucket): Promise<number> {
+  let count = 0;
+  for await (const { key } of namesIn(remote, edge)) if (key.includes("?")) count += 1;
   return count;
 }
 
 /** The remote store keeps no totals, so this reads its whole listing, 1,000 names a request. */
-async function* namesOnlyIn(remote: RemoteBucket, queue: BucketDriver) {
+async function* namesIn(remote: RemoteBucket, edge: FsBucket) {
+  yield* objectsIn(edge, "pending");
   for (let after: Key | undefined, isEnd = false; !isEnd; ) {
     const page = await remote.list({ prefix: "", after, limit: 1_000 });
-    for (const name of page.names) if ((await queue.lookup(name.key)).state !== "object") yield name;
+    for (const name of page.names) if (pendingIn(await edge.lookup(name.key)) === undefined) yield name;
     after = page.names.at(-1)?.key;
     isEnd = page.isEnd || after === undefined;
   }

@@ -1,5 +1,5 @@
 // A store that keeps its objects in a remote store and uses a bounded part of this disk in front of it: for copies that
-// are served without a request, and for the upload queue. This file opens, wires and closes the parts.
+// are served without a request, and for pending objects. This file opens, wires and closes the parts.
 import { createKeyLocks } from "../../../async/key-locks.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
@@ -16,11 +16,13 @@ import { createUploads, type Uploads } from "./uploads.ts";
 
 export interface TieredStoreOptions {
   /** The store on this disk. The tier uses bucket names of its own in it. The caller closes it, after the tier. */
-  readonly embedded: Pick<FsStore, "bucket" | "forget" | "move" | "listBuckets" | "probe">;
+  readonly embedded: Pick<FsStore, "bucket" | "listBuckets" | "probe">;
   /** Closed with the tier. */
   readonly remote: RemoteStore;
   readonly spools: SpoolPool;
-  /** Holds the copies and counts the queue. The caller closes it, after the tier. */
+  /** Of the remote store. One in eight may be busy with uploads, so that downloads always find one. Default 64. */
+  readonly connections?: number;
+  /** Bounds the copies, beside the pending objects. The caller closes it, after the tier. */
   readonly disk: DiskCache;
   /** Reports that an object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (bucketId: string, key: Key) => void;
@@ -38,27 +40,28 @@ export interface TieredStore extends Store {
 }
 
 /** Each takes about 300 bytes of memory. */
-const MAX_QUEUED = 100_000;
+const MAX_PENDING = 100_000;
 const STOP_MS = 3_000;
 /** Wait for the lock of a key. A change may hold it for long, while it waits for the remote store. */
 const KEY_WAIT_MS = 10_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const { embedded, remote, disk, spools, changed, log, now, ticks = () => performance.now() } = options;
+  const { embedded, remote, disk, spools, changed, log, now, connections = 64 } = options;
+  const { ticks = () => performance.now() } = options;
   const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
   const edgeFolder = `${EDGE_FOLDER}${remote.id}/`;
-  const queueFolder = `queue/${remote.id}/`;
   let isClosed = false;
 
   const uploads = createUploads({
     uploadOne: ({ bucketId, key }) => bucketOf(bucketId).upload(key),
     isDown: () => remote.isDown,
+    maxConcurrent: Math.max(1, Math.floor(connections / 8)),
     log,
     now,
   });
   remote.onRecovery(() => uploads.resume());
-  // The queue takes its room from the copies.
+  // Pending objects take their room from the copies.
   disk.reserve(() => uploads.backlog().bytes);
 
   function bucketOf(id: string): TieredBucket {
@@ -68,28 +71,14 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   }
 
   function open(id: string): TieredBucket {
-    const [edgeId, queueId] = [edgeFolder + id, queueFolder + id];
-    const edge = createEdge({ bucketId: edgeId, embedded, disk, log, ticks });
-    const unconfirmed = new Set<Key>();
     return createTieredBucket({
       id,
       remote: remote.bucket(id),
-      queue: embedded.bucket(queueId),
-      edge,
+      edge: createEdge({ bucketId: edgeFolder + id, embedded, disk, log, ticks }),
       isDown: () => remote.isDown,
       damaged: createDamagedObjects(ticks),
-      unconfirmed,
       locks,
       addUpload: ({ key, size }) => uploads.add({ bucketId: id, key, size, since: now() }),
-      async unqueue(info, to) {
-        const { key, size, hashes } = info;
-        if (to === "nowhere" || size > disk.maxCopyBytes) await embedded.forget(queueId, key, hashes.sha256);
-        else {
-          await embedded.move(queueId, edgeId, key, hashes.sha256);
-          edge.noteAdded(info);
-        }
-        unconfirmed.delete(key);
-      },
       maxCopyBytes: () => disk.maxCopyBytes,
       checkRoom,
       spools,
@@ -101,34 +90,29 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
   }
 
   function checkRoom(bytes: number): void {
-    const { depth, bytes: queued } = uploads.backlog();
-    if (depth < MAX_QUEUED && queued + bytes <= disk.maxBytes) return;
-    const found = `${depth} objects with ${queued} bytes wait for upload, limits.disk is ${disk.maxBytes}`;
+    const { depth, bytes: pending } = uploads.backlog();
+    if (depth < MAX_PENDING && pending + bytes <= disk.maxBytes) return;
+    const found = `${depth} objects with ${pending} bytes wait for upload, limits.disk is ${disk.maxBytes}`;
     throw new HuiyuanError("store_full", `Cannot queue another object: ${found}`);
   }
 
-  /** Resumes the uploads that an earlier run left in the queue. */
-  async function loadQueue(): Promise<void> {
+  /** Resumes the uploads that an earlier run left. */
+  async function loadPending(): Promise<void> {
     for (const id of embedded.listBuckets()) {
-      if (!id.startsWith("queue/")) continue;
-      if (!id.startsWith(queueFolder)) await logStranded(id);
-      else {
-        const bucketId = id.slice(queueFolder.length);
-        for await (const { key, size, storedAt } of objectsIn(embedded.bucket(id), () => isClosed)) {
-          bucketOf(bucketId).markUnconfirmed(key);
-          uploads.add({ bucketId, key, size, since: storedAt });
-        }
+      if (!id.startsWith(EDGE_FOLDER)) continue;
+      const isOurs = id.startsWith(edgeFolder);
+      const bucketId = id.slice(edgeFolder.length);
+      let stranded = 0;
+      for await (const { key, size, storedAt } of objectsIn(embedded.bucket(id), "pending", () => isClosed)) {
+        if (isOurs) uploads.add({ bucketId, key, size, since: storedAt });
+        else stranded += 1;
       }
+      const message = "images wait for their upload to a store that is no longer in the settings";
+      if (stranded > 0) log.warn({ folder: id, objects: stranded }, message);
     }
   }
 
-  async function logStranded(id: string): Promise<void> {
-    const { objects } = await embedded.bucket(id).usage();
-    if (objects > 0)
-      log.warn({ queue: id, objects }, "images are queued for a store that is no longer in the settings");
-  }
-
-  const loadingQueue = loadQueue().catch((error: unknown) =>
+  const loadingPending = loadPending().catch((error: unknown) =>
     log.error({ err: error }, "cannot resume the uploads of the last run"),
   );
 
@@ -136,7 +120,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     bucket: bucketOf,
     uploads: {
       backlog: uploads.backlog,
-      idle: () => Promise.all([loadingQueue, disk.counted]).then(uploads.idle),
+      idle: () => Promise.all([loadingPending, disk.counted]).then(uploads.idle),
     },
     notes() {
       const since = remote.outageSince();
@@ -152,7 +136,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     },
     async close() {
       isClosed = true;
-      await loadingQueue;
+      await loadingPending;
       await uploads.stop(STOP_MS);
       await remote.close();
     },

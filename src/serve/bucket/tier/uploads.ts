@@ -1,4 +1,4 @@
-// Schedules the upload of queued objects to a remote store. Each object is retried until it is stored; while the store
+// Schedules the upload of pending objects to a remote store. Each object is retried until it is stored; while the store
 // is down, nothing is tried. The objects themselves are on disk, in the tiered bucket.
 import { setTimeout as delay } from "node:timers/promises";
 import { asHuiyuanError } from "../../../core/errors.ts";
@@ -17,11 +17,11 @@ export interface Upload {
 export interface Uploads {
   /** Schedules an object that is on disk. */
   add(upload: Upload): void;
-  /** Queued objects and bytes, and the age of the oldest in milliseconds. */
+  /** Pending objects and bytes, and the age of the oldest in milliseconds. */
   backlog(): { readonly depth: number; readonly bytes: number; readonly oldestMs: number };
   /** Retries everything at once, because the store answers again. */
   resume(): void;
-  /** Resolves when the queue is empty. */
+  /** Resolves when no object is pending. */
   idle(): Promise<void>;
   /** Starts no further upload and waits up to `deadlineMs` milliseconds for the running ones. */
   stop(deadlineMs: number): Promise<void>;
@@ -31,13 +31,13 @@ export interface UploadsOptions {
   /** Uploads one object, or resolves if that is no longer needed. */
   readonly uploadOne: (upload: Upload) => Promise<void>;
   readonly isDown: () => boolean;
+  /** Uploads at the same time. */
+  readonly maxConcurrent: number;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
 
-/** Uploads at the same time. */
-const MAX_CONCURRENT = 4;
 /** Milliseconds before the first retry; doubled for each further one. */
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
@@ -49,7 +49,7 @@ interface PendingUpload {
   timer: NodeJS.Timeout | undefined;
 }
 
-export function createUploads({ uploadOne, isDown, log, now }: UploadsOptions): Uploads {
+export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: UploadsOptions): Uploads {
   const all = new Set<PendingUpload>();
   const running = new Set<Promise<void>>();
   let ready: PendingUpload[] = [];
@@ -58,7 +58,7 @@ export function createUploads({ uploadOne, isDown, log, now }: UploadsOptions): 
   let idleWaiters: (() => void)[] = [];
 
   function start(): void {
-    while (!isStopped && !isDown() && running.size < MAX_CONCURRENT) {
+    while (!isStopped && !isDown() && running.size < maxConcurrent) {
       const next = ready.shift();
       if (next === undefined) return;
       const promise: Promise<void> = run(next).finally(() => {

@@ -117,7 +117,9 @@ export function createStoredChanges(parts: {
       await reportRefused(info);
       return result;
     }
-    if (bucket.isUnknown?.(info.key)) return result;
+    // A remote store that did not answer may have another object, which will win.
+    const entry = bucket.isRemote === true ? await bucket.lookup(info.key) : undefined;
+    if (entry?.state === "object" && entry.certainty === "unknown") return result;
     if (memoryCache.noted(bucketId, info.key) !== undefined)
       memoryCache.note(bucketId, info.key, { info, epoch }, cacheRevision);
     if (body.content.kind === "buffer" && memoryCache.admitsNew(bucketId, info))

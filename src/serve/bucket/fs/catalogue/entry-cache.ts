@@ -28,7 +28,6 @@ export function createEntryCache(): EntryCache {
     // A put may also add digests to equal bytes under other keys. Their cached descriptions stay true without them.
     if (name === "put") drop(request.bucket, request.info.key);
     else if (name === "copy") drop(request.bucket, request.to.key);
-    else if (name === "move") for (const bucket of [request.from, request.to]) drop(bucket, request.key);
     // It names a blob, and any entry may use that.
     else if (name === "quarantine") entries.clear();
     // Operations without a key change no entry that holds an object.

@@ -5,7 +5,7 @@ import { HuiyuanError } from "../../../../core/errors.ts";
 import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../../../core/object.ts";
 import { bufferOf, type Sqlite } from "../../../../core/sqlite.ts";
 import { hasExpired } from "../../contract/conditions.ts";
-import type { Entry, ListOptions, ListPage } from "../../contract/driver.ts";
+import type { Entry, ListOptions, ListPage, PendingCertainty } from "../../contract/driver.ts";
 import { entrySum } from "./schema.ts";
 import type { PackPlace } from "./write-operations.ts";
 
@@ -18,7 +18,7 @@ export interface CatalogueReads {
   findBySha1(bucket: string, sha1: string): ObjectInfo | undefined;
   /** Whether another key of the bucket has these bytes. */
   hasTwin(bucket: string, key: Key, sha256: string): boolean;
-  list(bucket: string, options: ListOptions): ListPage;
+  list(bucket: string, options: ListOptions, only: ListedState): ListPage;
   usage(bucket: string): { objects: number; bytes: number };
   queryKeys(bucket: string): number;
   buckets(): string[];
@@ -32,6 +32,15 @@ export interface CatalogueReads {
   /** Number of blobs and their bytes on the disk, including unused ones in their grace time. */
   totals(): { blobs: number; bytes: number };
 }
+
+/** The objects of a listing: all, those that wait for their upload, or the others. */
+export type ListedState = "any" | "pending" | "confirmed";
+
+const STATE_FILTERS = {
+  any: "",
+  pending: "AND certainty IS NOT NULL",
+  confirmed: "AND certainty IS NULL",
+} as const satisfies Record<ListedState, string>;
 
 export interface StoredBlob {
   /** CRC-32 of each block, 4 bytes each, big-endian. */
@@ -71,8 +80,25 @@ const OBJECT_COLUMNS = `key, size, sha256, sha1, md5, format, width, height, is_
   origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at, sum, damaged_at`;
 
 type EntryRow =
-  | [state: "object", epoch: number, isStale: number, deletedAt: null, reason: null, expiresAt: null, ...ObjectRow]
-  | [state: "tombstone", epoch: number, isStale: number, deletedAt: number, reason: string, expiresAt: number | null]
+  | [
+      state: "object",
+      epoch: number,
+      isStale: number,
+      certainty: PendingCertainty | null,
+      deletedAt: null,
+      reason: null,
+      expiresAt: null,
+      ...object: ObjectRow,
+    ]
+  | [
+      state: "tombstone",
+      epoch: number,
+      isStale: number,
+      certainty: null,
+      deletedAt: number,
+      reason: string,
+      expiresAt: number | null,
+    ]
   | [state: "absent", epoch: number];
 
 const UNTOUCHED: Entry = { state: "absent", epoch: 0 };
@@ -89,7 +115,7 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
     ),
     queryKeys: database.prepare<[string], { count: number }>("SELECT query_keys AS count FROM buckets WHERE name = ?"),
     entry: database.prepareArrays<[number, string], EntryRow>(
-      `SELECT state, epoch, is_stale, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
+      `SELECT state, epoch, is_stale, certainty, deleted_at, reason, expires_at, ${OBJECT_COLUMNS}
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
     ),
     sha256: database.prepare<[number, string], { sha256: string }>(
@@ -103,12 +129,7 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
       `SELECT 1 FROM entries WHERE blob = (SELECT id FROM blobs WHERE sha256 = ?)
        AND bucket = (SELECT id FROM buckets WHERE name = ?) AND key <> ? LIMIT 1`,
     ),
-    listFrom: database.prepareArrays<[number, string], ObjectRow>(
-      `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key >= ? ORDER BY key`,
-    ),
-    listAfter: database.prepareArrays<[number, string], ObjectRow>(
-      `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key > ? ORDER BY key`,
-    ),
+    list: { any: prepareList("any"), pending: prepareList("pending"), confirmed: prepareList("confirmed") },
     blob: database.prepare<[string], { sums: Uint8Array; pack: number | null; at: number; damaged_at: number | null }>(
       "SELECT block_sums AS sums, pack, pack_at AS at, damaged_at FROM blobs WHERE sha256 = ?",
     ),
@@ -121,6 +142,15 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
     ),
     totals: database.prepare<[], { blobs: number; bytes: number }>("SELECT blobs, bytes FROM totals"),
   };
+  function prepareList(only: ListedState) {
+    const prepare = (comparison: ">=" | ">") =>
+      database.prepareArrays<[number, string], ObjectRow>(
+        `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob
+         WHERE bucket = ? AND key ${comparison} ? ${STATE_FILTERS[only]} ORDER BY key`,
+      );
+    return { from: prepare(">="), after: prepare(">") };
+  }
+
   // Ids of buckets, which never change. Bounded by the buckets that the settings name.
   const bucketIds = new Map<string, number>();
 
@@ -150,12 +180,13 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
         return id === undefined || row === undefined ? undefined : infoOf(row, id);
       }),
     hasTwin: (bucket, key, sha256) => guarded(() => statements.twin.get(sha256, bucket, key) !== undefined),
-    list: (bucket, { prefix, after, limit }) =>
+    list: (bucket, { prefix, after, limit }, only) =>
       guarded(() => {
         const id = bucketOf(bucket);
         if (id === undefined) return { objects: [], next: undefined };
         const isPastPrefix = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
-        const rows = isPastPrefix ? statements.listAfter.iterate(id, after) : statements.listFrom.iterate(id, prefix);
+        const list = statements.list[only];
+        const rows = isPastPrefix ? list.after.iterate(id, after) : list.from.iterate(id, prefix);
         return pageOf(rows, { bucket: id, prefix, limit });
       }),
     usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
@@ -197,10 +228,11 @@ function entryOf(row: EntryRow, bucket: number, now: () => number): Entry {
   const epoch = row[1];
   if (row[0] === "absent") return { state: "absent", epoch };
   if (row[0] === "object") {
-    const [, , isStale, , , , ...object] = row;
-    return { state: "object", info: infoOf(object, bucket), epoch, isStale: isStale === 1 };
+    const [, , isStale, certainty, , , , ...object] = row;
+    const entry: Entry = { state: "object", info: infoOf(object, bucket), epoch, isStale: isStale === 1 };
+    return certainty === null ? entry : { ...entry, certainty };
   }
-  const [, , , deletedAt, reason, expires] = row;
+  const [, , , , deletedAt, reason, expires] = row;
   const expiresAt = expires ?? undefined;
   if (hasExpired({ expiresAt }, now())) return { state: "absent", epoch };
   return { state: "tombstone", deletedAt, reason, expiresAt, epoch };

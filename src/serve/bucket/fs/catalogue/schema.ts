@@ -9,7 +9,7 @@ import { openDatabase } from "../../../../sqlite/open-database.ts";
 import { ONCE_SCHEMA } from "../../../sign/once.ts";
 
 /** Raised with every change of the tables, together with a new step in `STEPS`. */
-export const SCHEMA_VERSION = 7;
+export const SCHEMA_VERSION = 8;
 
 // Times are Unix milliseconds.
 // - `blobs.id` never leaves the catalogue. A blob with refs = 0 has `unused_since`, and the sweep may remove it.
@@ -20,6 +20,7 @@ export const SCHEMA_VERSION = 7;
 // - `buckets.query_keys`: objects whose key has a query.
 // - `entries.key`: compared by UTF-8 bytes (BINARY collation), which is the order of listings.
 // - `entries.sum`: entrySum(); NULL in rows from before that column.
+// - `entries.certainty`: as in Entry, of an object that a remote store lacks yet; NULL for all others.
 // - `entries.life`: a DeclaredLife as JSON; NULL if it is empty.
 const SCHEMA = `
   CREATE TABLE buckets (
@@ -54,6 +55,7 @@ const SCHEMA = `
     epoch INTEGER NOT NULL,
     blob INTEGER,
     sum INTEGER,
+    certainty TEXT CHECK (certainty IN ('pending', 'unknown')),
     is_stale INTEGER NOT NULL DEFAULT 0,
     is_suspect INTEGER NOT NULL DEFAULT 0,
     headers TEXT,
@@ -115,9 +117,41 @@ const DAMAGED = `
   CREATE INDEX blobs_damaged ON blobs (damaged_at) WHERE damaged_at IS NOT NULL;
 `;
 
+/** Few rows: listings of the pending objects read no others. */
+const PENDING = "CREATE INDEX entries_pending ON entries (bucket, key) WHERE certainty IS NOT NULL;";
+
+/**
+ * Up to version 7, pending objects were rows of buckets of their own, `queue/<store>/<appid>/<bucket>`. They become rows
+ * of the bucket that has the epochs and copies of the same keys. config/downgrade/catalogue-7.sql is the way back.
+ */
+const QUEUE_TO_PENDING = `
+  ALTER TABLE entries ADD COLUMN certainty TEXT CHECK (certainty IN ('pending', 'unknown'));
+  ${PENDING}
+  INSERT OR IGNORE INTO buckets (name)
+    SELECT 'edge/' || substr(name, 7) FROM buckets WHERE name LIKE 'queue/%/%/%';
+  CREATE TEMP TABLE moved AS
+    SELECT queue.id AS source, edge.id AS target
+    FROM buckets AS queue JOIN buckets AS edge ON edge.name = 'edge/' || substr(queue.name, 7)
+    WHERE queue.name LIKE 'queue/%/%/%';
+  INSERT OR REPLACE INTO entries (bucket, key, state, epoch, certainty, blob, is_stale, is_suspect, headers, via,
+      origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at)
+    SELECT target, key, state,
+      coalesce((SELECT epoch FROM entries AS old WHERE old.bucket = target AND old.key = queued.key), 0),
+      'unknown', blob, is_stale, is_suspect, headers, via,
+      origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at
+    FROM moved JOIN entries AS queued ON queued.bucket = source WHERE state = 'object';
+  DELETE FROM entries WHERE bucket IN (SELECT source FROM moved);
+  DELETE FROM buckets WHERE id IN (SELECT source FROM moved);
+  UPDATE buckets SET (objects, bytes, query_keys) =
+    (SELECT count(*), coalesce(sum(size), 0), coalesce(sum(instr(key, '?') > 0), 0)
+     FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = buckets.id)
+    WHERE id IN (SELECT target FROM moved);
+  DROP TABLE moved;
+`;
+
 /** The SQL that migrates a catalogue of version N to N + 1, at index N. */
 const STEPS: readonly string[] = [
-  SCHEMA + PACKS + BY_SHA1 + DAMAGED + ONCE_SCHEMA,
+  SCHEMA + PENDING + PACKS + BY_SHA1 + DAMAGED + ONCE_SCHEMA,
   "ALTER TABLE entries ADD COLUMN sum INTEGER",
   `ALTER TABLE entries ADD COLUMN validated_at INTEGER;
    ALTER TABLE entries ADD COLUMN life TEXT;
@@ -131,6 +165,7 @@ const STEPS: readonly string[] = [
   `ALTER TABLE buckets ADD COLUMN query_keys INTEGER NOT NULL DEFAULT 0;
    UPDATE buckets SET query_keys =
      (SELECT count(*) FROM entries WHERE bucket = buckets.id AND state = 'object' AND instr(key, '?') > 0);`,
+  QUEUE_TO_PENDING,
 ];
 
 // A check reads the whole file: about 0.2 s for this size, which is the catalogue of some 200,000 objects.

@@ -3,7 +3,14 @@
 import type { Key, ObjectInfo } from "../../../../core/object.ts";
 import type { OperationOf, SharedSpan } from "../../../../sqlite/batch-worker.ts";
 import type { OneTimeToken } from "../../../sign/once.ts";
-import type { PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../../contract/driver.ts";
+import type {
+  PendingCertainty,
+  PurgeOptions,
+  PutCondition,
+  PutResult,
+  Renewal,
+  Tombstone,
+} from "../../contract/driver.ts";
 
 /** The place of a small blob: it begins at byte `at` of a pack. */
 export interface PackPlace {
@@ -17,11 +24,20 @@ export interface PutRequest {
   /** Block sums as a latin-1 string, because the clone of a small Buffer copies its whole pool. */
   readonly blockSums: string;
   readonly condition: PutCondition;
+  /** As in Entry; undefined for an object that needs no upload. */
+  readonly certainty?: PendingCertainty | undefined;
   /**
    * Path of a complete, synced file on the store's file system. A rename makes it the blob; it is removed if the blob
    * is there already or the put is refused. Undefined: the bytes come with the operation.
    */
   readonly source: string | undefined;
+}
+
+/** One object of a bucket. */
+export interface ObjectRef {
+  readonly bucket: string;
+  readonly key: Key;
+  readonly sha256: string;
 }
 
 /** `[request, answer]` by name. */
@@ -35,10 +51,13 @@ export interface WriteOperations {
   undelete: [{ readonly bucket: string; readonly key: Key }, boolean];
   renew: [{ readonly bucket: string; readonly key: Key; readonly renewal: Renewal }, boolean];
   purge: [{ readonly bucket: string; readonly key: Key } & PurgeOptions, boolean];
-  /** Makes the entry absent, keeps its epoch and leaves no tombstone. False if the key has another object, or none. */
-  forget: [{ readonly bucket: string; readonly key: Key; readonly sha256: string }, boolean];
-  /** Moves an object to the same key of another bucket, whose epoch stays. False if the object is not there. */
-  move: [{ readonly from: string; readonly to: string; readonly key: Key; readonly sha256: string }, boolean];
+  /**
+   * Makes the entry absent, keeps its epoch and leaves no tombstone. False if the key has another object, or none, or if
+   * the object is pending and `evenPending` is false.
+   */
+  forget: [ObjectRef & { readonly evenPending: boolean }, boolean];
+  /** The object is no longer pending. False if the key has another object, or none. */
+  confirm: [ObjectRef, boolean];
   spend: [OneTimeToken, boolean];
   /** `now`: Unix seconds. Returns the number of removed tokens. */
   pruneSpent: [{ readonly now: number }, number];

@@ -1,9 +1,9 @@
 // All changes of the catalogue's entries, as functions on a database. The writer calls each inside its transaction
 // (batch.ts), so each is atomic. They touch no files. The rows of blobs are in blob-rows.ts.
-import type { DeclaredLife, Key, ObjectInfo } from "../../../../core/object.ts";
+import type { DeclaredLife, ObjectInfo } from "../../../../core/object.ts";
 import type { Sqlite } from "../../../../core/sqlite.ts";
 import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "../../contract/conditions.ts";
-import type { PutCondition, PutResult } from "../../contract/driver.ts";
+import type { PendingCertainty, PutResult } from "../../contract/driver.ts";
 import type { BlobRows, NewPlace } from "./blob-rows.ts";
 import { entrySum } from "./schema.ts";
 import type { Handlers, PutRequest, QuarantinedEntry, RequestOf } from "./write-operations.ts";
@@ -12,7 +12,7 @@ import type { Handlers, PutRequest, QuarantinedEntry, RequestOf } from "./write-
 export interface CatalogueWrites
   extends Pick<
     Handlers,
-    "copy" | "delete" | "undelete" | "renew" | "purge" | "forget" | "move" | "forgetTombstones" | "probe"
+    "copy" | "delete" | "undelete" | "renew" | "purge" | "forget" | "confirm" | "forgetTombstones" | "probe"
   > {
   put(request: Omit<PutRequest, "source">, place: NewPlace, now: number): PutResult;
   /**
@@ -26,6 +26,7 @@ interface EntryRow extends Occupant {
   readonly blob: number | null;
   readonly size: number | null;
   readonly via: string | null;
+  readonly certainty: PendingCertainty | null;
   readonly expires_at: number | null;
 }
 
@@ -36,6 +37,7 @@ const UNTOUCHED: EntryRow = {
   blob: null,
   size: null,
   via: null,
+  certainty: null,
   expires_at: null,
 };
 
@@ -50,19 +52,20 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
       "UPDATE buckets SET objects = objects + ?, bytes = bytes + ?, query_keys = query_keys + ? WHERE id = ?",
     ),
     entry: database.prepare<[number, string], EntryRow>(
-      `SELECT state, epoch, via, expires_at, blob, blobs.sha256 AS sha256, blobs.size AS size
+      `SELECT state, epoch, via, certainty, expires_at, blob, blobs.sha256 AS sha256, blobs.size AS size
        FROM entries LEFT JOIN blobs ON blobs.id = blob WHERE bucket = ? AND key = ?`,
     ),
     entriesOf: database.prepare<
       [number],
-      Omit<QuarantinedEntry, "isOnlyCopy"> & { bucketId: number; epoch: number; size: number }
+      Omit<QuarantinedEntry, "isOnlyCopy"> & { bucketId: number; epoch: number; size: number; isPending: number }
     >(
-      `SELECT buckets.name AS bucket, key, via, bucket AS bucketId, epoch, blobs.size AS size
+      `SELECT buckets.name AS bucket, key, via, bucket AS bucketId, epoch, blobs.size AS size,
+         certainty IS NOT NULL AS isPending
        FROM entries JOIN buckets ON buckets.id = bucket JOIN blobs ON blobs.id = blob WHERE blob = ?`,
     ),
     setObject: database.prepare(
-      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, blob, sum, ${OBJECT_COLUMNS})
-       VALUES (?, ?, 'object', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, blob, sum, certainty, ${OBJECT_COLUMNS})
+       VALUES (?, ?, 'object', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     setTombstone: database.prepare(
       `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, deleted_at, reason, expires_at)
@@ -81,10 +84,7 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
          SELECT bucket, key FROM entries WHERE expires_at < ? AND state = 'tombstone' LIMIT ?)`,
     ),
     removeEntry: database.prepare("DELETE FROM entries WHERE bucket = ? AND key = ?"),
-    moveObject: database.prepare(
-      `INSERT OR REPLACE INTO entries (bucket, key, state, epoch, is_stale, blob, sum, ${OBJECT_COLUMNS})
-       SELECT ?, key, state, ?, is_stale, blob, ?, ${OBJECT_COLUMNS} FROM entries WHERE bucket = ? AND key = ?`,
-    ),
+    confirm: database.prepare("UPDATE entries SET certainty = NULL WHERE bucket = ? AND key = ?"),
     probe: database.prepare("UPDATE probes SET at = ?"),
   };
 
@@ -111,10 +111,15 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
   }
 
   function storeObject(
-    target: { bucket: number; info: ObjectInfo; useBlob: () => number; condition: PutCondition; isRepair?: boolean },
+    target: Pick<PutRequest, "info" | "condition"> & {
+      readonly bucket: number;
+      readonly useBlob: () => number;
+      readonly certainty?: PendingCertainty | undefined;
+      readonly isRepair?: boolean;
+    },
     now: number,
   ) {
-    const { bucket, info, condition, isRepair = false } = target;
+    const { bucket, info, condition, certainty = null, isRepair = false } = target;
     const entry = entryOf(bucket, info.key, now);
     // A client may upload the bytes of its damaged object again.
     const isVacant = isRepair && condition.when === "vacant" && entry.sha256 === info.hashes.sha256;
@@ -125,19 +130,20 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
     count(bucket, info.key, 1, info.size);
     release(bucket, info.key, entry, now);
     const sum = entrySum(bucket, info.key, info.hashes.sha256);
-    statements.setObject.run(bucket, info.key, epochAfterPut(entry, condition), blob, sum, ...objectColumns(info));
+    const epoch = epochAfterPut(entry, condition);
+    statements.setObject.run(bucket, info.key, epoch, blob, sum, certainty, ...objectColumns(info));
     return result;
   }
 
   return {
     put(request, place, now) {
-      const { bucket, info, condition } = request;
+      const { bucket, info, condition, certainty } = request;
       const { id, move } = place;
       const isRepair = id !== undefined && move !== undefined;
       // Repeated bytes repair every entry that uses the damaged blob, even if the put is refused.
       if (isRepair) blobs.move(id, move());
       const useBlob = () => blobs.take(request, place);
-      return storeObject({ bucket: bucketOf(bucket), info, useBlob, condition, isRepair }, now);
+      return storeObject({ bucket: bucketOf(bucket), info, useBlob, condition, certainty, isRepair }, now);
     },
     copy({ bucket, from, to, condition }, now) {
       const id = bucketOf(bucket);
@@ -180,26 +186,20 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
       else statements.setEpoch.run(epoch, isMirrored ? 1 : 0, id, key);
       return isMirrored;
     },
-    forget({ bucket, key, sha256 }, now) {
+    forget({ bucket, key, sha256, evenPending }, now) {
       const id = bucketOf(bucket);
       const entry = entryOf(id, key, now);
-      if (entry.sha256 !== sha256) return false;
+      if (entry.sha256 !== sha256 || (entry.certainty !== null && !evenPending)) return false;
       release(id, key, entry, now);
-      setAbsent(id, key, entry.epoch);
+      // A key with epoch 0 needs no row.
+      if (entry.epoch === 0) statements.removeEntry.run(id, key);
+      else statements.setAbsent.run(id, key, entry.epoch);
       return true;
     },
-    move({ from, to, key, sha256 }, now) {
-      const [source, target] = [bucketOf(from), bucketOf(to)];
-      const entry = entryOf(source, key, now);
-      if (entry.blob === null || entry.sha256 !== sha256) return false;
-      const old = entryOf(target, key, now);
-      // Before either entry is released: the blob must not look unused in between.
-      blobs.use(entry.blob);
-      count(target, key, 1, entry.size ?? 0);
-      release(target, key, old, now);
-      statements.moveObject.run(target, old.epoch, entrySum(target, key, sha256), source, key);
-      release(source, key, entry, now);
-      setAbsent(source, key, entry.epoch);
+    confirm({ bucket, key, sha256 }, now) {
+      const id = bucketOf(bucket);
+      if (entryOf(id, key, now).sha256 !== sha256) return false;
+      statements.confirm.run(id, key);
       return true;
     },
     quarantine({ sha256, cacheBucketPrefixes }, now) {
@@ -207,7 +207,8 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
       if (blob === undefined) return [];
       const entries = statements.entriesOf.all(blob.id).map((entry) => {
         const isOnlyCopy =
-          entry.via !== "mirror" && !cacheBucketPrefixes.some((folder) => entry.bucket.startsWith(folder));
+          entry.via !== "mirror" &&
+          (entry.isPending === 1 || !cacheBucketPrefixes.some((folder) => entry.bucket.startsWith(folder)));
         return { ...entry, isOnlyCopy };
       });
       for (const entry of entries) {
@@ -226,12 +227,6 @@ export function prepareCatalogueWrites(database: Sqlite, blobs: BlobRows): Catal
       return true;
     },
   };
-
-  /** A key with epoch 0 needs no row. */
-  function setAbsent(bucket: number, key: Key, epoch: number): void {
-    if (epoch === 0) statements.removeEntry.run(bucket, key);
-    else statements.setAbsent.run(bucket, key, epoch);
-  }
 }
 
 function objectColumns(info: ObjectInfo): (string | number | null)[] {

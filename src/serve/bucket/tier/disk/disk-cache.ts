@@ -4,7 +4,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import type { Log } from "../../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../../core/object.ts";
-import type { BucketDriver } from "../../contract/driver.ts";
+import type { FsBucket } from "../../fs/bucket.ts";
+import type { ListedState } from "../../fs/catalogue/reads.ts";
 import type { FsStore } from "../../fs/store.ts";
 
 export interface DiskCache {
@@ -52,7 +53,7 @@ export function copyOf(
 }
 
 export interface DiskCacheOptions {
-  readonly embedded: Pick<FsStore, "bucket" | "forget" | "listBuckets">;
+  readonly embedded: Pick<FsStore, "bucket" | "listBuckets">;
   readonly maxBytes: number;
   /** Whether the memory cache has served the object since the last call. Such a use does not reach the index. */
   readonly wasUsed: (bucketId: string, key: Key) => boolean;
@@ -115,7 +116,8 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
 
   async function remove({ bucketId, key, sha256 }: Copy): Promise<void> {
     await embedded
-      .forget(bucketId, key, sha256)
+      .bucket(bucketId)
+      .forget(key, sha256)
       .catch((error: unknown) => log.warn({ err: error }, "cannot remove a cached copy from this disk"));
   }
 
@@ -124,7 +126,7 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
     const older: { readonly copy: Copy; readonly storedAt: number }[] = [];
     for (const bucketId of embedded.listBuckets()) {
       if (!bucketId.startsWith(EDGE_FOLDER) && !bucketId.startsWith(VARIANT_FOLDER)) continue;
-      for await (const info of objectsIn(embedded.bucket(bucketId), () => isClosed))
+      for await (const info of objectsIn(embedded.bucket(bucketId), "confirmed", () => isClosed))
         older.push({ copy: copyOf(bucketId, info), storedAt: info.storedAt });
     }
     const newer = [...copies.rkeys()];
@@ -179,13 +181,14 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
   };
 }
 
-/** All objects of a bucket, page by page, until `isClosed`. */
+/** The objects of a bucket in that state, page by page, until `isClosed`. */
 export async function* objectsIn(
-  bucket: Pick<BucketDriver, "list">,
-  isClosed: () => boolean,
+  bucket: Pick<FsBucket, "list">,
+  only: ListedState,
+  isClosed: () => boolean = () => false,
 ): AsyncGenerator<ObjectInfo, void, undefined> {
   for (let after: Key | undefined; ; ) {
-    const page = await bucket.list({ prefix: "", after, limit: PAGE });
+    const page = await bucket.list({ prefix: "", after, limit: PAGE }, only);
     yield* page.objects;
     after = page.next;
     if (after === undefined || isClosed()) return;

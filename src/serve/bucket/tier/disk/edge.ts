@@ -1,15 +1,16 @@
-// The copies of one bucket on this disk: rows of the embedded store in a bucket of their own, and their order of use.
-// The rows also hold the bucket's epochs and tombstones, which outlive the copies.
+// What this disk has of one bucket of a remote store: rows of the embedded store in a bucket of their own. A row is a
+// pending object, a copy, a tombstone, or only the epoch of its key. Copies are bounded by their order of use.
 
 import type { Log } from "../../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../../core/object.ts";
 import type { WholeBody } from "../../../body/spool/spool.ts";
-import type { BucketDriver } from "../../contract/driver.ts";
+import type { Entry } from "../../contract/driver.ts";
+import type { FsBucket } from "../../fs/bucket.ts";
 import type { FsStore } from "../../fs/store.ts";
 import { copyOf, type DiskCache } from "./disk-cache.ts";
 
 export interface Edge {
-  readonly driver: BucketDriver;
+  readonly driver: FsBucket;
   /** Whether the copy was compared with the remote store in the last minute. Counts as a use. */
   isTrusted(key: Key): boolean;
   trust(key: Key): void;
@@ -17,13 +18,13 @@ export interface Edge {
   distrust(key: Key): void;
   /** Stores a copy if the key has no row. Throws the error of the disk. */
   put(info: ObjectInfo, body: WholeBody): Promise<void>;
-  /** To be called after the row has got a copy in another way. */
-  noteAdded(info: ObjectInfo): void;
+  /** The remote store has the pending object now: its row becomes a copy, unless that is too large. */
+  confirm(info: ObjectInfo): Promise<void>;
   /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
   replace(info: ObjectInfo, body: WholeBody, options: EpochOption): Promise<void>;
   /** Follows a copy in the remote store. The target gets a copy here only if `from` is another key that has one. */
   copy(from: Key, to: ObjectInfo, options: EpochOption): Promise<void>;
-  /** Removes the copy of exactly this object. */
+  /** Removes exactly this object, also if it is pending. */
   forget(info: ObjectInfo): Promise<void>;
   /** To be called after the row has lost its copy. */
   dropFromIndex(key: Key): void;
@@ -31,7 +32,7 @@ export interface Edge {
 
 export interface EdgeOptions {
   readonly bucketId: string;
-  readonly embedded: Pick<FsStore, "bucket" | "forget">;
+  readonly embedded: Pick<FsStore, "bucket">;
   readonly disk: DiskCache;
   readonly log: Log;
   /** As performance.now(). */
@@ -45,10 +46,14 @@ interface EpochOption {
 /** A copy is served this long before it is compared with the remote store again, in the background. Milliseconds. */
 const TRUSTED_MS = 60_000;
 
+/** The object that waits for its upload, if the entry on this disk is one. */
+export function pendingIn(entry: Entry): ObjectInfo | undefined {
+  return entry.state === "object" && entry.certainty !== undefined ? entry.info : undefined;
+}
+
 /** A copy that cannot be stored fails no change; there is none then. Only the epochs must be written. */
 export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions): Edge {
   const driver = embedded.bucket(bucketId);
-  const forgetRow = (key: Key, sha256: string) => embedded.forget(bucketId, key, sha256);
   const noteAdded = (info: ObjectInfo) => disk.add(copyOf(bucketId, info, ticks()));
 
   async function put(info: ObjectInfo, body: WholeBody): Promise<void> {
@@ -56,12 +61,16 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
     if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
   }
 
-  /** Removes the copy or tombstone and keeps the epoch. */
+  async function forget({ key, hashes }: ObjectInfo): Promise<void> {
+    disk.drop(bucketId, key);
+    await driver.forget(key, hashes.sha256, true);
+  }
+
+  /** Removes the object or tombstone and keeps the epoch. */
   async function clearRow(key: Key): Promise<void> {
     const entry = await driver.lookup(key);
-    if (entry.state === "object") await forgetRow(key, entry.info.hashes.sha256);
+    if (entry.state === "object") await forget(entry.info);
     else if (entry.state === "tombstone") await driver.undelete(key);
-    disk.drop(bucketId, key);
   }
 
   /** Raises the epoch, or throws; then stores the copy if the disk can. */
@@ -90,16 +99,16 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
       if (copy !== undefined) copy.checkedAt = Number.NEGATIVE_INFINITY;
     },
     put,
-    noteAdded,
+    async confirm(info) {
+      if (info.size > disk.maxCopyBytes) await forget(info);
+      else if (await driver.confirm(info.key, info.hashes.sha256)) noteAdded(info);
+    },
     replace: (info, body, { raisesEpoch }) => replaceCopy(info.key, raisesEpoch, () => put(info, body)),
     copy: (from, to, { raisesEpoch }) =>
       replaceCopy(to.key, raisesEpoch, async () => {
         if ((await driver.copy(from, to, { when: "absent" })) === "stored") noteAdded(to);
       }),
-    async forget({ key, hashes }) {
-      disk.drop(bucketId, key);
-      await forgetRow(key, hashes.sha256);
-    },
+    forget,
     dropFromIndex: (key) => disk.drop(bucketId, key),
   };
 }

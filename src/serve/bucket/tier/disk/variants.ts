@@ -56,7 +56,7 @@ export function createVariantTier({ embedded, disk }: VariantTierOptions): (buck
           await Promise.all(
             objects.map(({ key, hashes }) => {
               disk.drop(id, key);
-              return embedded.forget(id, key, hashes.sha256);
+              return driver.forget(key, hashes.sha256);
             }),
           );
           for (const { key } of objects) yield key;

@@ -58,7 +58,7 @@ async function queueImage(bytes: Buffer): Promise<void> {
   };
   const image = wholeBody(bytes);
   expect(await bucket.put(infoOf("a.jpg", image), image, { when: "absent" })).toBe("stored");
-  expect(bucket.isUnknown?.(A)).toBe(true);
+  expect(await bucket.lookup(A)).toMatchObject({ state: "object", certainty: "unknown" });
   isAsked = false;
 }
 
@@ -94,9 +94,10 @@ test.each([
   expect(await change()).toBe(result);
   expect(there()).toEqual(before);
   expect(lab.changed).toEqual([`${ID} ${A}`]);
-  expect(bucket.isUnknown?.(A)).toBe(false);
   const entry = prepare === uploaded ? { state: "object", info: { size: UPLOAD.length } } : { state: "tombstone" };
-  expect(await bucket.lookup(A)).toMatchObject(entry);
+  const found = await bucket.lookup(A);
+  expect(found).toMatchObject(entry);
+  expect(found).not.toHaveProperty("certainty");
   await lab.store.uploads.idle();
   expect(there()).toEqual(before);
 });

@@ -31,7 +31,7 @@ afterEach(async () => {
 
 const step = fc.record({
   what: fc.constantFrom(
-    ...(["put", "put", "put", "replace", "copy", "delete", "undelete", "renew", "purge", "forget", "move"] as const),
+    ...(["put", "put", "put", "replace", "copy", "delete", "undelete", "renew", "purge", "forget", "confirm"] as const),
   ),
   bucket: fc.constantFrom(...BUCKETS),
   key: fc.constantFrom(...KEYS),
@@ -50,7 +50,7 @@ async function take({ what, bucket: id, key, body, via, hard }: Step): Promise<u
   const other = KEYS.find((each) => each !== key) ?? key;
   switch (what) {
     case "put":
-      return bucket.put(infoOf(key, body, via), body, { when: "always" });
+      return store.bucket(id).put(infoOf(key, body, via), body, { when: "always" }, hard ? "pending" : undefined);
     case "replace":
       return bucket.put(infoOf(key, body, via), body, { when: "etag", etag: etagOf(BODIES[0]!.hashes) });
     case "copy": {
@@ -72,9 +72,9 @@ async function take({ what, bucket: id, key, body, via, hard }: Step): Promise<u
     case "purge":
       return bucket.purge(key, { hard });
     case "forget":
-      return store.forget(id, key, sha256);
-    case "move":
-      return store.move(id, BUCKETS.find((each) => each !== id) ?? id, key, sha256);
+      return bucket.forget(key, sha256, true);
+    case "confirm":
+      return bucket.confirm(key, sha256);
   }
 }
 

@@ -104,7 +104,7 @@ test("variants are removed in parallel batches of bounded size", async () => {
     return true;
   };
   const slow = createDiskCache({
-    embedded: { bucket: near.bucket, listBuckets: () => [], forget },
+    embedded: { bucket: (id) => ({ ...near.bucket(id), forget }), listBuckets: () => [] },
     maxBytes: 0,
     wasUsed: () => false,
     log: SILENT_LOG,
@@ -161,7 +161,7 @@ test("lookup() reads the catalogue only for variants that are in the index", asy
     asked.push(key);
     return driver.lookup(key);
   };
-  const watched = { bucket: () => ({ ...driver, lookup }), forget: near.forget };
+  const watched = { bucket: () => ({ ...driver, lookup }) };
   const tier = createVariantTier({ embedded: watched, disk })(ID).driver;
   expect((await tier.lookup(toKey("a"))).state).toBe("object");
   expect(await tier.lookup(toKey("b"))).toEqual({ state: "absent", epoch: 0 });

@@ -1,45 +1,42 @@
 // Looks up a key on this disk and in the remote store, and decides whether a change may replace what is there. It drops
-// queued objects that another writer has overtaken, and makes no other change.
+// pending objects that another writer has overtaken, and makes no other change.
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import { decidePut, hasExpired } from "../contract/conditions.ts";
 import type { Entry, PutCondition } from "../contract/driver.ts";
 import type { RemoteCondition, RemoteEntry } from "../remote/remote.ts";
 import type { TierContext } from "./context.ts";
+import { pendingIn } from "./disk/edge.ts";
 import type { ForeignEntry } from "./reading/foreign.ts";
 
 /** `isNoImage`: whether another tool's object is no image. Throws store_failed, store_full. */
-export function createOccupancy(
-  { id, remote, queue, edge, damaged, unqueue, changed, log, now }: TierContext,
+export function createCurrentEntries(
+  { id, remote, edge, damaged, changed, log, now }: TierContext,
   isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>,
 ) {
-  async function localOccupant(key: Key): Promise<{ queued: ObjectInfo | undefined; local: Entry }> {
-    const queued = await queue.lookup(key);
-    return { queued: queued.state === "object" ? queued.info : undefined, local: await edge.driver.lookup(key) };
-  }
-
-  /** The entries on this disk and in the remote store. A queued object that may no longer be uploaded is dropped. */
-  async function lookUp(key: Key) {
-    const { queued, local } = await localOccupant(key);
+  /** The entries on this disk and in the remote store. A pending object that may no longer be uploaded is dropped. */
+  async function currentEntries(key: Key) {
+    const local = await edge.driver.lookup(key);
     const remoteEntry = await remote.head(key);
-    const isQueued = queued !== undefined && (await confirmQueued(queued, remoteEntry));
-    return { queued: isQueued ? queued : undefined, local, remoteEntry };
+    const pending = pendingIn(local);
+    if (pending === undefined || (await isStillPending(pending, remoteEntry))) return { pending, local, remoteEntry };
+    return { pending: undefined, local: await edge.driver.lookup(key), remoteEntry };
   }
 
-  /** Whether the queued object may replace the remote entry. If not, another writer was first, and it is dropped. */
-  async function confirmQueued(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<boolean> {
+  /** Whether the pending object may replace the remote entry. If not, another writer was first, and it is dropped. */
+  async function isStillPending(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<boolean> {
     const { key, hashes, provenance } = info;
     if (isReplaceable(key, remoteEntry)) return true;
     const found = remoteEntry.state === "object" ? remoteEntry.info : undefined;
     // `via` must match too: as a copy of an upload, an object of the mirror would be revalidated and purged.
     if (found?.hashes.sha256 === hashes.sha256 && found.provenance.via === provenance.via) {
-      await unqueue(info, "edge");
+      await edge.confirm(info);
       return false;
     }
     log.info(
       { bucket: id, key, found: remoteEntry.state },
-      "dropped a queued image: another writer has stored the key first",
+      "dropped a pending image: another writer has stored the key first",
     );
-    await unqueue(info, "nowhere");
+    await edge.forget(info);
     changed(key);
     return false;
   }
@@ -63,11 +60,9 @@ export function createOccupancy(
 
   /** Whether a change may be made in the remote store, and under which condition. */
   async function decide(key: Key, condition: PutCondition) {
-    if (condition.when === "always") {
-      return { result: "stored", remoteCondition: condition, queued: (await localOccupant(key)).queued } as const;
-    }
-    const { queued, local, remoteEntry } = await lookUp(key);
-    const object = queued ?? (remoteEntry.state === "object" ? remoteEntry.info : undefined);
+    if (condition.when === "always") return { result: "stored", remoteCondition: condition } as const;
+    const { pending, local, remoteEntry } = await currentEntries(key);
+    const object = pending ?? (remoteEntry.state === "object" ? remoteEntry.info : undefined);
     // Another tool's object that is no image is never served, so an upload may replace it.
     const mayBeNoImage = condition.when === "vacant" && remoteEntry.state === "foreign" && local.state !== "object";
     const isFree = isReplaceable(key, remoteEntry) || (mayBeNoImage && (await isNoImage(key, remoteEntry)));
@@ -84,11 +79,10 @@ export function createOccupancy(
     return {
       result: result === "stored" && isOtherWriters ? "exists" : result,
       remoteCondition: conditionFor(remoteEntry),
-      queued,
     } as const;
   }
 
-  return { localOccupant, lookUp, confirmQueued, remoteState, decide };
+  return { currentEntries, isStillPending, remoteState, decide };
 }
 
 /** The condition that exactly the found entry is still there. */
