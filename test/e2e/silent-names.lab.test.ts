@@ -84,8 +84,7 @@ async function withNameServer(address: string): Promise<readonly string[]> {
   clean.push(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, "resolv.conf"), `nameserver ${address}\n`);
   await writeFile(join(folder, "hosts"), "127.0.0.1 localhost\n");
-  const script =
-    'for file in resolv.conf hosts; do mount --bind "$0/$file" "/etc/$file" || exit 1; done; exec "$@"';
+  const script = 'for file in resolv.conf hosts; do mount --bind "$0/$file" "/etc/$file" || exit 1; done; exec "$@"';
   return ["unshare", "-m", "sh", "-c", script, folder];
 }
 
