@@ -58,9 +58,6 @@ const program = newCommand(terminal, "huiyuan", DESCRIPTION, EXAMPLES)
   .helpCommand("help [command]", "show the help of a command")
   .showHelpAfterError("(huiyuan --help lists the commands)");
 
-// glibc reads it at a thread's first name lookup. Its default blocks that thread for 10 s on a silent name server,
-// which is longer than any dial waits. With these options, a second name server is also tried sooner.
-process.env.RES_OPTIONS ??= "timeout:1 attempts:2";
 // Loading code creates much garbage at once; V8 would grow its young generation by 16 MB and never shrink it.
 setFlagsFromString("--semi-space-growth-factor=1");
 if (process.argv.length === 2) process.argv.push("--help");

@@ -66,15 +66,6 @@ test("an image whose name is too long for S3 is passed on unstored each time", a
   expect(s3.asked.some((line) => line.includes(fileid))).toBe(false);
 });
 
-test("the names of an earlier version's long keys are refused", async () => {
-  const fileid = ".huiyuan-long/f.jpg";
-  const { downloadPort: port } = program;
-  const { status, headers } = await get({ port, path: `/${fileid}` });
-  expect([status, headers["x-errno"]]).toEqual([400, "-106"]);
-  const upload = { form: fileForm(jpeg), path: `/${encodeURIComponent(fileid)}`, sign: uploadToken(fileid) };
-  expect((await callApi({ port, ...upload })).code).toBe(-5999);
-});
-
 test("the REST API reports no such file, and an upload replaces it", async () => {
   put("d.jpg");
   const { downloadPort: port } = program;

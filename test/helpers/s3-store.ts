@@ -19,7 +19,6 @@ export interface S3StoreOptions {
   /** The S3 bucket, which must exist. */
   readonly bucket: string;
   readonly prefix?: string;
-  readonly bucketIds?: readonly string[];
   readonly log?: Log;
 }
 
@@ -30,7 +29,7 @@ export function bucketName(): string {
 
 /** Opens the store; `close` also ends its connections. */
 export async function openTestS3(place: S3Place, options: S3StoreOptions): Promise<RemoteStore> {
-  const { bucket, prefix = "", bucketIds = [], log = SILENT_LOG } = options;
+  const { bucket, prefix = "", log = SILENT_LOG } = options;
   const { url, ...rest } = place;
   const caller = createCaller({
     url,
@@ -45,7 +44,6 @@ export async function openTestS3(place: S3Place, options: S3StoreOptions): Promi
       url: `${url}/${bucket}`,
       bucket,
       prefix,
-      bucketIds,
       call: caller.call,
       log,
       now: Date.now,

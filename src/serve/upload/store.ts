@@ -107,26 +107,18 @@ function differs(declared: string | undefined, found: string | undefined): boole
 
 /**
  * Instant upload (秒传): if the bucket has these bytes under another name, they are copied instead of sent again. The
- * stored bytes are read and checked first. Undefined if the bucket has no such object, or only a damaged one; reading
- * it has quarantined it. Throws upload_exists, upload_not_image, render_overloaded, render_failed, store_failed.
+ * stored bytes are read and checked first. Undefined if the bucket has no such object, or only a damaged one (reading
+ * it has quarantined it), or a fetched one: only uploads were decoded when they were stored. Throws upload_exists,
+ * store_failed.
  */
 export async function instantUpload(
   target: UploadTarget,
   file: UploadedFile,
-  { makeOutboxDraft, verify }: { readonly makeOutboxDraft: MakeFileDraft; readonly verify: VerifyDecodable },
+  makeOutboxDraft: MakeFileDraft,
 ): Promise<Stored | undefined> {
   const { sha1, size, fileid } = file;
   const equal = await target.bucket.findBySha1(sha1);
-  if (equal === undefined || equal.size !== size || !(await isReadable(target, equal))) return undefined;
-  // Uploads were decoded when they were stored; of fetched images only the structure was checked.
-  if (equal.provenance.via !== "upload") {
-    const load = async () => {
-      const chunks: Buffer[] = [];
-      if (await isReadable(target, equal, (chunk) => void chunks.push(chunk))) return Buffer.concat(chunks);
-      throw new HuiyuanError("store_failed", `Cannot read "${equal.key}": it was deleted during the upload`);
-    };
-    await verify({ fileid, size, image: equal.image, load });
-  }
+  if (equal?.provenance.via !== "upload" || equal.size !== size || !(await isReadable(target, equal))) return undefined;
   const outboxDraft = await makeOutboxDraft(file);
   const result = await storeWithDraft(outboxDraft, () => target.copy(equal.key, fileid, { when: "vacant" }));
   if (result === "exists") throw existsError(fileid);
@@ -140,12 +132,12 @@ export async function instantUpload(
 }
 
 /** Reads all bytes. False if the object is gone or damaged. */
-async function isReadable(target: UploadTarget, info: ObjectInfo, onChunk?: (chunk: Buffer) => void): Promise<boolean> {
+async function isReadable(target: UploadTarget, info: ObjectInfo): Promise<boolean> {
   let reader: ObjectReader | undefined;
   try {
     reader = await target.bucket.open(info);
     if (reader === undefined) return false;
-    await readWhole(reader, info.size, onChunk);
+    await readWhole(reader, info.size);
     return true;
   } catch (error) {
     if (errorKind(error) === "replaced") return false;

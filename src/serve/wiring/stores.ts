@@ -104,10 +104,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   let tier: TieredStore | undefined;
   if (place.type === "s3") {
     try {
-      const bucketIds = settings.projects.flatMap(({ appid, buckets }) =>
-        buckets.map(({ name }) => `${appid}/${name}`),
-      );
-      const remote = await openRemote(place, { bucketIds, log, now });
+      const remote = await openRemote(place, { log, now });
       const { connections } = place;
       tier = createTieredStore({ embedded: near, remote, connections, disk, spools, changed, log, now });
     } catch (error) {
@@ -142,10 +139,7 @@ function nameInMemory(id: string): string {
 
 type S3Settings = Extract<Settings["store"], { type: "s3" }>;
 
-async function openRemote(
-  settings: S3Settings,
-  { bucketIds, log, now }: Pick<StoresParts, "log" | "now"> & { readonly bucketIds: readonly string[] },
-) {
+async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, "log" | "now">) {
   const place = s3Place(settings);
   const { bucket, prefix, accessKeyId, secretAccessKey, allowPrivate, connections } = settings;
   const caller = createCaller({
@@ -158,7 +152,7 @@ async function openRemote(
   try {
     const { url, region } = place;
     const keys = { accessKeyId, secretAccessKey };
-    const options = { url, region, bucket, prefix, bucketIds, log, now };
+    const options = { url, region, bucket, prefix, log, now };
     const remote = await openS3Store({ ...options, ...keys, call: caller.call });
     const { close } = remote;
     return Object.assign(remote, { close: () => close().then(caller.close) });

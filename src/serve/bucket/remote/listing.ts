@@ -45,36 +45,27 @@ export function createRemoteListing(requests: Pick<RemoteRequests, "list">, name
 
 /** The longest name that S3 and most other stores accept, in UTF-8 bytes. */
 const MAX_NAME_BYTES = 1_024;
-/** Earlier versions stored objects with long names here, under hashes. Its names are not used again. */
-const RESERVED_FOLDER = ".huiyuan-long/";
 
 export interface ObjectNames {
   /** `<prefix><appid>/<bucket>/` */
   readonly folder: string;
-  /** Below `folder`; no key has a name in it. */
-  readonly reservedFolder: string;
   of(key: Key): string;
-  /** `long`: the store accepts no name of this length. `reserved`: the name lies in the reserved folder. */
-  fault(key: Key): "long" | "reserved" | undefined;
-  /** The key of a name in `folder`; undefined for a name in the reserved folder or one that is no valid key. */
+  /** `long`: the store accepts no name of this length. */
+  fault(key: Key): "long" | undefined;
+  /** The key of a name in `folder`; undefined for a name that is no valid key. */
   keyOf(name: string): Key | undefined;
 }
 
 /** `bucketId`: `<appid>/<bucket>`. */
 export function objectNames(prefix: string, bucketId: string): ObjectNames {
   const folder = `${prefix}${bucketId}/`;
-  const reservedFolder = folder + RESERVED_FOLDER;
   const maxKeyBytes = MAX_NAME_BYTES - Buffer.byteLength(folder);
   return {
     folder,
-    reservedFolder,
     of: (key) => folder + key,
-    fault(key) {
-      if (key.startsWith(RESERVED_FOLDER)) return "reserved";
-      return Buffer.byteLength(key) > maxKeyBytes ? "long" : undefined;
-    },
+    fault: (key) => (Buffer.byteLength(key) > maxKeyBytes ? "long" : undefined),
     keyOf(name) {
-      if (!name.startsWith(folder) || name.startsWith(reservedFolder)) return undefined;
+      if (!name.startsWith(folder)) return undefined;
       const key = name.slice(folder.length);
       return isKey(key) ? key : undefined;
     },

@@ -43,7 +43,7 @@ export type RemoteName = Omit<ListedObject, "name"> & { readonly key: Key };
  */
 export interface RemoteBucket {
   /** Why the store has no object under this key and takes none; such a key is passed to no other method. */
-  nameFault(key: Key): "long" | "reserved" | undefined;
+  nameFault(key: Key): "long" | undefined;
   head(key: Key): Promise<RemoteEntry>;
   /** The bytes as they arrive; undefined if the key is vacant or has another version. */
   get(key: Key, version: string | undefined): Promise<AsyncIterable<Buffer> | undefined>;

@@ -9,7 +9,6 @@ import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../
 import { type Availability, createAvailability } from "../remote/availability.ts";
 import { errorCode, hasRequestId, isAboutObject, isFull, isRetryable } from "./answers.ts";
 import { type BodyBounds, createIdleTimeout, discardBody, IdleTimeoutError, readBody } from "./bodies.ts";
-import { createNotFoundRule, type FirstByte } from "./not-found.ts";
 
 /** Location of the S3 bucket, as from s3Place(), and the credentials. */
 export interface S3Access {
@@ -57,16 +56,12 @@ export interface S3Client {
   text(reply: HttpReply, ms?: number): Promise<string>;
   /** Reads and drops a body, so that its connection can be reused. Throws store_failed if the body does not end. */
   discard(reply: HttpReply): Promise<void>;
-  /** Finds out once whether this S3 sends a request id with a 404. Throws a retryable store_failed. */
-  learnRequestIds(): Promise<boolean>;
   /** Aborts the requests in progress. */
   close(): void;
 }
 
 export interface S3ClientOptions extends S3Access {
   readonly call: HttpCaller;
-  /** Prefix of the names of all objects. */
-  readonly prefix?: string;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -98,7 +93,6 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const sharedClosing = shareSignal(closing.signal);
   const availability = createAvailability({ name: "S3", probe: probeBucket, log });
   const retryable = new WeakSet<HuiyuanError>();
-  const notFound = createNotFoundRule({ firstByte, prefix: options.prefix ?? "", unexpectedReply });
 
   async function probeBucket(): Promise<void> {
     const reply = await send({ method: "HEAD", idleTimeoutMs: PROBE_TIMEOUT_MS, maxAttempts: 1, isProbe: true });
@@ -193,7 +187,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     const { status } = reply;
     const text = await readText(reply, SHORT_BOUNDS).catch(() => undefined);
     const code = errorCode(text ?? "") ?? "";
-    if (status === 404 && !(await notFound.isFromS3(request, { hasId: hasRequestId(reply), code })))
+    if (status === 404 && !hasRequestId(reply) && !(await isNoSuchKey(request, code)))
       throw await notFromS3(request, reply, "404 with no request id");
     const failure = refused(request, status, code);
     const mayRetry = isRetryable(status, code);
@@ -205,14 +199,15 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     throw isPage ? markRetryable(failure) : failure;
   }
 
-  /** Sends one GET for the first byte of an object. Throws a retryable store_failed without a response. */
-  async function firstByte(name: string): Promise<FirstByte> {
-    const headers = { range: "bytes=0-0" };
-    const request = { method: "GET", name, headers, idleTimeoutMs: PROBE_TIMEOUT_MS } as const;
+  /**
+   * Whether S3 itself says that there is no such object; it may send no request ids. A HEAD has no body with a code, so
+   * a GET for the first byte follows it. Throws a retryable store_failed without a response.
+   */
+  async function isNoSuchKey({ method, name }: S3Request, code: string): Promise<boolean> {
+    if (method !== "HEAD" || name === undefined) return code === "NoSuchKey";
+    const request = { method: "GET", name, headers: { range: "bytes=0-0" }, idleTimeoutMs: PROBE_TIMEOUT_MS } as const;
     try {
-      const reply = await sendOnce(request);
-      const code = errorCode(await readText(reply, SHORT_BOUNDS));
-      return { status: reply.status, code, hasId: hasRequestId(reply) };
+      return errorCode(await readText(await sendOnce(request), SHORT_BOUNDS)) === "NoSuchKey";
     } catch (error) {
       throw markRetryable(failed(request, messageOf(error), error));
     }
@@ -265,7 +260,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   const mayRetry = (error: unknown) => error instanceof HuiyuanError && retryable.has(error);
-  return { availability, send, mayRetry, unexpectedReply, text, discard, learnRequestIds: notFound.learn, close };
+  return { availability, send, mayRetry, unexpectedReply, text, discard, close };
 }
 
 function maxAttemptsOf({ maxAttempts = MAX_ATTEMPTS, isProbe = false }: S3Request, { status }: Retryable): number {

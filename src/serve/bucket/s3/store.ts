@@ -7,9 +7,8 @@ import { asHuiyuanError } from "../../../core/errors.ts";
 import type { HttpCaller } from "../../../core/http-call.ts";
 import type { Log } from "../../../core/log.ts";
 import { createRemoteStore } from "../remote/bucket.ts";
-import { objectNames } from "../remote/listing.ts";
 import type { RemoteStore } from "../remote/remote.ts";
-import { isResult, listPage } from "./answers.ts";
+import { isResult } from "./answers.ts";
 import { createCapabilityProbe } from "./capability-probe.ts";
 import { createS3Client, type S3Access } from "./client.ts";
 import { createS3Requests } from "./requests.ts";
@@ -19,8 +18,6 @@ export interface S3StoreOptions extends S3Access {
   readonly bucket: string;
   /** Prepended to every object's name, such as `images/`. */
   readonly prefix: string;
-  /** Buckets in which objects with hashed names of an earlier version are looked for, and reported. */
-  readonly bucketIds?: readonly string[];
   readonly call: HttpCaller;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -41,7 +38,7 @@ const PUT_PROBE_WAIT_MS = 8_000;
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
   const { prefix, log, bucket: s3Bucket } = options;
   const { url, region, accessKeyId, secretAccessKey, call, now } = options;
-  const client = createS3Client({ url, region, accessKeyId, secretAccessKey, prefix, call, log, now });
+  const client = createS3Client({ url, region, accessKeyId, secretAccessKey, call, log, now });
   const capabilities = createCapabilityProbe(client, { prefix, log });
   // As at the start, the probe runs before its result is needed.
   client.availability.onRecovery(() => void capabilities().catch(() => undefined));
@@ -62,7 +59,6 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       const reply = await client.send({ method: "GET", query, idleTimeoutMs: CHECK_TIMEOUT_MS, maxAttempts: 1 });
       const isListed = reply.status < 300 && isResult(await client.text(reply, CHECK_TIMEOUT_MS), "ListBucketResult");
       if (!isListed) throw client.unexpectedReply("list objects", reply.status);
-      await client.learnRequestIds();
       await firstProbe();
     } catch (error) {
       if (!client.mayRetry(error)) throw error;
@@ -79,20 +75,6 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
       log.error({ err: error }, "S3 takes no puts: its objects are served, uploads fail, new images wait on disk");
     }
   }
-
-  async function reportReserved(): Promise<void> {
-    for (const id of options.bucketIds ?? []) {
-      const folder = objectNames(prefix, id).reservedFolder;
-      const query = { "list-type": "2", "max-keys": "1", prefix: folder };
-      const reply = await client.send({ method: "GET", query, idleTimeoutMs: CHECK_TIMEOUT_MS });
-      if (listPage(await client.text(reply)).names.length > 0)
-        log.warn({ folder }, "S3 has objects with hashed names of an earlier version; they are not served");
-    }
-  }
-
-  reportReserved().catch((error: unknown) =>
-    log.debug({ err: error }, "cannot look for objects with hashed names in S3"),
-  );
 
   return createRemoteStore({
     id: createHash("sha256").update(`${options.url}\n${prefix}`).digest("hex").slice(0, 12),

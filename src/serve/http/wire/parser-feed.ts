@@ -2,19 +2,19 @@
 // parser makes about 2 KB of objects for each request, so 64 KB of small pipelined requests became 2.5 MB, and six
 // hundred such connections 1.5 GB. Raw bytes in a request line are escaped. request-framing.ts tracks
 // where requests end.
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { createRequestFraming } from "./request-framing.ts";
-import type { Body } from "./small-chunks.ts";
 
 export interface ParserFeedOptions {
   /** Lets node's server take the connection. */
   readonly takeOver: (socket: Socket) => void;
-  /** Whether the maximum of requests is waiting. The socket is resumed when there are fewer. */
+  /** Whether the parser must get no input. The socket is resumed when it may. */
   readonly isFull: () => boolean;
   /** Shared by all connections. */
   readonly fairness: Fairness;
-  /** The body of the newest request that the parser has emitted. */
-  readonly newest: () => Body | undefined;
+  /** The newest request that the parser has emitted. */
+  readonly newest: () => IncomingMessage | undefined;
 }
 
 /** Belongs to one connection. */
@@ -29,8 +29,6 @@ export interface ParserFeed {
 
 /** Slices of one connection before others get their turn. */
 const SLICES_AT_ONCE = 4;
-/** The delay before a body with too many unread pieces is checked again. Milliseconds. */
-const CROWDED_MS = 20;
 
 type Listener = (bytes: Buffer) => void;
 /** Node's server sets `_paused` while too much output is queued; its parser must get no input then. */
@@ -51,7 +49,7 @@ export function createParserFeed(
   let finish: (() => void) | undefined;
 
   const isOver = () => socket.destroyed || socket.writableEnded;
-  const mayFeed = () => !isFull() && (socket as Pausing)._paused !== true && newest()?.isCrowded() !== true;
+  const mayFeed = () => !isFull() && (socket as Pausing)._paused !== true;
 
   function feed(): void {
     // A listener that the parser calls may call this again, and other connections may have their turn first.
@@ -78,18 +76,15 @@ export function createParserFeed(
     const before = newest();
     parse?.(slice);
     const request = newest();
-    request?.flush();
-    if (request !== before) framing.beginBody(request?.declaredBytes);
-    if (request?.isWhole() === true) framing.endRequest();
+    if (request !== before) framing.beginBody(declaredBytes(request));
+    if (request?.complete === true) framing.endRequest();
     slices -= 1;
   }
 
-  /** Pauses the socket. A finished request resumes it; two cases that no event reports are handled here. */
+  /** Pauses the socket. A finished request resumes it, or the turn of this connection does. */
   function waitForRoom(): void {
     socket.pause();
-    if (slices === 0) yieldTo(fairness.wait);
-    // No event reports the end of crowding: a stream that has asked for more data does not ask twice.
-    else if (newest()?.isCrowded() === true) yieldTo((then) => setTimeout(then, CROWDED_MS));
+    if (slices === 0) yieldToOthers();
   }
 
   function endIfRead(): void {
@@ -102,14 +97,14 @@ export function createParserFeed(
     finish?.();
   }
 
-  function yieldTo(others: (then: () => void) => void): void {
+  function yieldToOthers(): void {
     isYielding = true;
-    others(() => {
+    fairness.wait(() => {
       isYielding = false;
       slices = SLICES_AT_ONCE;
       feed();
       // A socket that was paused here is resumed here, unless the body waits for its reader.
-      const mayResume = held === undefined && mayFeed() && newest()?.isFilled() !== true;
+      const mayResume = held === undefined && mayFeed() && !isFilled(newest());
       if (mayResume && socket.isPaused()) socket.resume();
     });
   }
@@ -148,6 +143,17 @@ export function createParserFeed(
     },
     begun: () => framing.begun(),
   };
+}
+
+/** Undefined if the request has no Content-Length. The parser has checked it. */
+function declaredBytes(request: IncomingMessage | undefined): number | undefined {
+  const declared = request?.headers["content-length"];
+  return declared === undefined ? undefined : Number(declared);
+}
+
+/** Whether so much of the body is unread that the socket waits for its reader. */
+function isFilled(request: IncomingMessage | undefined): boolean {
+  return request !== undefined && request.readableLength >= request.readableHighWaterMark;
 }
 
 type WithParser = Socket & { readonly parser?: { execute(bytes: Buffer): number | Error } };

@@ -13,6 +13,8 @@ export interface Pipelining {
   take(response: ServerResponse, begin: () => void): void;
   /** Whether the parser must get no more requests. The socket is resumed when it may. */
   isFull(): boolean;
+  /** Whether the newest request has a body that waits for its turn: nobody reads it until then. */
+  awaitsTurn(): boolean;
   /**
    * Reads and accepts no more requests. Once all earlier ones are answered, calls `end`, which ends the connection.
    * `broken`: the response to the request whose body has the fault; it may have begun.
@@ -70,6 +72,7 @@ export function createPipelining(socket: Socket): Pipelining {
       pauseIfFull();
     },
     isFull,
+    awaitsTurn: () => waiting.at(-1)?.response?.req.complete === false,
     refuse(end) {
       if (isRefused) return;
       isRefused = true;

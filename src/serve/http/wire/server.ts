@@ -7,10 +7,9 @@ import { LiveSet } from "../../../async/live-map.ts";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
 import { isCallHead } from "../rest/target.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
-import { createFairness, createParserFeed, type Fairness, type ParserFeed, reportFaults } from "./parser-feed.ts";
+import { createFairness, createParserFeed, type ParserFeed, reportFaults } from "./parser-feed.ts";
 import { createPipelining, type Pipelining } from "./pipelining.ts";
 import { asksToClose, headOf, isForeignCoding, isHttp1, refusal } from "./refusal.ts";
-import { type Body, gatherSmallChunks } from "./small-chunks.ts";
 
 export interface ServerOptions {
   readonly host: string;
@@ -43,8 +42,6 @@ export interface AcceptorParts {
   readonly late: (socket: Socket) => void;
   /** Ends a connection after its last response, which the kernel has. */
   readonly end: (socket: Socket) => void;
-  /** Shared by all connections. */
-  readonly fairness: Fairness;
   readonly headMs: number;
   readonly keepAliveMs: number;
   /** `timeout`: the time limit without traffic while a response is running. Milliseconds; settings change it. */
@@ -105,7 +102,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
       pipelining,
       parserFeed: createParserFeed(socket, {
         takeOver,
-        isFull: pipelining.isFull,
+        isFull: () => pipelining.isFull() || pipelining.awaitsTurn(),
         fairness,
         newest: () => made.newest,
       }),
@@ -153,7 +150,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     if (request.headers.upgrade !== undefined) reportFaults(request.socket);
     const connection = connectionOf(request.socket);
     clearTimeout(connection.headTimer);
-    connection.newest = gatherSmallChunks(request);
+    connection.newest = request;
     // No listener reads such a body, and it would stay in memory until the request has its turn.
     if (request.method === "GET" || request.method === "HEAD") request.resume();
     connection.pipelining.take(response, () => begin(request, response));
@@ -195,7 +192,6 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     },
     late,
     end: lingeringCloses.end,
-    fairness,
     headMs,
     keepAliveMs: KEEP_ALIVE_MS,
     limits: server,
@@ -244,8 +240,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
 interface NodeConnection {
   readonly pipelining: Pipelining;
   readonly parserFeed: ParserFeed;
-  /** The body of the newest request. */
-  newest: Body | undefined;
+  newest: IncomingMessage | undefined;
   headTimer?: NodeJS.Timeout;
 }
 

@@ -1,38 +1,27 @@
-// Resolves names to addresses for the guarded dialer: the hosts file, then DNS, then the system's resolver for names
-// that only other sources of nsswitch.conf have. Nothing is cached: the dialer dials addresses that were just resolved
-// and checked.
-import { lookup, NODATA, NOTFOUND, Resolver } from "node:dns/promises";
+// Resolves names to addresses for the guarded dialer: the hosts file, then DNS. Not by the system's resolver, because a
+// silent name server would block its threads. Nothing is cached: the dialer dials addresses that were just resolved and
+// checked.
+import { NODATA, NOTFOUND, Resolver, TIMEOUT } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { withTimeout } from "../../../async/cancellation.ts";
 import { errorCodeOf } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 
 /**
- * Returns all addresses of a name, in the order to try them; never empty. Throws origin_name_unknown or
- * origin_dns_failed. The caller keeps the deadline: a resolver may take any time.
+ * Returns all addresses of a name, in the order to try them; never empty. Throws origin_name_unknown,
+ * origin_dns_timeout or origin_dns_failed. The caller keeps the deadline: a resolver may take any time.
  */
 export type Resolve = (hostname: string) => Promise<readonly string[]>;
 
 /** The most lookups of one dialer at a time. */
 const MAX_NAMES_IN_FLIGHT = 64;
-/**
- * The most calls of the system's resolver of one dialer at a time. getaddrinfo cannot be cancelled and holds a thread
- * of the process; libuv gives two (of four) to names, and further calls wait behind them. A call that never ends counts
- * for ever.
- */
-const MAX_SYSTEM_CALLS = 8;
-/** A lookup waits no longer for the system, so that the next one for this name queries DNS again. */
-const SYSTEM_MS = 3_000;
-/** c-ares retries, or tries the next server, after 0.5 s, and then after 1 s: 1.5 s in all, 3 s with two servers. */
-const RETRIES = { timeout: 500, tries: 2 };
+/** c-ares retries, or tries the next server, after 0.5 s, then after 1 s and 2 s: longer than most dials may take. */
+const RETRIES = { timeout: 500, tries: 3 };
 /** After one family was found, the longest wait for the other. */
 const OTHER_FAMILY_MS = 100;
 /** The name or its addresses do not exist. Every other code means that no server could tell. */
 const NONE: ReadonlySet<unknown> = new Set([NOTFOUND, NODATA]);
-// Only these codes are a statement about the name; every other failure of getaddrinfo means that it could not query.
-const UNKNOWN_NAME: ReadonlySet<unknown> = new Set(["ENOTFOUND", "ENODATA", "EAI_NODATA", "EAI_NONAME"]);
 
 /** The sources of addresses; others than the system's only in tests. */
 export interface AddressSources {
@@ -40,62 +29,43 @@ export interface AddressSources {
   readonly resolvConf?: string;
   /** Replaces the name servers of the system's resolv.conf, `address:port`. */
   readonly servers?: readonly string[];
-  readonly system?: Resolve;
 }
 
-/**
- * Simultaneous requests for one name share a lookup. Made for one dialer: the number of its running lookups is bounded.
- * Only the system's resolver holds threads, so a silent name server of some names does not delay others in DNS.
- */
+/** Simultaneous requests for one name share a lookup. Made for one dialer, whose running lookups are bounded. */
 export function createSystemResolve(sources: AddressSources = {}): Resolve {
-  // A call that ends late serves the lookups of its name until then.
-  const findInSystem = sharing(MAX_SYSTEM_CALLS, sources.system ?? lookUpInSystem);
-  return sharing(MAX_NAMES_IN_FLIGHT, async (hostname) => {
-    // An empty or failed search proves nothing: the system may know the name from another source.
-    const found = await findInDns(hostname, sources).catch(() => []);
-    if (found.length > 0) return found;
-    const answer = findInSystem(hostname);
-    return withTimeout(SYSTEM_MS, answer, `Cannot look up "${hostname}": the system is silent`, "origin_dns_failed");
-  });
-}
-
-/** Simultaneous calls for one name share a call of `resolve`. At most `most` of them run; further ones are refused. */
-function sharing(most: number, resolve: Resolve): Resolve {
   const running = new Map<string, ReturnType<Resolve>>();
   return (hostname) => {
     const known = running.get(hostname);
     if (known !== undefined) return known;
-    if (running.size >= most) {
-      const message = `Cannot look up "${hostname}": ${most} lookups are running already`;
+    if (running.size >= MAX_NAMES_IN_FLIGHT) {
+      const message = `Cannot look up "${hostname}": ${MAX_NAMES_IN_FLIGHT} lookups are running already`;
       return Promise.reject(new HuiyuanError("origin_dns_failed", message));
     }
-    const answer = resolve(hostname).finally(() => running.delete(hostname));
+    const answer = lookUp(hostname, sources).finally(() => running.delete(hostname));
     running.set(hostname, answer);
     return answer;
   };
 }
 
-async function lookUpInSystem(hostname: string): Promise<readonly string[]> {
-  try {
-    const found = await lookup(hostname, { all: true, verbatim: true });
-    return found.map((entry) => entry.address);
-  } catch (cause) {
-    const code = errorCodeOf(cause);
-    const isUnknown = UNKNOWN_NAME.has(code);
+async function lookUp(hostname: string, sources: AddressSources): Promise<readonly string[]> {
+  const found = await search(hostname, sources).catch((cause: unknown) => {
+    const [code = ""] = (cause instanceof AggregateError ? cause.errors : [cause]).map(errorCodeOf);
     const message = `Cannot look up "${hostname}": ${code || String(cause)}`;
-    throw new HuiyuanError(isUnknown ? "origin_name_unknown" : "origin_dns_failed", message, { cause });
-  }
+    throw new HuiyuanError(code === TIMEOUT ? "origin_dns_timeout" : "origin_dns_failed", message, { cause });
+  });
+  if (found.length > 0) return found;
+  throw new HuiyuanError("origin_name_unknown", `Cannot look up "${hostname}": neither the hosts file nor DNS has it`);
 }
 
 /**
  * Searches the hosts file, then DNS by c-ares with the name servers and search domains of resolv.conf. Empty if the
  * name is in neither; throws if a file or server could not tell.
  */
-async function findInDns(hostname: string, sources: AddressSources): Promise<readonly string[]> {
+async function search(hostname: string, sources: AddressSources): Promise<readonly string[]> {
   const { hosts = "/etc/hosts", resolvConf = "/etc/resolv.conf", servers } = sources;
   const inHostsFile = addressesInHosts(await readIfThere(hosts), hostname);
   if (inHostsFile.length > 0) return inHostsFile;
-  const options = `options ${process.env.RES_OPTIONS ?? ""}`; // glibc reads it after the file
+  const options = `options ${process.env.RES_OPTIONS ?? ""}`; // as glibc, after the file
   const names = searchOrder(`${await readIfThere(resolvConf)}\n${options}`, hostname);
   const resolver = new Resolver(RETRIES);
   if (servers !== undefined) resolver.setServers(servers);
@@ -152,8 +122,8 @@ export function addressesInHosts(text: string, hostname: string): readonly strin
 
 /**
  * Returns the names to query in DNS, in order; the first that exists counts. For a name with fewer dots than `ndots`
- * the search domains come first. Otherwise a cluster's `images.shop` could be taken for a name on the Internet. Empty
- * if resolv.conf(5) names no such domains: glibc then uses the domain of the machine's name.
+ * the search domains of resolv.conf(5) come first. Otherwise a cluster's `images.shop` could be taken for a name on the
+ * Internet.
  */
 export function searchOrder(resolvConf: string, hostname: string): readonly string[] {
   let domains: readonly string[] = [];
@@ -166,7 +136,6 @@ export function searchOrder(resolvConf: string, hostname: string): readonly stri
   }
   const dots = hostname.split(".").length - 1;
   if (hostname.endsWith(".") || dots >= neededDots) return [hostname];
-  if (domains.length === 0) return [];
   const below = domains.filter((domain) => domain !== "."); // systemd-resolved writes the root
   return [...below.map((domain) => `${hostname}.${domain}`), hostname];
 }

@@ -1,5 +1,5 @@
 // The circuit breaker of one origin, shared by all requests to it. After enough failures it blocks requests for a
-// while, then lets one through as a probe. It logs an outage in a few lines.
+// while, then lets one through as a probe. It logs the beginning and the end of an outage.
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 
@@ -49,15 +49,12 @@ export interface Breaker {
 }
 
 const MIN_KEYS = 3;
-// An outage is logged again after this time, and then after twice the previous time.
-const FIRST_REMINDER_MS = 120_000;
 
 interface Outage {
   readonly since: number;
   until: number;
   isProbing: boolean;
   probes: number;
-  remindAfterMs: number;
 }
 
 /** Returns a closed breaker without counts. */
@@ -85,21 +82,9 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     if (failures < rules.failures || failures * 2 < requests || !hasEnoughKeys) return;
     window.clear();
     const until = at + rules.openMs;
-    outage = { since: at, until, isProbing: false, probes: 0, remindAfterMs: FIRST_REMINDER_MS };
+    outage = { since: at, until, isProbing: false, probes: 0 };
     const facts = { origin: name, failures, requests, withinMs: rules.withinMs, code: error.code, err: error };
     log.warn(facts, `an origin keeps failing: no requests to it except one probe every ${rules.openMs} ms`);
-  }
-
-  function probeFailed(down: Outage, error: HuiyuanError): void {
-    const at = now();
-    down.until = at + rules.openMs;
-    if (at - down.since < down.remindAfterMs) return;
-    down.remindAfterMs *= 2;
-    log.warn({ ...outageFields(down), code: error.code, err: error }, "an origin still fails");
-  }
-
-  function outageFields({ since, probes }: Outage): object {
-    return { origin: name, downSeconds: Math.round((now() - since) / 1_000), probes };
   }
 
   return {
@@ -123,7 +108,8 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
     answered(pass) {
       if (outage === undefined) return window.counted(now());
       if (pass !== "probe") return;
-      log.info(outageFields(outage), "an origin answers again");
+      const downSeconds = Math.round((now() - outage.since) / 1_000);
+      log.info({ origin: name, downSeconds, probes: outage.probes }, "an origin answers again");
       outage = undefined;
       closedAt = now();
     },
@@ -134,7 +120,7 @@ export function createBreaker({ rules, name, now, log }: BreakerOptions): Breake
         openIfDue(error);
       } else if (pass === "probe") {
         outage.isProbing = false;
-        probeFailed(outage, error);
+        outage.until = now() + rules.openMs;
       }
     },
     bodyFailed({ key, error }) {

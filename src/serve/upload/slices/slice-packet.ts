@@ -80,7 +80,7 @@ async function begin(packet: SlicePacket, parts: SliceParts): Promise<SliceAnswe
   if (requested !== undefined) await refuseExisting(target, requested);
   const fileid = requested ?? toKey(randomUUID());
   const magicContext = fields.magiccontext ?? "";
-  const known = await instantUpload(target, { sha1, size, fileid, magicContext }, parts);
+  const known = await instantUpload(target, { sha1, size, fileid, magicContext }, parts.makeOutboxDraft);
   if (known !== undefined) return { kind: "stored", ...known };
   const upload = await slices.begin({ appid, bucketId, requested, fileid, sha1, size, sliceSize, magicContext });
   return { kind: "begun", session: upload.id, offset: 0, sliceSize };

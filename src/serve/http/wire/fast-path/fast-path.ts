@@ -1,7 +1,8 @@
 // The fast path's connections: plain requests are read directly on their sockets, because node's http server costs more
 // than the whole work of a hit (performance.md). A connection stays here as long as its requests are plain. At the
-// first other byte it moves to node's server for good, which sees that input as if it had read it. Pipelined requests
-// stay bytes until their turn, so a client that does not read its responses costs no more than its input.
+// first other byte it moves to node's server for good, which sees that input as if it had read it: several requests in
+// one read too. Input that comes during a response stays bytes until its end, so a client that does not read its
+// responses costs no more than its input.
 
 import type { Socket } from "node:net";
 import { LiveSet } from "../../../../async/live-map.ts";
@@ -27,12 +28,8 @@ interface FastPathConnection {
   readonly isIdle: () => boolean;
 }
 
-const HEAD_END = "\r\n\r\n";
-
-/** Pipelined input that is buffered during a response; more waits in the kernel. */
+/** Input that is buffered during a response; more waits in the kernel. */
 const MAX_HELD_BYTES = 16_384;
-/** Pipelined requests of one client before others get their turn. */
-const ANSWERS_AT_ONCE = 16;
 
 /** Answers plain requests by `listener`. */
 export const createFastPath =
@@ -62,48 +59,30 @@ export const createFastPath =
 
 /** Serves one connection until it closes or leaves the fast path. */
 function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left }: Drive): FastPathConnection {
-  const { keepAliveMs, fairness } = server;
+  const { keepAliveMs } = server;
   const readHead = createHeadReader(socket);
   const headUntil = performance.now() + server.headMs;
   let hasRequest = false;
   /** The running response; there is one at a time. */
   let current: FastPathResponse | undefined;
   let held: Buffer | undefined;
-  let isAnsweringHeld = false;
-  /** Other connections have their turn; held input comes after them. */
-  let isYielding = false;
-  let answersLeft = ANSWERS_AT_ONCE;
-  let hasLeft = false;
   let isHalfClosed = false;
   /** The last response has gone out. */
   let isEnded = false;
 
   function receive(bytes: Buffer): void {
-    if (current !== undefined || isYielding) {
+    if (current !== undefined) {
       hold(bytes);
       return;
     }
     const request = readHead(bytes);
-    if (request !== undefined && takes(request.url)) answer(request);
-    else if (!receiveFirst(bytes)) {
-      leave(() => server.handOver(socket, bytes, hasRequest ? undefined : headUntil - performance.now()));
-      // The new owner has missed this event.
-      if (isHalfClosed) socket.emit("end");
+    if (request !== undefined && takes(request.url)) {
+      answer(request);
+      return;
     }
-  }
-
-  /**
-   * Answers the first of several heads in one piece and holds the rest. False: the first head is not plain, or not
-   * whole.
-   */
-  function receiveFirst(bytes: Buffer): boolean {
-    const end = bytes.indexOf(HEAD_END) + HEAD_END.length;
-    if (end < HEAD_END.length || end === bytes.byteLength) return false;
-    const request = readHead(bytes.subarray(0, end));
-    if (request === undefined || !takes(request.url)) return false;
-    hold(bytes.subarray(end));
-    answer(request);
-    return true;
+    leave(() => server.handOver(socket, bytes, hasRequest ? undefined : headUntil - performance.now()));
+    // The new owner has missed this event.
+    if (isHalfClosed) socket.emit("end");
   }
 
   function answer(request: FastPathRequest): void {
@@ -124,30 +103,11 @@ function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left 
       return;
     }
     if (socket.timeout !== keepAliveMs) socket.setTimeout(keepAliveMs);
-    if (held !== undefined && !isAnsweringHeld) answerHeld();
-  }
-
-  /** A loop, because recursion would be a thousand calls deep for a thousand heads in one piece. */
-  function answerHeld(): void {
-    isAnsweringHeld = true;
-    while (held !== undefined && current === undefined && !hasLeft && !isEnded && !socket.destroyed) {
-      if (answersLeft === 0) {
-        isYielding = true;
-        fairness.wait(() => {
-          isYielding = false;
-          answersLeft = ANSWERS_AT_ONCE;
-          answerHeld();
-        });
-        return;
-      }
-      answersLeft -= 1;
-      const bytes = held;
-      held = undefined;
-      socket.resume();
-      // Mostly more heads follow, and the first is tried alone.
-      if (!receiveFirst(bytes)) receive(bytes);
-    }
-    isAnsweringHeld = false;
+    if (held === undefined || socket.destroyed) return;
+    const bytes = held;
+    held = undefined;
+    socket.resume();
+    receive(bytes);
   }
 
   function hold(bytes: Buffer): void {
@@ -156,7 +116,6 @@ function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left 
   }
 
   function leave(then: () => void): void {
-    hasLeft = true;
     for (const [event, listen] of listeners) socket.off(event, listen);
     left();
     then();
@@ -164,7 +123,7 @@ function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left 
 
   /** The client sends no more requests; those it has sent are answered. */
   function halfClosed(): void {
-    if (current === undefined && !isYielding) {
+    if (current === undefined) {
       socket.end();
       return;
     }
@@ -193,5 +152,5 @@ function drive(socket: Socket, { listener, takes, server, headEnd, isLast, left 
   // This listener is never removed; `close` follows an error.
   socket.on("error", () => {});
   socket.setTimeout(server.headMs);
-  return { socket, isIdle: () => current === undefined && !isYielding && !isEnded };
+  return { socket, isIdle: () => current === undefined && !isEnded };
 }

@@ -105,20 +105,6 @@ test("the probe runs when S3 is back, before any request needs it", async () => 
   await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
 });
 
-test.each([
-  ["a page with status 404", { page: 404 }],
-  ["503", { status: 503, code: "SlowDown" }],
-] as const)("%s to the probe's first GET does not make a proxy's 404 trusted", async (_what, failure) => {
-  let looks = 0;
-  await open((method, name) => {
-    if (method !== "GET" || !name.includes("probe")) return undefined;
-    looks += 1;
-    return looks === 1 ? failure : undefined;
-  });
-  s3.failure = () => ({ page: 404 });
-  await expect(bucket.head(toKey("a.jpg"))).rejects.toMatchObject({ code: "store_failed" });
-});
-
 test("a proxy's 404 does not mean absent before S3 has answered", async () => {
   await open((method) => (method === "HEAD" ? { page: 404 } : { status: 503, code: "SlowDown" }));
   s3.failure = (method) => (method === "HEAD" ? { page: 404 } : undefined);

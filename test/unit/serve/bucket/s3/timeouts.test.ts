@@ -81,8 +81,7 @@ async function copying(answer: (call: HttpCall) => Promise<HttpReply>) {
     prefix: "",
     call: async (call) => {
       if ("x-amz-copy-source" in call.headers) return answer(call);
-      const isForAbsent = call.method === "GET" && call.target.includes(".huiyuan-probe");
-      return { ...replyOf("<ListBucketResult/>"), ...(isForAbsent && { status: 404, header: () => "1" }) };
+      return replyOf("<ListBucketResult/>");
     },
     log: SILENT_LOG,
     now: Date.now,

@@ -512,32 +512,16 @@ test("another tool's object that is too large for a copy is absent, and nothing 
   expect(s3.objects.get(NAME)?.bytes.equals(jpeg)).toBe(true);
 });
 
-test("a key whose name is too long for S3 is refused, and one of the reserved folder is no key", async () => {
+test("a key whose name is too long for S3 is refused", async () => {
   const long = `${"a".repeat(1_010)}.jpg`;
   s3.asked.length = 0;
   expect(await bucket.lookup(toKey(long))).toEqual({ state: "absent", epoch: 0, certainty: "foreign" });
-  const reserved = toKey(".huiyuan-long/a.jpg");
   const refused = { code: "url_invalid" };
-  await expect(bucket.lookup(reserved)).rejects.toMatchObject(refused);
-  for (const key of [long, reserved]) {
-    await expect(put(key, randomBytes(10), { when: "vacant" }, "upload")).rejects.toMatchObject(refused);
-    await expect(put(key, randomBytes(10))).rejects.toMatchObject(refused);
-    await expect(bucket.delete(toKey(key), { deletedAt: 1, reason: "" })).rejects.toMatchObject(refused);
-    await expect(bucket.purge(toKey(key), { hard: true })).rejects.toMatchObject(refused);
-  }
+  await expect(put(long, randomBytes(10), { when: "vacant" }, "upload")).rejects.toMatchObject(refused);
+  await expect(put(long, randomBytes(10))).rejects.toMatchObject(refused);
+  await expect(bucket.delete(toKey(long), { deletedAt: 1, reason: "" })).rejects.toMatchObject(refused);
+  await expect(bucket.purge(toKey(long), { hard: true })).rejects.toMatchObject(refused);
   expect(s3.asked).toEqual([]);
-});
-
-test("the start reports objects with hashed names of an earlier version", async () => {
-  s3.objects.set(`${ID}/.huiyuan-long/0123`, { bytes: Buffer.from("x"), headers: {} });
-  const log = linesOf();
-  await lab.store.close();
-  lab = await openTiered(join(dir, "data"), await openTestS3(s3, { bucket: "b", bucketIds: [ID], log }));
-  const { objects } = await lab.store.bucket(ID).list({ prefix: "", after: undefined, limit: 10 });
-  expect(objects).toEqual([]);
-  const reported = () => log.lines.filter(({ message }) => /hashed names/.test(message));
-  await eventually(() => reported().length > 0, "the log reports them");
-  expect(reported()).toMatchObject([{ level: "warn", fields: { folder: `${ID}/.huiyuan-long/` } }]);
 });
 
 test("a store with another id uses none of the copies, and leaves the other's queue alone", async () => {

@@ -27,13 +27,12 @@ const CLUSTER = "search shop.svc.cluster.local cluster.local\nnameserver 10.0.0.
 test.each([
   ["", "images.example.com", ["images.example.com"]],
   ["nameserver 10.0.0.10\nsearch shop.test", "images.example.com", ["images.example.com"]],
-  // Without search domains glibc uses the domain of the machine's own name.
-  ["", "images", []],
+  ["", "images", ["images"]],
   ["options ndots:0", "images", ["images"]],
   ["domain shop.test", "images", ["images.shop.test", "images"]],
   ["search a.test b.test\nsearch shop.test", "images", ["images.shop.test", "images"]],
   ["search .", "images", ["images"]],
-  ["# search shop.test", "images", []],
+  ["# search shop.test", "images", ["images"]],
   [CLUSTER, "images.shop", ["images.shop.shop.svc.cluster.local", "images.shop.cluster.local", "images.shop"]],
   [CLUSTER, "images.shop.", ["images.shop."]],
   [CLUSTER, "images.example.com", ["images.example.com"]],

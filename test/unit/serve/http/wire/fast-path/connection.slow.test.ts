@@ -4,7 +4,6 @@ import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import type { DownloadResponse } from "../../../../../../src/serve/http/request/download-response.ts";
 import { createFastPath, type FastPathListener } from "../../../../../../src/serve/http/wire/fast-path/fast-path.ts";
-import { createFairness } from "../../../../../../src/serve/http/wire/parser-feed.ts";
 import { type HttpServer, startServer } from "../../../../../../src/serve/http/wire/server.ts";
 import { within } from "../../../../../helpers/program.ts";
 
@@ -73,7 +72,6 @@ test("createFastPath() passes a silent connection to `late`", async () => {
       handOver: () => expect.unreachable("nothing was sent"),
       late: resolve,
       end: () => expect.unreachable("nothing was answered"),
-      fairness: createFairness(),
       headMs: 20,
       keepAliveMs: 60_000,
       limits: { timeout: 60_000 },

@@ -334,17 +334,15 @@ test.each([
   ["Connection: keep-alive", head("GET /x HTTP/1.1", ["Host: open.example", "connection: Keep-Alive"]), 1],
   ["Connection: close", head("GET /x HTTP/1.1", ["Host: open.example", "Connection: close"]), 0],
   ["an offer of HTTP/2", head("GET /x HTTP/1.1", ["Host: open.example", ...OFFER]), 1],
-  ["an offer and something behind it", head("GET /x HTTP/1.1", ["Host: open.example", ...OFFER]) + PLAIN, 2],
+  ["an offer and something behind it", head("GET /x HTTP/1.1", ["Host: open.example", ...OFFER]) + PLAIN, 0],
   ["HTTP/1.0", head("GET /x HTTP/1.0", ["Host: open.example"]), 0],
   ["no Host", head("GET /x HTTP/1.1", ["Accept: */*"]), 0],
   ["a path of the REST API", head("GET /photos/v2/1 HTTP/1.1", ["Host: open.example"]), 0],
   ["a health check", head("GET /health?x HTTP/1.1", ["Host: open.example"]), 0],
   ["a path like the health path", head("GET /healthy HTTP/1.1", ["Host: open.example"]), 1],
   ["a body", `${head("GET /x HTTP/1.1", ["Host: open.example", "Content-Length: 1"])}x`, 0],
-  ["two requests in one piece", PLAIN + PLAIN, 2],
-  ["two hundred requests in one piece", PLAIN.repeat(200), 200],
-  ["a request, and one that is not plain, in one piece", PLAIN + head("GET /x HTTP/1.0", ["Host: open.example"]), 1],
-  ["a request and half of another in one piece", PLAIN + PLAIN.slice(0, 20), 1],
+  ["two requests in one piece", PLAIN + PLAIN, 0],
+  ["a request and half of another in one piece", PLAIN + PLAIN.slice(0, 20), 0],
 ])("createFastPath() decides whether a request is plain: %s", async (_what, bytes, count) => {
   const before = lab.onFastPath;
   await converse(lab.fast, [bytes], Math.max(1, count));
