@@ -195,17 +195,6 @@ export function aligned(whole: Size, part: Size, gravity: Gravity): { readonly l
   return { left: Math.floor(horizontal * column), top: Math.floor(vertical * row) };
 }
 
-/** Position of a part centred on this point, moved so that the part lies inside the whole. */
-export function centredOn(
-  whole: Size,
-  part: Size,
-  { x, y }: { readonly x: number; readonly y: number },
-): { readonly left: number; readonly top: number } {
-  const start = (middle: number, length: number, most: number) =>
-    Math.min(most - length, Math.max(0, Math.round(middle - length / 2)));
-  return { left: start(x, part.width, whole.width), top: start(y, part.height, whole.height) };
-}
-
 /**
  * Position of a watermark. `dx` and `dy` are distances from the edges that the gravity names; without such an edge they
  * are ignored, unless the watermark also moves there.

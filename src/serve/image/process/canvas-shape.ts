@@ -42,7 +42,7 @@ export interface Canvas {
   crop(window: Window): Promise<void>;
   /**
    * Scales to `scaled`, which must cover the window, and keeps the most interesting part of the window's size. An
-   * animation keeps the window itself. Throws output_too_large.
+   * animation and an enlarged image keep the window itself. Throws output_too_large.
    */
   attentionCrop(scaled: Size, window: Window): Promise<void>;
   /** Lays the image, by default in the centre, on a background that covers it. Throws output_too_large. */

@@ -1,21 +1,20 @@
 // An image while steps are applied to it. libvips runs the parts of one pipeline in a fixed order (turn, cut, scale,
-// cut, extend, blur, sharpen, compose, opacity). Steps in this order share one pass over the pixels; only a step that
+// cut, extend, blur, sharpen, compose). Steps in this order share one pass over the pixels; only a step that
 // comes too late makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
 import { pngWithExif, splitExif } from "../formats/exif-transfer.ts";
-import { aligned, centredOn, type Size, turnedSize, visiblePart } from "../geometry/geometry.ts";
+import { aligned, areaOf, type Size, turnedSize, visiblePart } from "../geometry/geometry.ts";
 import { refuseManyPixels } from "../geometry/result-size.ts";
 import { isClear } from "../grammar/recipe.ts";
 import { collectPixels } from "../pixels/memory.ts";
 import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, toPixels } from "../pixels/pixels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./animation.ts";
-import { attentionPoint } from "./attention.ts";
 import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
-import { blurOptions, opacityRestored, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
+import { blurOptions, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
 
 /** A position in the fixed order of libvips. */
 type Stage = (typeof STAGES)[number];
-const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose", "opacity"] as const;
+const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose"] as const;
 
 export function createCanvas(source: CanvasSource, { maxPixels, background }: CanvasOptions): Canvas {
   let orientation = source.orientation;
@@ -186,14 +185,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     },
     async attentionCrop(scaled, window) {
       const { width, height } = window;
-      if (canvas.frames > 1) return canvas.resize(scaled, window);
-      refuseBeyondLimit(scaled);
-      if (scaled.width * scaled.height > canvas.size.width * canvas.size.height) {
-        // The search runs before the enlargement, on far fewer pixels.
-        if (stage !== "turn") await materialise();
-        const point = await attentionPoint({ image: reopen(), size: canvas.size }, scaled, { width, height });
-        return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, point) });
-      }
+      // A search in an enlarged image would need far more memory.
+      if (canvas.frames > 1 || areaOf(scaled) > areaOf(canvas.size)) return canvas.resize(scaled, window);
       (await at("scale")).resize(width, height, { fit: "cover", position: sharp.strategy.attention });
       stage = "cutScaled";
       canvas.size = { width, height };
@@ -220,15 +213,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     work: (work) => (canvas.frames > 1 ? perFrame(work) : replaceWith(work)),
     async blur(blur) {
       const options = blurOptions(blur, canvas.size.width * canvas.size.height * canvas.frames);
-      const restore = isOpaque ? undefined : await opacityRestored(options);
       const soften = (from: Sharp) => from.blur(options);
-      const softenAlpha = restore === undefined ? soften : (from: Sharp) => restore(soften(from));
-      if (canvas.frames > 1)
-        return perFrame((frame) => throughLibvips(frame.channels === 4 ? softenAlpha : soften)(frame));
-      // Grey with alpha has two channels.
-      if (restore && isGrey) await materialise();
-      softenAlpha(await at("blur"));
-      if (restore) stage = "opacity";
+      if (canvas.frames > 1) return perFrame(throughLibvips(soften));
+      soften(await at("blur"));
     },
     async sharpen(amount) {
       const options = sharpenOptions(amount);

@@ -332,13 +332,7 @@ describe("orientation and position", () => {
       .composite([{ input: detail, left: 520, top: 20 }])
       .png()
       .toBuffer();
-    for (const text of [
-      "scrop/100x100",
-      "scrop/50x50",
-      "scrop/333x300",
-      "blur/1x1/scrop/200x300",
-      "rotate/90/scrop/200x200",
-    ]) {
+    for (const text of ["scrop/100x100", "scrop/50x50", "blur/1x1/scrop/80x90", "rotate/90/scrop/100x100"]) {
       const { bytes } = await renderText(source, `imageMogr2/${text}`);
       const [red, green] = (await sharp(bytes).stats()).channels;
       expect(red!.mean, text).toBeGreaterThan(green!.mean + 50);
