@@ -367,15 +367,8 @@ describe("canonicalText() of recipes that make the same bytes", () => {
   const watermark = (url: string) => `watermark/1/image/${b64(url)}`;
   test.each([
     ["whatever is done where it fails", "imageView2/2/w/9", "imageView2/2/w/9/ignore-error/1"],
-    ["distances from edges that the gravity does not name", text("/gravity/center"), text("/gravity/center/dx/5/dy/6")],
-    ["a distance across", text("/gravity/north/dy/6"), text("/gravity/north/dx/5/dy/6")],
-    ["a distance down", text("/gravity/west/dx/6"), text("/gravity/west/dx/6/dy/5")],
-    ["the gravity of tiles", text("/batch/1/dx/5"), text("/batch/1/dx/5/gravity/center")],
     ["a turn without tiles", text(""), text("/degree/45")],
-    ["the gap between tiles where there are none", text(""), text("/spacing/50")],
     ["one watermark under several URLs", watermark("http://h/m.png"), watermark("https://H.:80/m.png")],
-    ["a JPEG that is baseline anyway", "imageMogr2/thumbnail/9x", "imageMogr2/thumbnail/9x/interlace/0"],
-    ["a JPEG that is written anew anyway", "imageMogr2/strip", "imageMogr2/strip/interlace/0"],
   ])("%s", (_what, one, other) => {
     expect(meaning(other)).toBe(meaning(one));
   });
