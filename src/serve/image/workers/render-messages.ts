@@ -64,16 +64,6 @@ export function frameOf(head: RenderCommand | FromProcess, bodies: readonly Buff
   return [first, ...bodies];
 }
 
-/** The rest of the parts after this many bytes were written. */
-export function partsAfter(parts: readonly Buffer[], written: number): readonly Buffer[] {
-  let passed = written;
-  return parts.flatMap((part) => {
-    const done = Math.min(passed, part.length);
-    passed -= done;
-    return done === part.length ? [] : [part.subarray(done)];
-  });
-}
-
 /**
  * Assembles messages from chunks and calls `onMessage` with each. The bytes of a body are copied once, into a buffer of
  * their own.

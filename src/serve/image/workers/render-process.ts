@@ -1,7 +1,7 @@
 // The entry point of a render process: it renders one image after another for the server that started it. Decoders and
 // encoders cannot be interrupted, so the server kills the process on a timeout. The process checks its own memory and
 // ends before the machine runs out. Between images it blocks in a read, because it has nothing else to do.
-import { readSync, writevSync } from "node:fs";
+import { readSync, writeFileSync } from "node:fs";
 import { asHuiyuanError } from "../../../core/errors.ts";
 import { limitMemory } from "../pixels/memory.ts";
 import { type PipelineRequest, renderImage, restrictDecoders } from "../process/pipeline.ts";
@@ -9,7 +9,6 @@ import {
   type FromProcess,
   frameOf,
   PREFIX_BYTES,
-  partsAfter,
   type RenderCommand,
   requestOf,
   SHARED_BYTES,
@@ -36,9 +35,8 @@ function endAtOnce(): never {
  * image.
  */
 function sendMessage(message: FromProcess, body?: Buffer): void {
-  let left = frameOf(message, body && [body]);
-  const write = () => writevSync(SOCKET, left);
-  while (left.length > 0) left = partsAfter(left, transferred(write));
+  const parts = frameOf(message, body && [body]);
+  transferred(() => writeFileSync(SOCKET, Buffer.concat(parts)));
 }
 
 /** Fills the buffer from the socket. */
@@ -51,7 +49,7 @@ function readFully(into: Buffer): Buffer {
   return into;
 }
 
-function transferred(transfer: () => number): number {
+function transferred<Result>(transfer: () => Result): Result {
   try {
     return transfer();
   } catch {
