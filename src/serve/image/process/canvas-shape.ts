@@ -1,15 +1,14 @@
 // The types of a canvas: its source, its options and its operations. The implementation is canvas.ts.
 import type { Sharp } from "sharp";
 import type { Size, Window } from "../geometry/geometry.ts";
-import type { Overlay, Pixels, Samples } from "../pixels/pixels.ts";
+import type { Overlay, Pixels } from "../pixels/pixels.ts";
 import type { FrameWork } from "./animation.ts";
 import type { Blur } from "./kernels.ts";
 
-export interface EncodedSource {
+interface EncodedSource {
   readonly bytes: Buffer;
   readonly hasExif: boolean;
   readonly isGrey: boolean;
-  readonly samples: Samples;
 }
 
 /** The initial content of a canvas: an encoded image, or pixels. */

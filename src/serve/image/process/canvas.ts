@@ -7,9 +7,9 @@ import { aligned, areaOf, type Size, turnedSize, visiblePart } from "../geometry
 import { refuseManyPixels } from "../geometry/result-size.ts";
 import { isClear } from "../grammar/recipe.ts";
 import { collectPixels } from "../pixels/memory.ts";
-import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, toPixels } from "../pixels/pixels.ts";
+import { asTile, cutOut, type Overlay, type Pixels, toPixels } from "../pixels/pixels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./animation.ts";
-import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
+import type { Canvas, CanvasOptions, CanvasSource } from "./canvas-shape.ts";
 import { blurOptions, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
 
 /** A position in the fixed order of libvips. */
@@ -38,8 +38,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     return { ...OPEN, limitInputPixels: maxPixels };
   }
 
-  function openEncoded(bytes: Buffer, { samples = {} }: Partial<EncodedSource> = {}): Sharp {
-    return onBackground(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1 }), samples));
+  function openEncoded(bytes: Buffer): Sharp {
+    return onBackground(sharp(bytes, { ...opened(), animated: canvas.frames > 1 }));
   }
 
   function onBackground(opened: Sharp): Sharp {
@@ -256,7 +256,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     },
     finish: finishPass,
   };
-  begin(() => ("bytes" in source ? openEncoded(source.bytes, source) : openPixels(source.pixels)));
+  begin(() => ("bytes" in source ? openEncoded(source.bytes) : openPixels(source.pixels)));
   isEncoded = "bytes" in source;
   return canvas;
 }
