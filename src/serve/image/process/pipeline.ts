@@ -146,13 +146,13 @@ async function processImage(request: PipelineRequest, source: Source): Promise<M
   });
   const renderMark = (bytes: Buffer, inner: Recipe) => renderFile(bytes, inner, limits);
   await applySteps(recipe.steps, { canvas, source: facts.format, isOpaque, watermarks, renderMark });
-  refuseLargeResult(canvas.size, recipe, limits.outputSide);
+  refuseLargeResult(canvas.size, limits.outputSide);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
   // An AVIF stores the orientation outside EXIF, and some decoders ignore it.
   if (written === "avif") await canvas.autoOrient();
   // The size of a BMP is known before it is encoded.
-  if (format === "bmp") refuseHeavyResult(pixels * 3, recipe, limits.outputBytes);
+  if (format === "bmp") refuseHeavyResult(pixels * 3, limits.outputBytes);
   const delays = await keepGifFrames(canvas, format, recipe, metadata.delay ?? []);
   const encoded = await encode(canvas, {
     format: written,
@@ -167,7 +167,7 @@ async function processImage(request: PipelineRequest, source: Source): Promise<M
     delays: canvas.frames > 1 ? delays : [],
     loop: metadata.loop ?? 0,
   });
-  refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
+  refuseHeavyResult(encoded.length, limits.outputBytes);
   if (mayReturnSource(recipe.output, written) && request.bytes.length <= encoded.length) return undefined;
   // Encoders merge equal neighbouring frames, so the frames are counted in the result.
   return { bytes: encoded, image: { format: written, ...canvas.size, frames: framesIn(written, encoded) } };
