@@ -83,13 +83,6 @@ export class SpoolWindow {
 
   /** Returns the index of the part that contains `offset`; the caller has checked that it lies in the window. */
   #indexAt(offset: number): number {
-    let low = 0;
-    let high = this.#parts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.#parts[middle]!.start <= offset) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return this.#parts.findLastIndex(({ start }) => start <= offset);
   }
 }

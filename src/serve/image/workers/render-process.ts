@@ -20,8 +20,7 @@ const CHECK_MS = 10;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
 const resident = process.memoryUsage.rss;
-const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
-let large = Buffer.alloc(0);
+let room = Buffer.allocUnsafeSlow(SHARED_BYTES);
 
 /** Ends without a message: the server has gone, or a message would come too late. */
 function endAtOnce(): never {
@@ -70,9 +69,8 @@ function nextRequest(): PipelineRequest {
 
 /** A buffer that is used again. Garbage buffers would stay in memory for several more large images. */
 function bufferFor(bytes: number): Buffer {
-  if (bytes <= SHARED_BYTES) return shared.subarray(0, bytes);
-  if (bytes > large.length) large = Buffer.allocUnsafeSlow(Math.ceil(bytes / SHARED_BYTES) * SHARED_BYTES);
-  return large.subarray(0, bytes);
+  if (bytes > room.length) room = Buffer.allocUnsafeSlow(Math.ceil(bytes / SHARED_BYTES) * SHARED_BYTES);
+  return room.subarray(0, bytes);
 }
 
 async function serveOne(): Promise<void> {
