@@ -2,7 +2,6 @@
 // cut, extend, blur, sharpen, compose). Steps in this order share one pass over the pixels; only a step that
 // comes too late makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
-import { pngWithExif, splitExif } from "../formats/exif-transfer.ts";
 import { aligned, areaOf, type Size, turnedSize, visiblePart } from "../geometry/geometry.ts";
 import { refuseManyPixels } from "../geometry/result-size.ts";
 import { isClear } from "../grammar/recipe.ts";
@@ -72,18 +71,14 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
   /** Runs the pending steps and begins a new pass. `isTurned`: the new size is known only to libvips. */
   async function materialise(isTurned = false): Promise<void> {
     if (carriesExif) {
-      const png = await passPng().toBuffer({ resolveWithObject: true });
-      if (isTurned) canvas.size = { width: png.info.width, height: png.info.height };
-      beginWithExif(png.data);
+      const png = finishPass().keepExif().png({ compressionLevel: 0 });
+      const { data, info } = await png.toBuffer({ resolveWithObject: true });
+      if (isTurned) canvas.size = { width: info.width, height: info.height };
+      begin(() => openEncoded(data), data.length);
+      [isGrey, stage] = [false, "turn"];
     } else {
       open(await passPixels(isTurned ? undefined : canvas.size));
     }
-  }
-
-  function beginWithExif(png: Buffer): void {
-    begin(() => openEncoded(png), png.length);
-    isGrey = false;
-    stage = "turn";
   }
 
   function open(pixels: Pixels): void {
@@ -107,10 +102,6 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     return isOpaque ? below.composite(laid).removeAlpha() : below.composite(laid);
   }
 
-  function passPng(): Sharp {
-    return finishPass().keepExif().png({ compressionLevel: 0 });
-  }
-
   function passPixels(known: Size | undefined): Promise<Pixels> {
     return toPixels(finishPass(), canvas.frames, known);
   }
@@ -127,15 +118,14 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     open(await eachEncodedFrame(encoded, work));
   }
 
-  /** Replaces the image by the result of work outside libvips' pipeline; EXIF stays. */
+  /** Replaces the image by the result of work outside libvips' pipeline, which has the same size; EXIF stays. */
   async function replaceWith(work: FrameWork): Promise<void> {
     if (!carriesExif) return open(await work(beginWithPixels(await passPixels(canvas.size))));
-    const { pixels, exif } = await splitExif(passPng(), (png) => toPixels(openEncoded(png), 1, canvas.size));
-    beginWithPixels(pixels);
-    const made = await work(pixels);
-    canvas.size = { width: made.width, height: made.height };
-    beginWithPixels(made);
-    beginWithExif(await pngWithExif(made, exif));
+    await materialise();
+    const { data, width, height, channels } = await work(await toPixels(reopen(), 1, canvas.size));
+    // sharp keeps only EXIF of the image that it opens, so the result is laid over the image before.
+    stage = "compose";
+    overlays.push({ input: data, raw: { width, height, channels }, blend: "source" });
   }
 
   /** Makes the pixels the input for now, so that the memory of the previous input can be freed. */
