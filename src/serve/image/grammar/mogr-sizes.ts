@@ -58,8 +58,8 @@ export function readSizedCrop(parameter: Parameter, era: Era): Box {
 }
 
 /**
- * Reads `!<size><offsets>`, whose `!` the caller has seen. `a<n>` shifts inward from the edge that the gravity names; `-<n>` shifts outward, which
- * shortens that side by n. Without offsets the window lies where the gravity says.
+ * Reads `!<size><offsets>`; the caller has seen the `!`. `a<n>` shifts inward from the edge that the gravity names;
+ * `-<n>` shifts outward, which shortens that side by n. Without offsets the window lies where the gravity says.
  */
 export function readWindow(parameter: Parameter, gravity: Gravity = "northwest"): Step {
   const { at = { x: 0, y: 0 }, ...size } = readPlacedSize(parameter, (digits) => readSide(parameter, digits));

@@ -5,14 +5,11 @@ import type { Overlay, Pixels } from "../pixels/pixels.ts";
 import type { FrameWork } from "./animation.ts";
 import type { Blur } from "./kernels.ts";
 
-interface EncodedSource {
-  readonly bytes: Buffer;
-  readonly hasExif: boolean;
-  readonly isGrey: boolean;
-}
-
 /** The initial content of a canvas: an encoded image, or pixels. */
-export type CanvasSource = (EncodedSource | { readonly pixels: Pixels }) & {
+export type CanvasSource = (
+  | { readonly bytes: Buffer; readonly hasExif: boolean; readonly isGrey: boolean }
+  | { readonly pixels: Pixels }
+) & {
   readonly size: Size;
   readonly frames: number;
   /** 1–8 (EXIF). */
