@@ -15,7 +15,10 @@ export const WATERMARK_LIMITS = {
   frames: 1,
 };
 
-/** Files and their facts, by URL. `loadImage`: undefined if the bucket has no such image. Throws processing_invalid, and errors of `loadImage`. */
+/**
+ * Files and their facts, by URL. `loadImage` returns undefined if the bucket has no such image. Throws
+ * processing_invalid, and errors of `loadImage`.
+ */
 export async function loadWatermarks(
   recipe: Recipe,
   loadImage: (url: string) => Promise<Buffer | undefined>,

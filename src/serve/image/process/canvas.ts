@@ -122,8 +122,10 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
   async function replaceWith(work: FrameWork): Promise<void> {
     if (!carriesExif) return open(await work(beginWithPixels(await passPixels(canvas.size))));
     await materialise();
-    const { data, width, height, channels } = await work(await toPixels(reopen(), 1, canvas.size));
-    // sharp keeps only EXIF of the image that it opens, so the result is laid over the image before.
+    // sharp keeps only EXIF of the image that it opens. One pixel carries it, and the result is laid over that.
+    const carrier = await reopen().extract({ left: 0, top: 0, width: 1, height: 1 }).keepExif().png().toBuffer();
+    const { data, width, height, channels } = await work(beginWithPixels(await toPixels(reopen(), 1, canvas.size)));
+    begin(() => openEncoded(carrier).resize(width, height, { fit: "fill", kernel: "nearest" }), data.length);
     stage = "compose";
     overlays.push({ input: data, raw: { width, height, channels }, blend: "source" });
   }
