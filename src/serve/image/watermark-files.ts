@@ -15,13 +15,13 @@ export const WATERMARK_LIMITS = {
   frames: 1,
 };
 
-/** The image of a watermark URL without its token; undefined if the bucket has no such image. */
-type LoadImage = (url: string) => Promise<Buffer | undefined>;
-
-/** Files and their facts, by URL. Throws processing_invalid, and errors of `loadImage`. */
+/**
+ * Files and their facts, by URL. `loadImage` returns undefined if the bucket has no such image. Throws
+ * processing_invalid, and errors of `loadImage`.
+ */
 export async function loadWatermarks(
   recipe: Recipe,
-  loadImage: LoadImage,
+  loadImage: (url: string) => Promise<Buffer | undefined>,
 ): Promise<{ readonly files: ReadonlyMap<string, Buffer>; readonly facts: ReadonlyMap<string, RasterFacts> }> {
   const files = new Map<string, Buffer>();
   const facts = new Map<string, RasterFacts>();

@@ -9,10 +9,6 @@ const FTYP = fourLetters("ftyp");
 const META = fourLetters("meta");
 const MDAT = fourLetters("mdat");
 const MOOV = fourLetters("moov");
-const IDAT = fourLetters("idat");
-const IPRP = fourLetters("iprp");
-const IPCO = fourLetters("ipco");
-const ISPE = fourLetters("ispe");
 
 /** The boxes that may follow the image at the top level; other bytes there are trailing garbage. */
 const LATER_BOXES: ReadonlySet<number> = new Set([
@@ -77,7 +73,7 @@ function noteBox(parts: Parts, type: number, input: Input, findings: Findings): 
   if (type === MDAT) parts.hasData = true;
   if (type === META) {
     parts.hasMeta = true;
-    if (readMeta(findings, input.taken()).hasData) parts.hasData = true;
+    if (readMeta(findings, input.taken())) parts.hasData = true;
   }
 }
 
@@ -100,53 +96,21 @@ function* readBoxHead(input: Input): Generator<undefined, BoxHead | undefined, u
   return largeSize < 16 ? undefined : { type, payload: largeSize - 16 };
 }
 
+/** An `ispe` property (image spatial extents) up to its name; version, width and height follow. */
+const ISPE = Buffer.from("\0\0\0\x14ispe", "latin1");
+
 /**
- * Reads `meta` (the first bytes of its payload): the size of the largest image, and whether it contains data itself.
+ * Reads `meta` (the first bytes of its payload): the size of the largest image. Returns whether `meta` contains data
+ * itself. Both are found by their names, wherever they are.
  */
-function readMeta(findings: Findings, meta: Buffer): { readonly hasData: boolean } {
-  let hasData = false;
+function readMeta(findings: Findings, meta: Buffer): boolean {
   let largest = 0;
-  for (const box of boxesIn(meta, { from: 4, to: meta.length })) {
-    if (box.type === IDAT) hasData = true;
-    if (box.type !== IPRP) continue;
-    for (const { from, to } of propertiesIn(meta, box)) {
-      if (to - from < 12) continue;
-      const width = meta.readUInt32BE(from + 4);
-      const height = meta.readUInt32BE(from + 8);
-      if (width * height <= largest) continue;
-      largest = width * height;
-      findings.width = width;
-      findings.height = height;
-    }
+  for (let at = meta.indexOf(ISPE); at !== -1 && at + 20 <= meta.length; at = meta.indexOf(ISPE, at + 20)) {
+    const [width, height] = [meta.readUInt32BE(at + 12), meta.readUInt32BE(at + 16)];
+    if (width * height <= largest) continue;
+    largest = width * height;
+    findings.width = width;
+    findings.height = height;
   }
-  return { hasData };
-}
-
-/** The `ispe` properties (image spatial extents: version, width, height). */
-function* propertiesIn(meta: Buffer, iprp: Extent): Generator<Extent> {
-  for (const container of boxesIn(meta, iprp)) {
-    if (container.type !== IPCO) continue;
-    for (const property of boxesIn(meta, container)) if (property.type === ISPE) yield property;
-  }
-}
-
-/** Offsets. */
-interface Extent {
-  readonly from: number;
-  readonly to: number;
-}
-
-interface Box extends Extent {
-  readonly type: number;
-}
-
-/** Yields the boxes that begin inside this part of `bytes`, without their heads; the last may be truncated. */
-function* boxesIn(bytes: Buffer, { from, to }: Extent): Generator<Box> {
-  let at = from;
-  while (to - at >= 8) {
-    const size = bytes.readUInt32BE(at);
-    if (size < 8) return;
-    yield { type: bytes.readUInt32BE(at + 4), from: at + 8, to: Math.min(to, at + size) };
-    at += size;
-  }
+  return meta.includes("idat", 0, "latin1");
 }

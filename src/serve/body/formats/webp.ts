@@ -22,8 +22,6 @@ const SIZE_BYTES: ReadonlyMap<number, number> = new Map([
 ]);
 /** A flag in the first byte of the extended header. */
 const ANIMATED = 0x02;
-/** Bytes of `ANMF` before its image chunks: the frame's position and duration. */
-const FRAME_HEAD_BYTES = 16;
 
 /**
  * Complete at the RIFF size if there was an image and the chunks fill that size, with a pad byte after each odd one.
@@ -51,7 +49,7 @@ export function* scanWebp(findings: Findings, input: Input): Scan {
       if (head === undefined) return;
       ({ passed, isAnimated } = head);
     } else if (isAnimated && type === ANMF) {
-      passed = yield* countFrame(findings, input, length);
+      findings.frames += 1;
     }
     at += padded;
     input.skip(padded - passed);
@@ -76,26 +74,6 @@ function* readHead(
   while (!input.take(passed)) yield;
   readSize(findings, type, input.taken());
   return { passed, isAnimated: type === VP8X && (input.byte(0) & ANIMATED) !== 0 };
-}
-
-/**
- * Counts the frame of an ANMF chunk; returns how many of its bytes were read. Decoders skip frames without an image.
- */
-function* countFrame(findings: Findings, input: Input, length: number): Generator<undefined, number, undefined> {
-  let passed = 0;
-  for (let next = FRAME_HEAD_BYTES; next + CHUNK_HEAD_BYTES <= length; ) {
-    input.skip(next - passed);
-    while (!input.take(CHUNK_HEAD_BYTES)) yield;
-    passed = next + CHUNK_HEAD_BYTES;
-    const type = input.uint32BE(0);
-    const bytes = input.uint32LE(4);
-    if (type === VP8 || type === VP8L) {
-      findings.frames += 1;
-      break;
-    }
-    next = passed + bytes + (bytes % 2);
-  }
-  return passed;
 }
 
 function readSize(findings: Findings, type: number, bytes: Buffer): void {

@@ -1,7 +1,7 @@
 // Computes the hashes and block checksums of a body: from memory at once, from a stream step by step, or from a
 // finished file. Compares stored blocks with their checksums.
 import { createHash, hash } from "node:crypto";
-import { type FileHandle, open } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { crc32 as portableCrc32 } from "node:zlib";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { DigestName, Hashes } from "../../../core/object.ts";
@@ -56,24 +56,17 @@ export function digestBytes(bytes: Buffer, digests: ReadonlySet<DigestName> = AL
 
 /** Reads a file once and describes it as a body. Throws store_failed. */
 export async function hashFile(path: string): Promise<WholeBody> {
-  let file: FileHandle | undefined;
   try {
-    file = await open(path, "r");
     const hasher = createBodyHasher();
-    const piece = Buffer.allocUnsafe(FILE_PIECE_BYTES);
     let size = 0;
-    for (;;) {
-      const { bytesRead } = await file.read(piece, 0, piece.byteLength, size);
-      if (bytesRead === 0) break;
-      hasher.update(piece.subarray(0, bytesRead));
-      size += bytesRead;
+    for await (const piece of createReadStream(path, { highWaterMark: FILE_PIECE_BYTES })) {
+      hasher.update(piece);
+      size += piece.byteLength;
     }
     return { size, ...hasher.digest(), content: { kind: "file", path } };
   } catch (error) {
     const found = error instanceof Error ? error.message : String(error);
     throw new HuiyuanError("store_failed", `Cannot hash "${path}": ${found}`, { cause: error });
-  } finally {
-    await file?.close();
   }
 }
 

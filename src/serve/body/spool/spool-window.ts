@@ -4,18 +4,12 @@
 /** The most bytes that one read returns. */
 const MAX_PIECE_BYTES = 262_144;
 
-// An origin may send its body byte by byte; one Buffer for each would take a hundred times its size in memory.
-const SMALL_CHUNK_BYTES = 1_024;
-const COALESCED_BYTES = 8_192;
+/** An origin may send its body byte by byte; one Buffer for each would take a hundred times its size in memory. */
+const SMALL_BYTES = 1_024;
 
 interface Part {
   readonly start: number;
   bytes: Buffer;
-  /**
-   * The buffer that small chunks are copied into; `bytes` is its beginning. Bytes already given to readers are never
-   * overwritten.
-   */
-  coalesced: Buffer | undefined;
 }
 
 /** A class, because each arriving body has one. */
@@ -28,8 +22,9 @@ export class SpoolWindow {
   /** Takes ownership of the chunk, which is not empty. */
   append(chunk: Buffer): void {
     const last = this.#parts.at(-1);
-    if (last === undefined || !coalesce(last, chunk))
-      this.#parts.push({ start: this.#end, bytes: chunk, coalesced: undefined });
+    const isSmall = last !== undefined && Math.max(last.bytes.byteLength, chunk.byteLength) < SMALL_BYTES;
+    if (isSmall) last.bytes = Buffer.concat([last.bytes, chunk]);
+    else this.#parts.push({ start: this.#end, bytes: chunk });
     this.#end += chunk.byteLength;
     this.bytes += chunk.byteLength;
   }
@@ -70,7 +65,7 @@ export class SpoolWindow {
   join(): Buffer {
     const parts = this.#parts;
     const bytes = parts.length === 1 ? parts[0]!.bytes : Buffer.concat(parts.map((part) => part.bytes));
-    this.#parts = [{ start: this.#end - this.bytes, bytes, coalesced: undefined }];
+    this.#parts = [{ start: this.#end - this.bytes, bytes }];
     return bytes;
   }
 
@@ -88,28 +83,6 @@ export class SpoolWindow {
 
   /** Returns the index of the part that contains `offset`; the caller has checked that it lies in the window. */
   #indexAt(offset: number): number {
-    let low = 0;
-    let high = this.#parts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.#parts[middle]!.start <= offset) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return this.#parts.findLastIndex(({ start }) => start <= offset);
   }
-}
-
-/** Appends a small chunk to a preceding small part; false if it must be a part of its own. */
-function coalesce(last: Part, chunk: Buffer): boolean {
-  const used = last.bytes.byteLength;
-  const size = used + chunk.byteLength;
-  if (chunk.byteLength >= SMALL_CHUNK_BYTES || size > COALESCED_BYTES) return false;
-  if (last.coalesced === undefined) {
-    if (used >= SMALL_CHUNK_BYTES) return false;
-    last.coalesced = Buffer.allocUnsafeSlow(COALESCED_BYTES);
-    last.bytes.copy(last.coalesced);
-  }
-  chunk.copy(last.coalesced, used);
-  last.bytes = last.coalesced.subarray(0, size);
-  return true;
 }

@@ -1,12 +1,14 @@
-// Reads and writes BMP, which libvips does not support. It reads uncompressed and bit-field images of 1 to 32 bits,
-// bottom-up and top-down. It writes 24 bits, bottom-up. RLE, embedded JPEG and PNG, and colour profiles are not read.
+// Reads and writes BMP, which libvips does not support. It reads images of 1 to 8, 24 and 32 bits, bottom-up and
+// top-down. It writes 24 bits, bottom-up. 16 bits, headers of OS/2, RLE, embedded JPEG and PNG, and colour profiles are
+// not read.
 import { HuiyuanError } from "../../../core/errors.ts";
 import { allocatePixels } from "../pixels/memory.ts";
 import type { Pixels } from "../pixels/pixels.ts";
 
 const FILE_HEAD_BYTES = 14;
-const CORE_HEAD_BYTES = 12;
 const INFO_HEAD_BYTES = 40;
+/** A header of at least this length has a mask for alpha. */
+const ALPHA_HEAD_BYTES = 56;
 
 const RGB = 0;
 const BIT_FIELDS = 3;
@@ -19,10 +21,9 @@ interface Head {
   readonly bits: number;
   /** Offset of the pixels. */
   readonly at: number;
-  /** Red, green, blue of each index; only for up to 8 bits. */
+  /** Blue, green, red and an unused byte of each index; only for up to 8 bits. */
   readonly palette: Buffer;
-  /** Bit masks of red, green, blue, alpha; only for 16 and 32 bits. */
-  readonly masks: readonly number[];
+  readonly mayHaveAlpha: boolean;
 }
 
 /** The caller must have checked width and height against its limits. Throws image_not_processable. */
@@ -63,129 +64,71 @@ export function writeBmp({ data, width, height, channels }: Pixels): Buffer {
 
 function readHead(bytes: Buffer): Head {
   const headBytes = bytes.readUInt32LE(14);
-  const isCore = headBytes === CORE_HEAD_BYTES;
-  if (!isCore && headBytes < INFO_HEAD_BYTES) throw unreadable(`its header has ${headBytes} bytes`);
-  const width = isCore ? bytes.readUInt16LE(18) : bytes.readInt32LE(18);
-  const signedHeight = isCore ? bytes.readUInt16LE(20) : bytes.readInt32LE(22);
-  const bits = bytes.readUInt16LE(isCore ? 24 : 28);
-  const compression = isCore ? RGB : bytes.readUInt32LE(30);
+  if (headBytes < INFO_HEAD_BYTES) throw unreadable(`its header has ${headBytes} bytes`);
+  const [width, signedHeight] = [bytes.readInt32LE(18), bytes.readInt32LE(22)];
+  const [bits, compression] = [bytes.readUInt16LE(28), bytes.readUInt32LE(30)];
   if (width < 1 || signedHeight === 0) throw unreadable("it has no pixels");
-  if (!isKnown(bits, compression)) throw unreadable(`it has ${bits} bits in compression ${compression}`);
-  const { masks, afterHead } = readMasks(bytes, { headBytes, bits, compression });
-  const colours = isCore ? 0 : bytes.readUInt32LE(46);
-  const palette = bits <= 8 ? readPalette(bytes, afterHead, { bits, colours, entryBytes: isCore ? 3 : 4 }) : NOTHING;
-  const height = Math.abs(signedHeight);
-  return { width, height, isTopDown: signedHeight < 0, bits, at: bytes.readUInt32LE(10), palette, masks };
+  const hasMasks = compression === BIT_FIELDS || compression === ALPHA_BIT_FIELDS;
+  const isKnown = hasMasks ? bits === 32 && isUsualOrder(bytes) : compression === RGB && BITS.includes(bits);
+  if (!isKnown) throw unreadable(`it has ${bits} bits in compression ${compression}`);
+  const hasAlphaMask = headBytes >= ALPHA_HEAD_BYTES || compression === ALPHA_BIT_FIELDS;
+  return {
+    ...{ width, height: Math.abs(signedHeight), isTopDown: signedHeight < 0, bits, at: bytes.readUInt32LE(10) },
+    palette: bits <= 8 ? readPalette(bytes, FILE_HEAD_BYTES + headBytes, 1 << bits) : NOTHING,
+    mayHaveAlpha: hasMasks && hasAlphaMask && bytes.readUInt32LE(66) === 0xff00_0000,
+  };
 }
 
-function isKnown(bits: number, compression: number): boolean {
-  if (compression === BIT_FIELDS || compression === ALPHA_BIT_FIELDS) return bits === 16 || bits === 32;
-  return compression === RGB && [1, 2, 4, 8, 16, 24, 32].includes(bits);
+const BITS = [1, 2, 4, 8, 24, 32];
+
+/** Whether the masks of red, green and blue, inside a long header or behind a short one, say blue, green, red. */
+function isUsualOrder(bytes: Buffer): boolean {
+  return bytes.readUInt32LE(54) === 0xff_0000 && bytes.readUInt32LE(58) === 0xff00 && bytes.readUInt32LE(62) === 0xff;
 }
 
-function readMasks(
-  bytes: Buffer,
-  { headBytes, bits, compression }: { headBytes: number; bits: number; compression: number },
-): { readonly masks: readonly number[]; readonly afterHead: number } {
-  const end = FILE_HEAD_BYTES + headBytes;
-  if (compression !== BIT_FIELDS && compression !== ALPHA_BIT_FIELDS)
-    return { masks: bits === 16 ? [0x7c00, 0x3e0, 0x1f, 0] : [0xff0000, 0xff00, 0xff, 0], afterHead: end };
-  // The masks are inside a long header, or follow the shortest one.
-  const hasAlpha = headBytes >= 56 || compression === ALPHA_BIT_FIELDS;
-  const count = hasAlpha ? 4 : 3;
-  const masks = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(54 + index * 4));
-  return { masks: hasAlpha ? masks : [...masks, 0], afterHead: headBytes > INFO_HEAD_BYTES ? end : end + count * 4 };
-}
-
-function readPalette(
-  bytes: Buffer,
-  at: number,
-  { bits, colours, entryBytes }: { bits: number; colours: number; entryBytes: number },
-): Buffer {
-  const size = 1 << bits;
-  const count = colours === 0 ? size : Math.min(colours, size);
+function readPalette(bytes: Buffer, at: number, size: number): Buffer {
+  const count = Math.min(bytes.readUInt32LE(46) || size, size);
   // An index without an entry is black.
-  const palette = Buffer.alloc(size * 3);
-  for (let index = 0; index < count; index += 1) {
-    const entry = at + index * entryBytes;
-    palette[index * 3] = bytes.readUInt8(entry + 2);
-    palette[index * 3 + 1] = bytes.readUInt8(entry + 1);
-    palette[index * 3 + 2] = bytes.readUInt8(entry);
-  }
+  const palette = Buffer.alloc(size * 4);
+  bytes.copy(palette, 0, at, at + count * 4);
   return palette;
 }
 
 function readRows(bytes: Buffer, head: Head): Pixels {
-  const { width, height, bits, at } = head;
+  const { width, height, isTopDown, bits, at, palette } = head;
   const rowBytes = Math.floor((width * bits + 31) / 32) * 4;
   // The last row's padding may be missing.
   if (at + rowBytes * (height - 1) + Math.ceil((width * bits) / 8) > bytes.length) throw unreadable("it is cut short");
-  const channels = hasTransparency(bytes, head, rowBytes) ? 4 : 3;
+  const channels = hasTransparency(bytes, head) ? 4 : 3;
   const data = allocatePixels(width * height * channels);
-  const pixels: Pixels = { data, width, height, channels, frames: 1 };
-  const rowsOf = bits <= 8 ? indexedRows : bits === 24 ? trueColourRows : maskedRows;
-  const copyRow = rowsOf(bytes, head, pixels);
-  for (let y = 0; y < height; y += 1)
-    copyRow(at + (head.isTopDown ? y : height - 1 - y) * rowBytes, y * width * channels);
-  return pixels;
+  const isIndexed = bits <= 8;
+  const colours = isIndexed ? palette : bytes;
+  let to = 0;
+  for (let y = 0; y < height; y += 1) {
+    const row = at + (isTopDown ? y : height - 1 - y) * rowBytes;
+    for (let x = 0; x < width; x += 1, to += channels) {
+      const from = isIndexed ? 4 * indexAt(bytes, row, x * bits, bits) : row + (x * bits) / 8;
+      data[to] = colours[from + 2]!;
+      data[to + 1] = colours[from + 1]!;
+      data[to + 2] = colours[from]!;
+      if (channels === 4) data[to + 3] = bytes[from + 3]!;
+    }
+  }
+  return { data, width, height, channels, frames: 1 };
+}
+
+function indexAt(bytes: Buffer, row: number, bit: number, bits: number): number {
+  return (bytes[row + (bit >> 3)]! >> (8 - bits - (bit & 7))) & ((1 << bits) - 1);
 }
 
 /**
  * Whether alpha counts. If all alpha values are 0, it was never written; browsers show such an image opaque, and so
  * does this.
  */
-function hasTransparency(bytes: Buffer, { width, height, bits, at, masks }: Head, rowBytes: number): boolean {
-  const [, , , mask = 0] = masks;
-  if (mask === 0) return false;
-  for (let y = 0; y < height; y += 1)
-    for (let x = 0, from = at + y * rowBytes; x < width; x += 1) {
-      const value = bits === 16 ? bytes.readUInt16LE(from + x * 2) : bytes.readUInt32LE(from + x * 4);
-      if ((value & mask) !== 0) return true;
-    }
+function hasTransparency(bytes: Buffer, { width, height, at, mayHaveAlpha }: Head): boolean {
+  if (!mayHaveAlpha) return false;
+  for (let alpha = at + 3; alpha < at + width * height * 4; alpha += 4) if (bytes[alpha] !== 0) return true;
   return false;
-}
-
-/** Copies a row from this offset of the file to this offset of the pixels. */
-type CopyRow = (from: number, to: number) => void;
-
-function indexedRows(bytes: Buffer, { bits, palette, width }: Head, { data }: Pixels): CopyRow {
-  const mask = (1 << bits) - 1;
-  return (from, to) => {
-    for (let x = 0; x < width; x += 1) {
-      const bit = x * bits;
-      const index = (bytes[from + (bit >> 3)]! >> (8 - bits - (bit & 7))) & mask;
-      data[to + x * 3] = palette[index * 3]!;
-      data[to + x * 3 + 1] = palette[index * 3 + 1]!;
-      data[to + x * 3 + 2] = palette[index * 3 + 2]!;
-    }
-  };
-}
-
-function trueColourRows(bytes: Buffer, { width }: Head, { data }: Pixels): CopyRow {
-  return (from, to) => {
-    for (let x = 0; x < width * 3; x += 3) {
-      data[to + x] = bytes[from + x + 2]!;
-      data[to + x + 1] = bytes[from + x + 1]!;
-      data[to + x + 2] = bytes[from + x]!;
-    }
-  };
-}
-
-/** Rows of 16 or 32 bits, read by masks. */
-function maskedRows(bytes: Buffer, { bits, masks }: Head, { data, width, channels }: Pixels): CopyRow {
-  const fields = masks.map((mask) => {
-    const shift = mask === 0 ? 0 : 31 - Math.clz32(mask & -mask);
-    return { mask, shift, most: mask >>> shift };
-  });
-  return (from, to) => {
-    for (let x = 0; x < width; x += 1) {
-      const value = bits === 16 ? bytes.readUInt16LE(from + x * 2) : bytes.readUInt32LE(from + x * 4);
-      for (let channel = 0; channel < channels; channel += 1) {
-        const { mask, shift, most } = fields[channel]!;
-        data[to + x * channels + channel] = Math.round((((value & mask) >>> shift) * 255) / (most || 1));
-      }
-    }
-  };
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -88,11 +88,14 @@ export function turnedSize({ width, height }: Size, degrees: number): Size {
 }
 
 /** A plain crop, clipped to the image. Throws processing_invalid if no part of the image is left. */
-export function plainWindow(source: Size, step: Omit<StepOf<"window">, "name">): Window {
+export function plainWindow(source: Size, step: StepOf<"window">): Window {
+  return clippedWindow(source, step) ?? refuseEmpty(source, "imageMogr2/crop or cut");
+}
+
+function clippedWindow(source: Size, step: StepOf<"window">): Window | undefined {
   const { gravity = "northwest", dx, dy } = step;
   const part = { width: step.width ?? source.width, height: step.height ?? source.height };
-  const inside = clipped(source, { ...part, ...movedInward(aligned(source, part, gravity), { gravity, dx, dy }) });
-  return inside ?? refuseEmpty(source, "imageMogr2/crop or cut");
+  return clipped(source, { ...part, ...movedInward(aligned(source, part, gravity), { gravity, dx, dy }) });
 }
 
 /** The part of the image on the canvas, the size of the canvas, and the place of that part on it. */
@@ -137,7 +140,8 @@ export function sizeAfter(step: Step, size: Size): Size {
     case "attentionCrop":
       return boxSize(size, step);
     case "window":
-      return cutSize(size, step);
+      // If no part is left, the render will refuse it, unless autoOrient turns the image first.
+      return clippedWindow(size, step) ?? size;
     case "extent":
       return { width: step.width ?? size.width, height: step.height ?? size.height };
     case "border":
@@ -168,16 +172,6 @@ export function cornerRadii({ width, height }: Size, { x, y }: Pick<StepOf<"oval
   return { width: radius(width, x), height: radius(height, y) };
 }
 
-function cutSize(size: Size, step: StepOf<"window">): Size {
-  try {
-    return plainWindow(size, step);
-  } catch (error) {
-    // No part is left: the render will refuse it, unless autoOrient turns the image first.
-    if (error instanceof HuiyuanError) return size;
-    throw error;
-  }
-}
-
 /** Throws processing_invalid if the radius is half of a side or more. */
 export function refuseLargeRadius({ name, radius }: StepOf<"circle" | "roundCorners">, { width, height }: Size): void {
   if (radius * 2 < Math.min(width, height)) return;
@@ -193,17 +187,6 @@ export function aligned(whole: Size, part: Size, gravity: Gravity): { readonly l
   const column = gravity.endsWith("west") ? 0 : gravity.endsWith("east") ? 1 : 0.5;
   const row = gravity.startsWith("north") ? 0 : gravity.startsWith("south") ? 1 : 0.5;
   return { left: Math.floor(horizontal * column), top: Math.floor(vertical * row) };
-}
-
-/** Position of a part centred on this point, moved so that the part lies inside the whole. */
-export function centredOn(
-  whole: Size,
-  part: Size,
-  { x, y }: { readonly x: number; readonly y: number },
-): { readonly left: number; readonly top: number } {
-  const start = (middle: number, length: number, most: number) =>
-    Math.min(most - length, Math.max(0, Math.round(middle - length / 2)));
-  return { left: start(x, part.width, whole.width), top: start(y, part.height, whole.height) };
 }
 
 /**
@@ -238,24 +221,18 @@ export function visiblePart(
   watermark: Size,
   { left, top }: { readonly left: number; readonly top: number },
 ): Window | undefined {
-  const [x, width] = overlap(image.width, watermark.width, left);
-  const [y, height] = overlap(image.height, watermark.height, top);
-  return width > 0 && height > 0 ? { left: x, top: y, width, height } : undefined;
-}
-
-function overlap(whole: number, part: number, at: number): readonly [start: number, length: number] {
-  const start = Math.max(0, -at);
-  return [start, Math.min(part, whole - at) - start];
+  const { width, height } = watermark;
+  const part = clipped(image, { left, top, width, height });
+  return part && { ...part, left: part.left - left, top: part.top - top };
 }
 
 /** The box as width and height for this image. The long edge of a square image is its height. */
 function boxSides(
   { width, height }: Size,
   { axes, first, second }: Box,
-): { readonly width?: number; readonly height?: number } {
+): { readonly width: number | undefined; readonly height: number | undefined } {
   const isUpright = axes === "edges" && width <= height;
-  const [across, down] = isUpright ? [second, first] : [first, second];
-  return { ...(across !== undefined && { width: across }), ...(down !== undefined && { height: down }) };
+  return isUpright ? { width: second, height: first } : { width: first, height: second };
 }
 
 /** Numerator and denominator, because a rounded quotient could fall below an exact half. */

@@ -1,6 +1,6 @@
 // Parses the sizes of imageMogr2 in both eras: thumbnails, scaling crops and plain crops. Pure: it does no I/O and does
 // not know the image.
-import { type Box, type Era, edgesOf, type Gravity, type SizeRule, type Step } from "./recipe.ts";
+import type { Box, Era, Gravity, SizeRule, Step } from "./recipe.ts";
 import { MAX_SIDE, type Parameter, readInteger, readSide, refuse } from "./values.ts";
 
 /** Limits of a scaling crop's sides in the manual of 2015, in pixels. */
@@ -58,24 +58,16 @@ export function readSizedCrop(parameter: Parameter, era: Era): Box {
 }
 
 /**
- * Reads `!<size><offsets>`. `a<n>` shifts inward from the edge that the gravity names; `-<n>` shifts outward, which
- * shortens that side by n. Without offsets the window lies where the gravity says.
+ * Reads `!<size><offsets>`; the caller has seen the `!`. `a<n>` shifts inward from the edge that the gravity names;
+ * `-<n>` shifts outward, which shortens that side by n. Without offsets the window lies where the gravity says.
  */
 export function readWindow(parameter: Parameter, gravity: Gravity = "northwest"): Step {
-  if (!parameter.value.startsWith("!")) return refuse(parameter, WANTED_WINDOW);
   const { at = { x: 0, y: 0 }, ...size } = readPlacedSize(parameter, (digits) => readSide(parameter, digits));
   if (size.width === undefined && size.height === undefined) return refuse(parameter, "a width or a height");
-  const { isBeside, isAbove } = edgesOf(gravity);
-  if ((isBeside && isOutside(size.width, at.x)) || (isAbove && isOutside(size.height, at.y)))
-    return refuse(parameter, "offsets that leave something of the size");
   return windowOf(size, at, gravity);
 }
 
 const WANTED_WINDOW = "!<size>a<dx>a<dy>, with - in place of a to shift outward";
-
-function isOutside(side: number | undefined, shift: number): boolean {
-  return side !== undefined && shift < 0 && side + shift <= 0;
-}
 
 /** An absent side is the image's. */
 interface Sides {

@@ -54,8 +54,9 @@ const KEYS: Readonly<Record<string, KeyReader>> = {
     ),
   cut: ({ steps }, parameter) => steps.push(readCut(parameter)),
   scrop: ({ draft, steps }, parameter) => steps.push({ name: "attentionCrop", ...readSizedCrop(parameter, draft.era) }),
-  iradius: ({ steps }, parameter) => steps.push({ name: "circle", radius: readRadius(parameter) }),
-  rradius: ({ steps }, parameter) => steps.push({ name: "roundCorners", radius: readRadius(parameter) }),
+  iradius: ({ steps }, parameter) => steps.push({ name: "circle", radius: readInteger(parameter, 1, MAX_RADIUS) }),
+  rradius: ({ steps }, parameter) =>
+    steps.push({ name: "roundCorners", radius: readInteger(parameter, 1, MAX_RADIUS) }),
   rotate: ({ steps }, parameter) => {
     const degrees = readInteger(parameter, 0, 360) % 360;
     if (degrees !== 0) steps.push({ name: "rotate", degrees });
@@ -82,6 +83,7 @@ const AXES = ["horizontal", "vertical"] as const;
 /** Frames that `cgif/1` keeps. */
 const LIGHT_GIF_FRAMES = 30;
 const WHITE = "#ffffff";
+/** Whether a radius fits the image is checked later. */
 const MAX_RADIUS = 25_000;
 
 export const readMogr = mogrReader({
@@ -142,11 +144,6 @@ function readCut(parameter: Parameter): Step {
   };
 }
 const MAX_WINDOW = 50_000;
-
-/** Whether the radius fits the image is checked later. */
-function readRadius(parameter: Parameter): number {
-  return readInteger(parameter, 1, MAX_RADIUS);
-}
 
 /** Reads `<radius>x<sigma>`; `least`: of sigma. */
 export function readBlur(parameter: Parameter, least = 0.0001): { readonly radius: number; readonly sigma: number } {

@@ -22,20 +22,22 @@ export function refuse({ name, value }: Parameter, wanted: string): never {
 
 /** A decimal integer from `least` to `most`. */
 export function readInteger(parameter: Parameter, least: number, most: number): number {
-  const number = /^\d{1,9}$/.test(parameter.value) ? Number(parameter.value) : Number.NaN;
-  return number >= least && number <= most ? number : refuse(parameter, `an integer from ${least} to ${most}`);
+  return readNumber(parameter, /^\d{1,9}$/, least, most);
 }
 
 /** A decimal integer with an optional minus. */
 export function readSigned(parameter: Parameter, least: number, most: number): number {
-  const number = /^-?\d{1,9}$/.test(parameter.value) ? Number(parameter.value) : Number.NaN;
-  return number >= least && number <= most ? number : refuse(parameter, `an integer from ${least} to ${most}`);
+  return readNumber(parameter, /^-?\d{1,9}$/, least, most);
 }
 
 /** A decimal number with at most four digits after the point. */
 export function readDecimal(parameter: Parameter, least: number, most: number): number {
-  const number = /^\d{1,5}(?:\.\d{1,4})?$/.test(parameter.value) ? Number(parameter.value) : Number.NaN;
-  return number >= least && number <= most ? number : refuse(parameter, `a number from ${least} to ${most}`);
+  return readNumber(parameter, /^\d{1,5}(?:\.\d{1,4})?$/, least, most, "a number");
+}
+
+function readNumber(parameter: Parameter, form: RegExp, least: number, most: number, wanted = "an integer"): number {
+  const number = form.test(parameter.value) ? Number(parameter.value) : Number.NaN;
+  return number >= least && number <= most ? number : refuse(parameter, `${wanted} from ${least} to ${most}`);
 }
 
 /** A side in digits; an empty text is absent. */

@@ -55,29 +55,36 @@ export function findIn(segments: readonly string[], type: string, known: readonl
 }
 
 function readImageWatermark(find: Find, era: Era): Step {
-  const image = find("image") ?? refuse({ name: "watermark/image", value: "" }, "the URL of an image in this bucket");
-  const url = readBase64(image, MAX_URL_BYTES);
-  if (!/^https?:\/\/[^/]/i.test(url)) return refuse(image, "Base64 of a URL that begins with http:// or https://");
+  const { image } = readImage(find, /^https?:\/\/[^/]/i, "http:// or https://");
   const oversize = integer(find("blogo"), 1, 2, 2) === 1 ? "shrink" : "clip";
-  const plain = watermarkName(url);
-  const watermark = { name: "imageMark", url: plain, oversize, ...readPlace(find, era) } as const;
-  return plain === url ? watermark : { ...watermark, signedUrl: url };
+  return { ...image, oversize, ...readPlace(find, era) };
+}
+
+/** Reads `image/…`: the fields of the step, and the URL as written. */
+export function readImage(find: Find, form: RegExp, beginnings: string) {
+  const image = find("image") ?? refuse({ name: "watermark/image", value: "" }, "the URL of an image in this bucket");
+  const written = readBase64(image, MAX_URL_BYTES);
+  if (!form.test(written)) return refuse(image, `Base64 of a URL that begins with ${beginnings}`);
+  const url = watermarkName(written);
+  return { image: { name: "imageMark", url, ...(url !== written && { signedUrl: written }) }, written } as const;
 }
 
 function readTextWatermark(find: Find, era: Era): Step {
-  const text = readBase64(find("text") ?? refuse({ name: "watermark/text", value: "" }, "a text"), MAX_TEXT_BYTES);
-  const font = find("font");
-  const fill = find("fill");
   return {
-    name: "textMark",
-    text,
-    family: fontFamily(font === undefined ? DEFAULT_FONT : readBase64(font, MAX_FONT_BYTES)),
+    ...readText(find, DEFAULT_FONT, DEFAULT_COLOUR),
     fontSize: integer(find("fontsize"), 1, MAX_FONT_SIZE, DEFAULT_FONT_SIZE),
-    colour: fill === undefined ? DEFAULT_COLOUR : readColour(fill),
     shadow: integer(find("shadow"), 0, 100, 0),
     spacing: integer(find("spacing"), 0, 100, DEFAULT_SPACING),
     ...readPlace(find, era),
   };
+}
+
+/** Reads `text/…`, `font/…` and `fill/…`. */
+export function readText(find: Find, defaultFont: string, defaultColour: string) {
+  const text = readBase64(find("text") ?? refuse({ name: "watermark/text", value: "" }, "a text"), MAX_TEXT_BYTES);
+  const [font, fill] = [find("font"), find("fill")];
+  const family = fontFamily(font === undefined ? defaultFont : readBase64(font, MAX_FONT_BYTES));
+  return { name: "textMark", text, family, colour: fill === undefined ? defaultColour : readColour(fill) } as const;
 }
 
 function readPlace(find: Find, era: Era): Omit<StepOf<"imageMark">, "name" | "url" | "signedUrl" | "oversize"> {

@@ -13,30 +13,18 @@ export interface Pixels extends Size {
   readonly frames: number;
 }
 
-/** Facts of an encoded image that decide how its samples become sRGB. */
-export type Samples = Partial<Pick<Metadata, "depth" | "hasProfile">>;
-
 /**
- * An image whose colours sharp can convert to sRGB. sharp ignores the profile of 16-bit grey, so such an image becomes
- * 8-bit grey with the same profile; any other image is returned unchanged.
+ * The file itself, or for more than 8 bits with a profile an image of 8 bits. sharp ignores the profile of 16-bit grey.
+ * It converts 16-bit colours to Display P3, which would be correct only if that profile were written with the result.
  */
 export async function withReadableProfile(
   bytes: Buffer,
-  samples: Samples & Partial<Pick<Metadata, "channels">>,
-): Promise<{ readonly bytes: Buffer; readonly samples: Samples }> {
-  const { depth, hasProfile, channels = 3 } = samples;
-  if (depth !== "ushort" || hasProfile !== true || channels > 2) return { bytes, samples };
-  const open = { limitInputPixels: false, failOn: "error" } as const; // its head was checked
-  const eight = sharp(bytes, open).toColourspace("b-w").keepMetadata().png({ compressionLevel: 0 });
-  return { bytes: await eight.toBuffer(), samples: { depth: "uchar", hasProfile } };
-}
-
-/**
- * Converts a newly opened image to sRGB. sharp converts 16 bits with a profile to Display P3, which would be correct
- * only if that profile were written with the result. Such an image becomes 8 bits first.
- */
-export function intoSrgb(image: Sharp, { depth, hasProfile }: Samples): Sharp {
-  return depth === "ushort" && hasProfile === true ? image.pipelineColourspace("srgb") : image;
+  { depth, hasProfile, channels = 3 }: Partial<Pick<Metadata, "depth" | "hasProfile" | "channels">>,
+): Promise<Buffer> {
+  if (depth !== "ushort" || hasProfile !== true) return bytes;
+  const image = sharp(bytes, { limitInputPixels: false, failOn: "error" }); // its head was checked
+  const eight = channels > 2 ? image.pipelineColourspace("srgb").keepExif() : image.toColourspace("b-w").keepMetadata();
+  return eight.png({ compressionLevel: 0 }).toBuffer();
 }
 
 /**

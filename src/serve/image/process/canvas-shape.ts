@@ -1,19 +1,15 @@
 // The types of a canvas: its source, its options and its operations. The implementation is canvas.ts.
 import type { Sharp } from "sharp";
 import type { Size, Window } from "../geometry/geometry.ts";
-import type { Overlay, Pixels, Samples } from "../pixels/pixels.ts";
+import type { Overlay, Pixels } from "../pixels/pixels.ts";
 import type { FrameWork } from "./animation.ts";
 import type { Blur } from "./kernels.ts";
 
-export interface EncodedSource {
-  readonly bytes: Buffer;
-  readonly hasExif: boolean;
-  readonly isGrey: boolean;
-  readonly samples: Samples;
-}
-
 /** The initial content of a canvas: an encoded image, or pixels. */
-export type CanvasSource = (EncodedSource | { readonly pixels: Pixels }) & {
+export type CanvasSource = (
+  | { readonly bytes: Buffer; readonly hasExif: boolean; readonly isGrey: boolean }
+  | { readonly pixels: Pixels }
+) & {
   readonly size: Size;
   readonly frames: number;
   /** 1–8 (EXIF). */
@@ -42,7 +38,7 @@ export interface Canvas {
   crop(window: Window): Promise<void>;
   /**
    * Scales to `scaled`, which must cover the window, and keeps the most interesting part of the window's size. An
-   * animation keeps the window itself. Throws output_too_large.
+   * animation and an enlarged image keep the window itself. Throws output_too_large.
    */
   attentionCrop(scaled: Size, window: Window): Promise<void>;
   /** Lays the image, by default in the centre, on a background that covers it. Throws output_too_large. */

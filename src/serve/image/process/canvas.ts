@@ -1,21 +1,19 @@
 // An image while steps are applied to it. libvips runs the parts of one pipeline in a fixed order (turn, cut, scale,
-// cut, extend, blur, sharpen, compose, opacity). Steps in this order share one pass over the pixels; only a step that
+// cut, extend, blur, sharpen, compose). Steps in this order share one pass over the pixels; only a step that
 // comes too late makes an intermediate image. It knows no recipe and no output format.
 import sharp, { type OverlayOptions, type Sharp, type SharpOptions } from "sharp";
-import { pngWithExif, splitExif } from "../formats/exif-transfer.ts";
-import { aligned, centredOn, type Size, turnedSize, visiblePart } from "../geometry/geometry.ts";
+import { aligned, areaOf, type Size, turnedSize, visiblePart } from "../geometry/geometry.ts";
 import { refuseManyPixels } from "../geometry/result-size.ts";
 import { isClear } from "../grammar/recipe.ts";
 import { collectPixels } from "../pixels/memory.ts";
-import { asTile, cutOut, intoSrgb, type Overlay, type Pixels, toPixels } from "../pixels/pixels.ts";
+import { asTile, cutOut, type Overlay, type Pixels, toPixels } from "../pixels/pixels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./animation.ts";
-import { attentionPoint } from "./attention.ts";
-import type { Canvas, CanvasOptions, CanvasSource, EncodedSource } from "./canvas-shape.ts";
-import { blurOptions, opacityRestored, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
+import type { Canvas, CanvasOptions, CanvasSource } from "./canvas-shape.ts";
+import { blurOptions, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
 
 /** A position in the fixed order of libvips. */
 type Stage = (typeof STAGES)[number];
-const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose", "opacity"] as const;
+const STAGES = ["turn", "cut", "scale", "cutScaled", "extend", "blur", "sharpen", "compose"] as const;
 
 export function createCanvas(source: CanvasSource, { maxPixels, background }: CanvasOptions): Canvas {
   let orientation = source.orientation;
@@ -39,8 +37,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     return { ...OPEN, limitInputPixels: maxPixels };
   }
 
-  function openEncoded(bytes: Buffer, { samples = {} }: Partial<EncodedSource> = {}): Sharp {
-    return onBackground(intoSrgb(sharp(bytes, { ...opened(), animated: canvas.frames > 1 }), samples));
+  function openEncoded(bytes: Buffer): Sharp {
+    return onBackground(sharp(bytes, { ...opened(), animated: canvas.frames > 1 }));
   }
 
   function onBackground(opened: Sharp): Sharp {
@@ -73,18 +71,14 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
   /** Runs the pending steps and begins a new pass. `isTurned`: the new size is known only to libvips. */
   async function materialise(isTurned = false): Promise<void> {
     if (carriesExif) {
-      const png = await passPng().toBuffer({ resolveWithObject: true });
-      if (isTurned) canvas.size = { width: png.info.width, height: png.info.height };
-      beginWithExif(png.data);
+      const png = finishPass().keepExif().png({ compressionLevel: 0 });
+      const { data, info } = await png.toBuffer({ resolveWithObject: true });
+      if (isTurned) canvas.size = { width: info.width, height: info.height };
+      begin(() => openEncoded(data), data.length);
+      [isGrey, stage] = [false, "turn"];
     } else {
       open(await passPixels(isTurned ? undefined : canvas.size));
     }
-  }
-
-  function beginWithExif(png: Buffer): void {
-    begin(() => openEncoded(png), png.length);
-    isGrey = false;
-    stage = "turn";
   }
 
   function open(pixels: Pixels): void {
@@ -108,10 +102,6 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     return isOpaque ? below.composite(laid).removeAlpha() : below.composite(laid);
   }
 
-  function passPng(): Sharp {
-    return finishPass().keepExif().png({ compressionLevel: 0 });
-  }
-
   function passPixels(known: Size | undefined): Promise<Pixels> {
     return toPixels(finishPass(), canvas.frames, known);
   }
@@ -128,15 +118,16 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     open(await eachEncodedFrame(encoded, work));
   }
 
-  /** Replaces the image by the result of work outside libvips' pipeline; EXIF stays. */
+  /** Replaces the image by the result of work outside libvips' pipeline, which has the same size; EXIF stays. */
   async function replaceWith(work: FrameWork): Promise<void> {
     if (!carriesExif) return open(await work(beginWithPixels(await passPixels(canvas.size))));
-    const { pixels, exif } = await splitExif(passPng(), (png) => toPixels(openEncoded(png), 1, canvas.size));
-    beginWithPixels(pixels);
-    const made = await work(pixels);
-    canvas.size = { width: made.width, height: made.height };
-    beginWithPixels(made);
-    beginWithExif(await pngWithExif(made, exif));
+    await materialise();
+    // sharp keeps only EXIF of the image that it opens. One pixel carries it, and the result is laid over that.
+    const carrier = await reopen().extract({ left: 0, top: 0, width: 1, height: 1 }).keepExif().png().toBuffer();
+    const { data, width, height, channels } = await work(beginWithPixels(await toPixels(reopen(), 1, canvas.size)));
+    begin(() => openEncoded(carrier).resize(width, height, { fit: "fill", kernel: "nearest" }), data.length);
+    stage = "compose";
+    overlays.push({ input: data, raw: { width, height, channels }, blend: "source" });
   }
 
   /** Makes the pixels the input for now, so that the memory of the previous input can be freed. */
@@ -186,14 +177,8 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     },
     async attentionCrop(scaled, window) {
       const { width, height } = window;
-      if (canvas.frames > 1) return canvas.resize(scaled, window);
-      refuseBeyondLimit(scaled);
-      if (scaled.width * scaled.height > canvas.size.width * canvas.size.height) {
-        // The search runs before the enlargement, on far fewer pixels.
-        if (stage !== "turn") await materialise();
-        const point = await attentionPoint({ image: reopen(), size: canvas.size }, scaled, { width, height });
-        return canvas.resize(scaled, { width, height, ...centredOn(scaled, { width, height }, point) });
-      }
+      // A search in an enlarged image would need far more memory.
+      if (canvas.frames > 1 || areaOf(scaled) > areaOf(canvas.size)) return canvas.resize(scaled, window);
       (await at("scale")).resize(width, height, { fit: "cover", position: sharp.strategy.attention });
       stage = "cutScaled";
       canvas.size = { width, height };
@@ -220,15 +205,9 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     work: (work) => (canvas.frames > 1 ? perFrame(work) : replaceWith(work)),
     async blur(blur) {
       const options = blurOptions(blur, canvas.size.width * canvas.size.height * canvas.frames);
-      const restore = isOpaque ? undefined : await opacityRestored(options);
       const soften = (from: Sharp) => from.blur(options);
-      const softenAlpha = restore === undefined ? soften : (from: Sharp) => restore(soften(from));
-      if (canvas.frames > 1)
-        return perFrame((frame) => throughLibvips(frame.channels === 4 ? softenAlpha : soften)(frame));
-      // Grey with alpha has two channels.
-      if (restore && isGrey) await materialise();
-      softenAlpha(await at("blur"));
-      if (restore) stage = "opacity";
+      if (canvas.frames > 1) return perFrame(throughLibvips(soften));
+      soften(await at("blur"));
     },
     async sharpen(amount) {
       const options = sharpenOptions(amount);
@@ -269,7 +248,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     },
     finish: finishPass,
   };
-  begin(() => ("bytes" in source ? openEncoded(source.bytes, source) : openPixels(source.pixels)));
+  begin(() => ("bytes" in source ? openEncoded(source.bytes) : openPixels(source.pixels)));
   isEncoded = "bytes" in source;
   return canvas;
 }

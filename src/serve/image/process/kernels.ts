@@ -1,7 +1,7 @@
 // Options for blurring and sharpening in libvips, chosen so that flat colours and edges beside transparent areas keep
 // their colours. It also changes the samples of a frame in place: brightness, contrast, grey. The canvas decides when
 // each runs.
-import sharp, { type BlurOptions, type Sharp, type SharpenOptions } from "sharp";
+import sharp, { type BlurOptions, type SharpenOptions } from "sharp";
 import type { Pixels } from "../pixels/pixels.ts";
 
 /** A blur as defined by the grammar. */
@@ -19,7 +19,8 @@ const MAX_EXACT_WORK = 25_000_000;
 
 /**
  * `pixels`: of all frames. The fast integer kernel of libvips makes flat colours up to 3 % lighter or darker. The cost
- * of the exact kernel grows with its reach, so large images with a wide blur use the fast one.
+ * of the exact kernel grows with its reach, so large images with a wide blur use the fast one, which also makes solid
+ * pixels up to 2 % transparent.
  */
 export function blurOptions({ radius, sigma }: Blur, pixels: number): BlurOptions {
   // libvips ends its kernel when the curve falls below an amplitude: here the curve's height at the radius.
@@ -27,21 +28,6 @@ export function blurOptions({ radius, sigma }: Blur, pixels: number): BlurOption
   const reach = Math.ceil(sigma * Math.sqrt(-2 * Math.log(amplitude)));
   const precision = pixels * reach <= MAX_EXACT_WORK ? "float" : "integer";
   return { sigma, minAmplitude: Math.min(1, amplitude), precision };
-}
-
-/** Slightly more than 255, so that rounding leaves solid pixels solid. */
-const SOLID = 255.4;
-
-/**
- * Returns the correction of alpha after a blur of four channels; undefined if none is needed. The fast kernel makes
- * solid pixels up to 2 % transparent; the exact loss is measured by blurring one solid pixel.
- */
-export async function opacityRestored(options: BlurOptions): Promise<((blurred: Sharp) => Sharp) | undefined> {
-  if (options.precision !== "integer") return;
-  const raw = { width: 1, height: 1, channels: 4 } as const;
-  const blurred = await sharp(Buffer.alloc(4, 255), { raw }).blur(options).raw().toBuffer();
-  const opacity = blurred[3]!;
-  return opacity === 255 ? undefined : (image) => image.linear([1, 1, 1, SOLID / opacity], [0, 0, 0, 0]);
 }
 
 /** `amount`: 10–300, recommended 70. Flat areas hardly change. */

@@ -13,7 +13,6 @@ import {
   scaledSize,
   turnedSize,
 } from "../geometry/geometry.ts";
-import { blameStep } from "../geometry/result-size.ts";
 import { CLEAR, isClear, type OutputFormat, type Step, type StepName, type StepOf } from "../grammar/recipe.ts";
 import { CORNERS, cornerMask } from "../pixels/pixels.ts";
 import { throughLibvips } from "./animation.ts";
@@ -100,7 +99,7 @@ export async function applySteps(steps: readonly Step[], work: Work): Promise<vo
   for (const step of steps) {
     // The type of the table guarantees that the row of a step accepts that step.
     const operation = OPERATIONS[step.name] as Operation<StepName>;
-    await operation(step, work).catch(blameStep(step));
+    await operation(step, work);
   }
 }
 

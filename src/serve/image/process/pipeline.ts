@@ -21,7 +21,7 @@ import {
   type OutputFormat,
   type Recipe,
 } from "../grammar/recipe.ts";
-import { intoSrgb, type Pixels, type Samples, thinned, withReadableProfile } from "../pixels/pixels.ts";
+import { type Pixels, thinned, withReadableProfile } from "../pixels/pixels.ts";
 import { WATERMARK_LIMITS } from "../watermark-files.ts";
 import { createCanvas } from "./canvas.ts";
 import type { Canvas, CanvasSource } from "./canvas-shape.ts";
@@ -63,7 +63,6 @@ interface Source {
   readonly pixels: Pixels | undefined;
   /** Grey, with or without alpha. */
   readonly isGrey: boolean;
-  readonly samples: Samples;
   /** Quality of a JPEG, 1–100; undefined if unknown. */
   readonly quality: number | undefined;
   readonly metadata: Partial<Pick<Metadata, "hasAlpha" | "orientation" | "exif" | "delay" | "loop">>;
@@ -120,7 +119,7 @@ async function open({ bytes: file, facts, recipe, limits }: PipelineRequest): Pr
   const { width, height } = { width: metadata.width, height: metadata.pageHeight ?? metadata.height };
   refuseCroppedGif(bytes, { width, height });
   const known = { facts: { ...facts, width, height }, isGrey: metadata.channels < 3, quality, metadata };
-  return { ...NOTHING_KNOWN, ...known, ...(await withReadableProfile(bytes, metadata)) };
+  return { ...NOTHING_KNOWN, ...known, bytes: await withReadableProfile(bytes, metadata) };
 }
 
 /** A processed image that is encoded. */
@@ -147,13 +146,13 @@ async function processImage(request: PipelineRequest, source: Source): Promise<M
   });
   const renderMark = (bytes: Buffer, inner: Recipe) => renderFile(bytes, inner, limits);
   await applySteps(recipe.steps, { canvas, source: facts.format, isOpaque, watermarks, renderMark });
-  refuseLargeResult(canvas.size, recipe, limits.outputSide);
+  refuseLargeResult(canvas.size, limits.outputSide);
   const pixels = canvas.size.width * canvas.size.height * canvas.frames;
   const written = writtenAs(format, recipe.output.format, { ...shown, pixels });
   // An AVIF stores the orientation outside EXIF, and some decoders ignore it.
   if (written === "avif") await canvas.autoOrient();
   // The size of a BMP is known before it is encoded.
-  if (format === "bmp") refuseHeavyResult(pixels * 3, recipe, limits.outputBytes);
+  if (format === "bmp") refuseHeavyResult(pixels * 3, limits.outputBytes);
   const delays = await keepGifFrames(canvas, format, recipe, metadata.delay ?? []);
   const encoded = await encode(canvas, {
     format: written,
@@ -168,7 +167,7 @@ async function processImage(request: PipelineRequest, source: Source): Promise<M
     delays: canvas.frames > 1 ? delays : [],
     loop: metadata.loop ?? 0,
   });
-  refuseHeavyResult(encoded.length, recipe, limits.outputBytes);
+  refuseHeavyResult(encoded.length, limits.outputBytes);
   if (mayReturnSource(recipe.output, written) && request.bytes.length <= encoded.length) return undefined;
   // Encoders merge equal neighbouring frames, so the frames are counted in the result.
   return { bytes: encoded, image: { format: written, ...canvas.size, frames: framesIn(written, encoded) } };
@@ -196,7 +195,7 @@ async function renderFile(bytes: Buffer, recipe: Recipe, limits: PipelineLimits)
   return (await renderImage({ bytes, facts, recipe, watermarks: new Map(), limits })).bytes;
 }
 
-const NOTHING_KNOWN = { pixels: undefined, isGrey: false, samples: {}, quality: undefined, metadata: {} } as const;
+const NOTHING_KNOWN = { pixels: undefined, isGrey: false, quality: undefined, metadata: {} } as const;
 const WHITE = "#ffffff";
 /** AVIF takes about a second a megapixel; clients that did not request it should not wait longer than this. */
 const MAX_AUTO_AVIF_PIXELS = 2_000_000;
@@ -222,14 +221,14 @@ function writtenAs(
 const LARGE_PIXELS = 1_000_000;
 
 function canvasSource(source: Source, format: OutputFormat): CanvasSource {
-  const { bytes, facts, pixels, isGrey, samples, metadata } = source;
+  const { bytes, facts, pixels, isGrey, metadata } = source;
   const size = { width: facts.width, height: facts.height };
   const isOpaque = !metadata.hasAlpha;
   if (pixels !== undefined) return { pixels, size, frames: 1, orientation: 1, isOpaque };
   const frames = framesWritten(format, facts.frames);
   const [hasExif, orientation] = [metadata.exif !== undefined, metadata.orientation ?? 1];
   const file = metadata.exif === undefined ? bytes : withoutThumbnail(bytes, facts.format);
-  return { bytes: file, hasExif, isGrey, samples, size, frames, orientation, isOpaque };
+  return { bytes: file, hasExif, isGrey, size, frames, orientation, isOpaque };
 }
 
 /** `cgif`: drops frames of a GIF that stays a GIF. Returns the delays of the remaining frames. */
@@ -255,11 +254,9 @@ async function answer(
   const { inspection } = recipe;
   const { bytes, image } = made ?? { bytes: file, image: source.facts };
   if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };
-  // A rendered result is sRGB with 8 bits a sample.
-  const shown = made === undefined ? source : { bytes, samples: {}, pixels: undefined };
+  const shown = made === undefined ? source : { bytes, pixels: undefined };
   const exif = made === undefined ? source.metadata.exif : await exifOf(bytes, image.format);
-  const openShown = () => intoSrgb(readable(shown, image.format, limits), shown.samples);
-  const text = await inspect(inspection, { ...image, bytes, exif }, openShown);
+  const text = await inspect(inspection, { ...image, bytes, exif }, () => readable(shown, image.format, limits));
   return { bytes: Buffer.from(text), mediaType: "application/json", image };
 }
 

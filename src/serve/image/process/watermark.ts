@@ -16,7 +16,7 @@ import {
 } from "../geometry/watermark-size.ts";
 import { type Recipe, type StepOf, WATERMARK_PARAMETER } from "../grammar/recipe.ts";
 import { allocatePixels } from "../pixels/memory.ts";
-import { cutOut, fade, intoSrgb, type Overlay, withReadableProfile } from "../pixels/pixels.ts";
+import { cutOut, fade, type Overlay, withReadableProfile } from "../pixels/pixels.ts";
 import type { Canvas } from "./canvas-shape.ts";
 
 type TextWatermark = StepOf<"textMark">;
@@ -131,8 +131,7 @@ async function decoded(file: Buffer, url: string): Promise<Overlay> {
     const open = { limitInputPixels: MAX_WATERMARK_PIXELS, failOn: "error" } as const;
     const metadata = await sharp(bytes, open).metadata();
     refuseCroppedGif(bytes, metadata);
-    const readable = await withReadableProfile(bytes, metadata);
-    return await toOverlay(intoSrgb(sharp(readable.bytes, open), readable.samples).autoOrient());
+    return await toOverlay(sharp(await withReadableProfile(bytes, metadata), open).autoOrient());
   } catch (error) {
     return refuseMark(url)(error);
   }

@@ -1,38 +1,28 @@
 // The messages between the server and a render process, and their form on the socket: a head in JSON, followed by the
 // raw bytes, so that only the kernel copies an image. It opens no socket and starts no process.
 
-import type { ErrorCode } from "../../../core/errors.ts";
+import type { HuiyuanError } from "../../../core/errors.ts";
 import { bodyRoom } from "../../body/head-room.ts";
-import type { RasterFacts } from "../formats/loaders.ts";
-import type { Recipe } from "../grammar/recipe.ts";
-import type { PipelineLimits, PipelineRequest, Rendered } from "../process/pipeline.ts";
+import type { PipelineRequest, Rendered } from "../process/pipeline.ts";
 
 /**
  * One at a time; the next is sent after the reply. The image's bytes follow, unless the process has them already; then
  * the bytes of the watermarks.
  */
-export interface RenderCommand {
-  readonly facts: RasterFacts;
-  readonly recipe: Recipe;
-  readonly limits: PipelineLimits;
+export interface RenderCommand extends Pick<PipelineRequest, "facts" | "recipe" | "limits"> {
   readonly imageBytes: number;
   /** The process still has the image from the previous command; it has at most SHARED_BYTES. */
   readonly isHeld: boolean;
   readonly watermarks: readonly { readonly url: string; readonly bytes: number }[];
 }
 
+type Refusal = Pick<HuiyuanError, "code" | "message"> & Partial<Pick<HuiyuanError, "parameter" | "wanted">>;
+
 export type FromProcess =
   | { readonly kind: "ready" }
   /** The result's bytes follow. `residentBytes`: memory of the process afterwards. */
   | { readonly kind: "rendered"; readonly rendered: Omit<Rendered, "bytes">; readonly residentBytes: number }
-  | {
-      readonly kind: "refused";
-      readonly code: ErrorCode;
-      readonly message: string;
-      readonly parameter?: string | undefined;
-      readonly wanted?: string | undefined;
-      readonly residentBytes: number;
-    }
+  | ({ readonly kind: "refused"; readonly residentBytes: number } & Refusal)
   /** The last message of a process: the render needs more memory than the limit. */
   | { readonly kind: "exhausted" };
 
@@ -62,16 +52,6 @@ export function frameOf(head: RenderCommand | FromProcess, bodies: readonly Buff
   );
   first.write(text, PREFIX_BYTES);
   return [first, ...bodies];
-}
-
-/** The rest of the parts after this many bytes were written. */
-export function partsAfter(parts: readonly Buffer[], written: number): readonly Buffer[] {
-  let passed = written;
-  return parts.flatMap((part) => {
-    const done = Math.min(passed, part.length);
-    passed -= done;
-    return done === part.length ? [] : [part.subarray(done)];
-  });
 }
 
 /**

@@ -1,7 +1,7 @@
 // The entry point of a render process: it renders one image after another for the server that started it. Decoders and
 // encoders cannot be interrupted, so the server kills the process on a timeout. The process checks its own memory and
 // ends before the machine runs out. Between images it blocks in a read, because it has nothing else to do.
-import { readSync, writevSync } from "node:fs";
+import { readSync, writeFileSync } from "node:fs";
 import { asHuiyuanError } from "../../../core/errors.ts";
 import { limitMemory } from "../pixels/memory.ts";
 import { type PipelineRequest, renderImage, restrictDecoders } from "../process/pipeline.ts";
@@ -9,7 +9,6 @@ import {
   type FromProcess,
   frameOf,
   PREFIX_BYTES,
-  partsAfter,
   type RenderCommand,
   requestOf,
   SHARED_BYTES,
@@ -21,8 +20,7 @@ const CHECK_MS = 10;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
 const resident = process.memoryUsage.rss;
-const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
-let large = Buffer.alloc(0);
+let room = Buffer.allocUnsafeSlow(SHARED_BYTES);
 
 /** Ends without a message: the server has gone, or a message would come too late. */
 function endAtOnce(): never {
@@ -36,9 +34,8 @@ function endAtOnce(): never {
  * image.
  */
 function sendMessage(message: FromProcess, body?: Buffer): void {
-  let left = frameOf(message, body && [body]);
-  const write = () => writevSync(SOCKET, left);
-  while (left.length > 0) left = partsAfter(left, transferred(write));
+  const parts = frameOf(message, body && [body]);
+  transferred(() => writeFileSync(SOCKET, Buffer.concat(parts)));
 }
 
 /** Fills the buffer from the socket. */
@@ -51,7 +48,7 @@ function readFully(into: Buffer): Buffer {
   return into;
 }
 
-function transferred(transfer: () => number): number {
+function transferred<Result>(transfer: () => Result): Result {
   try {
     return transfer();
   } catch {
@@ -72,9 +69,8 @@ function nextRequest(): PipelineRequest {
 
 /** A buffer that is used again. Garbage buffers would stay in memory for several more large images. */
 function bufferFor(bytes: number): Buffer {
-  if (bytes <= SHARED_BYTES) return shared.subarray(0, bytes);
-  if (bytes > large.length) large = Buffer.allocUnsafeSlow(Math.ceil(bytes / SHARED_BYTES) * SHARED_BYTES);
-  return large.subarray(0, bytes);
+  if (bytes > room.length) room = Buffer.allocUnsafeSlow(Math.ceil(bytes / SHARED_BYTES) * SHARED_BYTES);
+  return room.subarray(0, bytes);
 }
 
 async function serveOne(): Promise<void> {

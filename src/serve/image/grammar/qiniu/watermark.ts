@@ -1,25 +1,12 @@
 // Parses the watermarks of Qiniu: an image (1), a text (2), several of both (3), a tiled text (4).
 import { type Draft, readFormat } from "../draft.ts";
 import { findInstruction } from "../find-instruction.ts";
-import { fontFamily } from "../fonts.ts";
 import { GRAVITIES, type Step, type StepOf, type WatermarkScale } from "../recipe.ts";
-import {
-  type Parameter,
-  readBase64,
-  readColour,
-  readDecimal,
-  readInteger,
-  readSigned,
-  readWord,
-  refuse,
-} from "../values.ts";
-import { type Find, findIn, integer } from "../watermark.ts";
-import { watermarkName } from "../watermark-token.ts";
+import { type Parameter, readDecimal, readInteger, readSigned, readWord, refuse } from "../values.ts";
+import { type Find, findIn, integer, readImage, readText } from "../watermark.ts";
 
 const MAX_SIDE = 9999;
 const MAX_MARKS = 10;
-const MAX_TEXT_BYTES = 1024;
-const MAX_URL_BYTES = 2048;
 /** A twentieth of a point; 72 points an inch make it a twentieth of a pixel. */
 const FONT_UNIT = 1 / 20;
 
@@ -61,27 +48,17 @@ function readMark(draft: Draft, { type, segments }: Mark): Step {
   const find = findIn(segments, type, TYPES[type]);
   const format = find("format");
   if (format !== undefined) readFormat(draft, format, ["jpg", "jpeg", "png", "gif", "webp", "avif", "bmp", "copy"]);
-  if (type === "1") return readImage(draft, find);
-  return type === "2" ? { ...readText(find, 1), ...readPlace(find) } : readTiledText(find);
+  if (type === "1") return readImageMark(draft, find);
+  return type === "2" ? { ...readTextLook(find, 1), ...readPlace(find) } : readTiledText(find);
 }
 
-function readImage(draft: Draft, find: Find): Step {
-  const image = find("image") ?? refuse({ name: "watermark/image", value: "" }, "the URL of an image in this bucket");
-  const url = readBase64(image, MAX_URL_BYTES);
-  if (!/^(?:https?:\/\/[^/]|kodo:\/\/[^/]+\/.)/i.test(url))
-    return refuse(image, "Base64 of a URL that begins with http://, https:// or kodo://");
-  const queryAt = url.indexOf("?");
-  const { text } = findInstruction(queryAt === -1 ? "" : url.slice(queryAt + 1));
+function readImageMark(draft: Draft, find: Find): Step {
+  const form = /^(?:https?:\/\/[^/]|kodo:\/\/[^/]+\/.)/i;
+  const { image, written } = readImage(find, form, "http://, https:// or kodo://");
+  const queryAt = written.indexOf("?");
+  const { text } = findInstruction(queryAt === -1 ? "" : written.slice(queryAt + 1));
   const recipe = text === undefined ? undefined : draft.parseInner(text);
-  const plain = watermarkName(url);
-  return {
-    name: "imageMark",
-    url: plain,
-    ...(plain !== url && { signedUrl: url }),
-    ...(recipe !== undefined && { recipe }),
-    oversize: "omit",
-    ...readPlace(find),
-  };
+  return { ...image, ...(recipe !== undefined && { recipe }), oversize: "omit", ...readPlace(find) };
 }
 
 type TextLook = Pick<
@@ -89,17 +66,12 @@ type TextLook = Pick<
   "name" | "text" | "family" | "fontSize" | "colour" | "shadow" | "spacing" | "oversize"
 >;
 
-function readText(find: Find, resize: number): TextLook {
-  const text = readBase64(find("text") ?? refuse({ name: "watermark/text", value: "" }, "a text"), MAX_TEXT_BYTES);
-  const [font, fill] = [find("font"), find("fill")];
+function readTextLook(find: Find, resize: number): TextLook {
   const pixels = integer(find("fontsize"), 1, MAX_SIDE, 240) * FONT_UNIT * resize;
   return {
-    name: "textMark",
-    text,
-    family: fontFamily(font === undefined ? "黑体" : readBase64(font, 64)),
+    ...readText(find, "黑体", "#000000"),
     // Pango takes 0 for its default size.
     fontSize: Math.max(1, pixels),
-    colour: fill === undefined ? "#000000" : readColour(fill),
     shadow: 0,
     spacing: 0,
     oversize: "omit",
@@ -111,7 +83,7 @@ function readTiledText(find: Find): Step {
   const rotate = find("rotate");
   const degrees = rotate === undefined ? 0 : readSigned(rotate, -180, 180);
   return {
-    ...readText(find, resize === undefined ? 1 : readDecimal(resize, 0.1, 10)),
+    ...readTextLook(find, resize === undefined ? 1 : readDecimal(resize, 0.1, 10)),
     gravity: "northwest",
     dx: 0,
     dy: 0,

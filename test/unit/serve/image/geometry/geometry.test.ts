@@ -135,12 +135,15 @@ describe("cases that the manual leaves open", () => {
     expect(sized("500x1000", "imageMogr2/thumbnail/!400x200r", "later")).toBe("400x800");
   });
 
-  test.each(["imageMogr2/crop/!60x60a100a0", "imageMogr2/crop/!60x60a0a50", "imageMogr2/cut/1x1x100x0"])(
-    "%s of 100×50 is empty, and so refused",
-    (instruction) => {
-      expect(() => sized("100x50", instruction)).toThrow(expect.objectContaining({ code: "processing_invalid" }));
-    },
-  );
+  test.each([
+    "imageMogr2/crop/!60x60a100a0",
+    "imageMogr2/crop/!60x60a0a50",
+    "imageMogr2/cut/1x1x100x0",
+    "imageMogr2/crop/!9x9-9a0",
+    "imageMogr2/crop/!9x9a0-9",
+  ])("%s of 100×50 is empty, and so refused", (instruction) => {
+    expect(() => sized("100x50", instruction)).toThrow(expect.objectContaining({ code: "processing_invalid" }));
+  });
 });
 
 test.each([

@@ -205,12 +205,7 @@ describe("parseInstruction() accepts each parameter at its limits and refuses it
       "imageMogr2/thumbnail",
     ],
     ["imageMogr2/crop/", ["10x10", "16383x16383", "10x"], ["9x10", "10x9", "16384x", "x", "0x0"], "imageMogr2/crop"],
-    [
-      "imageMogr2/crop/",
-      ["!1x1a0a0", "!9x9-8-8"],
-      ["!9x9-9a0", "!9x9a0-9", "!0x9a0a0", "!xa0a0", "!9x9a1"],
-      "imageMogr2/crop",
-    ],
+    ["imageMogr2/crop/", ["!1x1a0a0", "!9x9-8-8"], ["!0x9a0a0", "!xa0a0", "!9x9a1"], "imageMogr2/crop"],
     ["imageMogr2/cut/", ["1x1x0x0"], ["0x1x0x0", "1x0x0x0", "1x1x0", "1x1x-1x0"], "imageMogr2/cut"],
     ["imageMogr2/scrop/", ["10x10", "16383x"], ["9x9", "16384x9"], "imageMogr2/scrop"],
     ["imageMogr2/iradius/", ["1"], ["0", "-1", "25001"], "imageMogr2/iradius"],
@@ -367,15 +362,8 @@ describe("canonicalText() of recipes that make the same bytes", () => {
   const watermark = (url: string) => `watermark/1/image/${b64(url)}`;
   test.each([
     ["whatever is done where it fails", "imageView2/2/w/9", "imageView2/2/w/9/ignore-error/1"],
-    ["distances from edges that the gravity does not name", text("/gravity/center"), text("/gravity/center/dx/5/dy/6")],
-    ["a distance across", text("/gravity/north/dy/6"), text("/gravity/north/dx/5/dy/6")],
-    ["a distance down", text("/gravity/west/dx/6"), text("/gravity/west/dx/6/dy/5")],
-    ["the gravity of tiles", text("/batch/1/dx/5"), text("/batch/1/dx/5/gravity/center")],
     ["a turn without tiles", text(""), text("/degree/45")],
-    ["the gap between tiles where there are none", text(""), text("/spacing/50")],
     ["one watermark under several URLs", watermark("http://h/m.png"), watermark("https://H.:80/m.png")],
-    ["a JPEG that is baseline anyway", "imageMogr2/thumbnail/9x", "imageMogr2/thumbnail/9x/interlace/0"],
-    ["a JPEG that is written anew anyway", "imageMogr2/strip", "imageMogr2/strip/interlace/0"],
   ])("%s", (_what, one, other) => {
     expect(meaning(other)).toBe(meaning(one));
   });

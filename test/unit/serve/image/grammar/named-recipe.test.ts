@@ -13,6 +13,14 @@ test("nameRecipe() gives equal names to equal meanings and different names to di
   expect(new Set(texts.map((text) => named(text).name)).size).toBe(texts.length);
 });
 
+test("nameRecipe() tells the instructions of watermarks apart", () => {
+  const mark = (inner: string) => `watermark/1/image/${b64(`http://h/a.png?${inner}`)}`;
+  const names = ["imageMogr2/blur/9x9", "imageMogr2/sharpen/90", "imageView2/2/w/9"].map(
+    (inner) => nameRecipe(parseInstruction(mark(inner), { era: "qiniu" })).name,
+  );
+  expect(new Set(names).size).toBe(3);
+});
+
 test("nameRecipe() lists each watermark once", () => {
   const watermark = `watermark/1/image/${b64("http://h/a.png")}`;
   expect(named(`${watermark}|${watermark}`).watermarks).toEqual(["http://h/a.png"]);

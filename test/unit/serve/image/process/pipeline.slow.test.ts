@@ -332,13 +332,7 @@ describe("orientation and position", () => {
       .composite([{ input: detail, left: 520, top: 20 }])
       .png()
       .toBuffer();
-    for (const text of [
-      "scrop/100x100",
-      "scrop/50x50",
-      "scrop/333x300",
-      "blur/1x1/scrop/200x300",
-      "rotate/90/scrop/200x200",
-    ]) {
+    for (const text of ["scrop/100x100", "scrop/50x50", "blur/1x1/scrop/80x90", "rotate/90/scrop/100x100"]) {
       const { bytes } = await renderText(source, `imageMogr2/${text}`);
       const [red, green] = (await sharp(bytes).stats()).channels;
       expect(red!.mean, text).toBeGreaterThan(green!.mean + 50);
@@ -763,21 +757,21 @@ describe("refused", () => {
   });
 
   test.each([
-    ["imageMogr2/thumbnail/10000x1!", "imageView2 or imageMogr2/thumbnail", /sides of at most 9999 pixels/],
-    ["imageMogr2/crop/16383x10|imageMogr2/strip", "imageView2 or imageMogr2/crop", /100000000 pixels/],
-    ["imageMogr2/thumbnail/10x/scrop/10000x10", "imageMogr2/scrop", /9999 pixels/],
-    ["imageMogr2/thumbnail/50000x50000!/rotate/7", "imageView2 or imageMogr2/thumbnail", /100000000 pixels/],
-    ["imageMogr2/thumbnail/9000x9000!/rotate/45", "imageMogr2/rotate", /at most 100000000 pixels/],
-    ["imageMogr2/format/bmp/thumbnail/9999x9999!", "imageView2 or imageMogr2/thumbnail", /at most 67108864 bytes/],
-  ])("%s names the parameter that made it too large, and the limit", async (instruction, parameter, wanted) => {
+    ["imageMogr2/thumbnail/10000x1!", /sides of at most 9999 pixels/],
+    ["imageMogr2/crop/16383x10|imageMogr2/strip", /100000000 pixels/],
+    ["imageMogr2/thumbnail/10x/scrop/10000x10", /9999 pixels/],
+    ["imageMogr2/thumbnail/50000x50000!/rotate/7", /100000000 pixels/],
+    ["imageMogr2/thumbnail/9000x9000!/rotate/45", /at most 100000000 pixels/],
+    ["imageMogr2/format/bmp/thumbnail/9999x9999!", /at most 67108864 bytes/],
+  ])("%s names the limit", async (instruction, wanted) => {
     const source = await quadrants(100, 100).png().toBuffer();
-    const refusal = { code: "output_too_large", parameter, wanted: expect.stringMatching(wanted) };
+    const refusal = { code: "output_too_large", wanted: expect.stringMatching(wanted) };
     await expect(renderText(source, instruction)).rejects.toMatchObject(refusal);
   });
 
-  test("a result that is too large by itself names no parameter", async () => {
+  test("a result that is too large by itself names the limit", async () => {
     const source = await quadrants(10_000, 2).png().toBuffer();
-    const refusal = { code: "output_too_large", parameter: undefined, wanted: "sides of at most 9999 pixels" };
+    const refusal = { code: "output_too_large", wanted: "sides of at most 9999 pixels" };
     await expect(renderText(source, "imageMogr2/format/jpg")).rejects.toMatchObject(refusal);
   });
 

@@ -5,7 +5,6 @@ import {
   type FromProcess,
   frameOf,
   PREFIX_BYTES,
-  partsAfter,
   type RenderCommand,
   requestFrame,
   requestOf,
@@ -62,17 +61,4 @@ test("requestOf() returns the request of requestFrame(), with the bytes of every
     expect(isHeld ? "" : body.toString("utf8", 0, 9)).toBe(isHeld ? "" : "the image");
     expect(requestOf(head, request.bytes, body.subarray(isHeld ? 0 : 9))).toEqual(request);
   }
-});
-
-test.each([
-  [0, ["abc", "de"]],
-  [2, ["c", "de"]],
-  [3, ["de"]],
-  [4, ["e"]],
-  [5, []],
-])("partsAfter() returns the rest after %i bytes", (written, left) => {
-  const parts = ["abc", "", "de"].map((text) => Buffer.from(text));
-  const found = partsAfter(parts, written).map(String);
-  expect(found.filter((text) => text !== "")).toEqual(left);
-  if (written === 5) expect(found).toEqual([]);
 });
