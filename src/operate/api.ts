@@ -10,7 +10,6 @@ import { problemOf } from "./admin/audit.ts";
 import { type ApiEnv, createCalls, listAnswer } from "./admin/calls.ts";
 import { listBuckets, logIn, logOut, showSession } from "./admin/contract/contract.ts";
 import { describeApi } from "./admin/contract/openapi.ts";
-import { describeRestApi } from "./admin/contract/rest-openapi.ts";
 import { type Domains, managedBucket } from "./admin/naming.ts";
 import { addCallbackCalls, type CallbackParts } from "./callbacks/calls.ts";
 import { addDoctorCall } from "./doctor/calls.ts";
@@ -101,7 +100,6 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   }
   // Built on request, which is rare.
   api.get("/openapi.json", (context) => context.json(describeApi(calls.list, version)));
-  api.get("/openapi-rest.json", (context) => context.json(describeRestApi(version)));
 
   api.notFound((context) =>
     context.json({ code: -106, message: "no such call", requestId: context.get("requestId") }, 404),
