@@ -54,14 +54,7 @@ export function restApiPage(): string {
 
 export async function adminApiPage(): Promise<string> {
   // Only the document is requested, so the parts behind the calls are never used.
-  const parts = {
-    registry: {},
-    callbacks: { outbox: {} },
-    records: {},
-    server: {},
-    nextRequestId: () => "",
-    version: readVersion(),
-  };
+  const parts = { operated: { service: { registry: {} } }, server: {}, nextRequestId: () => "" };
   const answer = await createApi(parts as unknown as ApiOptions).request("/api/v1/openapi.json");
   return page("Admin API", ADMIN_INTRO, ...callsOf(((await answer.json()) as Document).paths));
 }

@@ -190,9 +190,7 @@ describe.each([
 
 test("the document of the admin API names every route and no other", () => {
   const { routes } = createApi({
-    registry: {},
-    callbacks: { outbox: {} },
-    records: {},
+    operated: { service: { registry: {} } },
     server: {},
     nextRequestId: () => "",
   } as unknown as ApiOptions);

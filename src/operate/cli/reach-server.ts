@@ -2,7 +2,6 @@
 // data folder in this process, under its lock. Also the client of the admin API: JSON answers, and streams of JSON
 // lines.
 import { HuiyuanError } from "../../core/errors.ts";
-import { readVersion } from "../../core/version.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { ServerSettings } from "../../settings/schema/schema.ts";
@@ -98,19 +97,10 @@ async function openData(
     const message = `a server is running on ${settings.data}, but ${where}; name its admin port with --admin URL`;
     throw new HuiyuanError("data_locked", message, { cause: error });
   });
-  const { service } = operated;
-  const restApi = { ...service.restApi, place: () => settings.server };
   const api = createApi({
-    ...{
-      registry: service.registry,
-      callbacks: service.callbacks,
-      records: operated,
-      restApi,
-      log,
-      now: Date.now,
-      nextRequestId: createRequestIds(),
-      version: readVersion(),
-    },
+    ...{ operated, log },
+    place: () => settings.server,
+    nextRequestId: createRequestIds(),
     healthPath: () => settings.server.healthPath,
     // Never aborted: Ctrl-C aborts the command's own requests.
     stopping: new AbortController().signal,
@@ -118,7 +108,7 @@ async function openData(
   return {
     client: createAdminClient(async (path, init) => api.request(path, init, {})),
     async close() {
-      await service.drain({ fillMs: DRAIN_MS, storeMs: DRAIN_MS });
+      await operated.service.drain({ fillMs: DRAIN_MS, storeMs: DRAIN_MS });
       await operated.close();
     },
   };

@@ -35,8 +35,6 @@ import { inParallel, untilAborted } from "./in-parallel.ts";
 export interface ObjectParts extends Records {
   readonly registry: Domains;
   readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
 }
 
 interface ObjectCallParts extends ObjectParts {
@@ -97,7 +95,7 @@ type Selection = InputOf<typeof undeleteObjects>;
 
 function addChange<Call extends Contract>(
   calls: Calls,
-  { registry, log, now, operations, usage }: ObjectParts,
+  { registry, log, operations, usage }: ObjectParts,
   {
     call,
     operation,
@@ -130,7 +128,7 @@ function addChange<Call extends Contract>(
       for await (const line of inParallel(untilAborted(targets.all(signal), signal), { places: PLACES, work })) {
         counts["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
         if ("key" in line && line.changed) {
-          operations.record({ ...common, at: now(), bucketId: line.bucket, fileid: line.key });
+          operations.record({ ...common, at: Date.now(), bucketId: line.bucket, fileid: line.key });
           usage.count(line.bucket, operation, { isFailed: false, bytes: 0 });
         }
         yield line;
