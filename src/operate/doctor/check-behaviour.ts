@@ -14,16 +14,11 @@ interface Check {
 }
 
 /** Runs each check in turn. A failed request does not stop the others. */
-export async function checkBehaviour(
-  probe: Probe,
-  { sample, target, reply: first }: Fetched,
-  notes: Notes,
-): Promise<void> {
+export async function checkBehaviour(probe: Probe, { target, reply: first }: Fetched, notes: Notes): Promise<void> {
   let isSteady = true;
   for (const { id, request, query, assess } of checksFor(first)) {
     // If repeated answers differ, a different answer to a query means nothing.
     if (query !== undefined && !isSteady) continue;
-    notes.doing(`${id}: ${request.method} ${sample.name}`);
     const url = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
     const answer = await probe.ask({ ...request, target: url }).catch(noReply(notes));
     notes.say(id, assess(answer, first, notes.hints));
