@@ -63,8 +63,8 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     return reloading;
   };
   onHangUp(onChange);
-  const otherPorts = flags.new ? await writeFirstSettings(flags.config) : undefined;
-  if (otherPorts !== undefined) terminal.out.write(`${otherPorts}\n`);
+  const written = flags.new ? await writeFirstSettings(flags.config) : undefined;
+  if (written !== undefined) terminal.out.write(`${written}\n`);
   // The watch begins before the file is read, so that a change during the start is not missed.
   const watched = watchSettings({ file: flags.config, signal: watching.signal, onChange, names: reader.names });
   try {
