@@ -6,14 +6,15 @@ import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.t
 import type { Log } from "../../core/log.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
 import type { ApiEnv } from "./calls.ts";
-import { OPERATION_NUMBERS } from "./operation.ts";
+import { OPERATION_NUMBERS, type Operation, type OperationName } from "./operation.ts";
 
 /** Writes the line; called once a call. `left`: the caller disconnected. */
 export type Audit = (outcome: "done" | "failed" | "left", counts: object) => void;
 
-/** The caller of a call, for the operation log. */
-export function callerOf(context: Context<ApiEnv>) {
+/** An entry of the operation log about a call that has succeeded, and concerns no image. */
+export function entryOf(context: Context<ApiEnv>, operation: OperationName): Operation {
   return {
+    ...{ at: Date.now(), bucketId: "", operation, fileid: "", code: 0, message: "SUCCESS", bytes: 0 },
     url: context.req.path,
     client: context.get("client") ?? "this machine",
     userAgent: context.req.header("user-agent") ?? "",
@@ -23,17 +24,14 @@ export function callerOf(context: Context<ApiEnv>) {
 
 /** `what`: the operation and its parameters. */
 export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly operation: string }): Audit {
-  const caller = callerOf(context);
-  const { client, requestId } = caller;
   return (outcome, counts) => {
+    const entry = entryOf(context, "change");
+    const { client, requestId } = entry;
     log.info({ audit: what, outcome, ...counts, client, requestId }, "an admin call");
     // Deletes, for example, have an entry for each object, and logins one of their own.
     if (what.operation in OPERATION_NUMBERS) return;
-    context.get("record")?.({
-      ...{ at: Date.now(), bucketId: "", operation: "change", fileid: "", bytes: 0, ...caller },
-      code: outcome === "done" ? 0 : -100,
-      message: `${what.operation}, ${outcome}`,
-    });
+    const code = outcome === "done" ? 0 : -100;
+    context.get("record")?.({ ...entry, code, message: `${what.operation}, ${outcome}` });
   };
 }
 

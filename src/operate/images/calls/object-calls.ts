@@ -8,7 +8,7 @@ import type { Site } from "../../../serve/http/request/site.ts";
 import { publicUrl } from "../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../serve/http/rest/call.ts";
 import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
-import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../../admin/audit.ts";
+import { auditedStream, auditOf, entryOf, loggedName, loggedNames, messageOf } from "../../admin/audit.ts";
 import type { Calls } from "../../admin/calls.ts";
 import type { Contract, InputOf } from "../../admin/contract/contract.ts";
 import { invalid } from "../../admin/input.ts";
@@ -112,7 +112,6 @@ function addChange<Call extends Contract>(
     const { bucket, names: given, prefix, ...how } = body as Selection;
     const targets = targetsOf({ bucket, names: given, prefix }, registry);
     const audit = auditOf(context, log, { operation, ...how, ...targets.logged });
-    const common = { operation, ...callerOf(context), code: 0, message: "SUCCESS", bytes: 0 };
     const work = async ({ name, find }: Target): Promise<ChangeLine> => {
       try {
         const { stored, key } = await find();
@@ -128,7 +127,7 @@ function addChange<Call extends Contract>(
       for await (const line of inParallel(untilAborted(targets.all(signal), signal), { places: PLACES, work })) {
         counts["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
         if ("key" in line && line.changed) {
-          operations.record({ ...common, at: Date.now(), bucketId: line.bucket, fileid: line.key });
+          operations.record({ ...entryOf(context, operation), bucketId: line.bucket, fileid: line.key });
           usage.count(line.bucket, operation, { isFailed: false, bytes: 0 });
         }
         yield line;

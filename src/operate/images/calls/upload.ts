@@ -13,7 +13,7 @@ import {
   storeUpload,
   type UploadedFile,
 } from "../../../serve/upload/store.ts";
-import { auditOf, callerOf, loggedName, messageOf } from "../../admin/audit.ts";
+import { auditOf, entryOf, loggedName, messageOf } from "../../admin/audit.ts";
 import { type ApiEnv, assertAllowed, type Calls } from "../../admin/calls.ts";
 import type { InputOf } from "../../admin/contract/contract.ts";
 import { invalid } from "../../admin/input.ts";
@@ -40,10 +40,7 @@ export function addUploadCall(calls: Calls, parts: UploadParts): void {
     const logged = { bucket: bucketId, key: loggedName(key), replace: input.replace };
     const audit = auditOf(context, log, { operation: "upload", ...logged });
     const record = (code: number, message: string, bytes: number) => {
-      operations.record({
-        ...callerOf(context),
-        ...{ at: Date.now(), bucketId, operation: "upload", fileid: key, code, message, bytes },
-      });
+      operations.record({ ...entryOf(context, "upload"), bucketId, fileid: key, code, message, bytes });
       usage.count(bucketId, "upload", { isFailed: code !== 0 && bytes === 0, bytes });
     };
     try {
