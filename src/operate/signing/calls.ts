@@ -19,6 +19,17 @@ export interface Signed extends Omit<TokenFields, "random" | "userid">, Pick<Sig
 /** Throws request_invalid, url_invalid, sign_malformed. */
 export type Signer = (request: SignRequest) => Signed;
 
+const MEANINGS = {
+  appid: ["a", "project"],
+  bucket: ["b", "bucket"],
+  secretId: ["k", "key pair"],
+  expires: ["e", "end of its validity, Unix seconds; 0: one use"],
+  issuedAt: ["t", "time of signing, Unix seconds"],
+  random: ["r", "random number"],
+  userid: ["u", "user; 0: none"],
+  fileid: ["f", "file; empty: any file of the bucket"],
+} as const satisfies Record<keyof TokenFields, readonly [string, string]>;
+
 export function addSignCall(calls: Calls, sign: Signer): void {
   calls.add(signUrl, (context, input) => {
     const { operation } = input;
@@ -26,8 +37,12 @@ export function addSignCall(calls: Calls, sign: Signer): void {
     refuseContradiction(input, isOnce);
     const { token, url, kind } = sign({ ...input, life: isOnce ? undefined : input.expiresIn });
     const { fields } = parseToken(token);
+    const parts = (Object.keys(MEANINGS) as (keyof TokenFields)[]).map((name) => {
+      const [letter, meaning] = MEANINGS[name];
+      return { letter, name, value: String(fields[name] ?? ""), meaning };
+    });
     const expiresAt = fields.expires === 0 ? undefined : new Date(fields.expires * 1_000).toISOString();
-    return context.json({ operation, url, token, kind, expiresAt, fields });
+    return context.json({ operation, url, token, kind, expiresAt, parts });
   });
 }
 

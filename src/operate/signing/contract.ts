@@ -1,6 +1,6 @@
 // The contract of the call that makes a token or a signed download URL.
 import * as z from "zod";
-import { type AnswerOf, json, post, time } from "../admin/contract/contract.ts";
+import { type AnswerOf, json, listOf, post, time } from "../admin/contract/contract.ts";
 import { bucket, flag, text, whole, word } from "../admin/contract/fields.ts";
 
 /** As in serve/sign/token.ts, whose code is not for the browser. */
@@ -29,12 +29,9 @@ export const signUrl = post("/sign", "operate", {
     token: z.string(),
     kind: z.enum(["one-time", "multi-use"]),
     expiresAt: time.optional().describe("Left out for a token of one use."),
-    fields: z
-      .object({
-        ...{ appid: z.string(), bucket: z.string().optional(), secretId: z.string() },
-        ...{ expires: z.int(), issuedAt: z.int(), random: z.int(), userid: z.string(), fileid: z.string() },
-      })
-      .describe("The signed text, field by field."),
+    parts: listOf({ letter: z.string(), name: z.string(), value: z.string(), meaning: z.string() }).describe(
+      "The signed text, field by field.",
+    ),
   }),
 });
 

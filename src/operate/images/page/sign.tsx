@@ -89,19 +89,18 @@ function Controls({ operation }: { readonly operation: Signal<Operation> }) {
   );
 }
 
-/** With their letters in the signed text. */
-const FIELDS: readonly (readonly [letter: string, name: keyof SignAnswer["fields"], meaning: TextName])[] = [
-  ["a", "appid", "partAppid"],
-  ["b", "bucket", "partBucket"],
-  ["k", "secretId", "partSecretId"],
-  ["e", "expires", "partExpires"],
-  ["t", "issuedAt", "partIssuedAt"],
-  ["r", "random", "partRandom"],
-  ["u", "userid", "partUserid"],
-  ["f", "fileid", "partFileid"],
-];
+const MEANINGS: Readonly<Record<string, TextName>> = {
+  appid: "partAppid",
+  bucket: "partBucket",
+  secretId: "partSecretId",
+  expires: "partExpires",
+  issuedAt: "partIssuedAt",
+  random: "partRandom",
+  userid: "partUserid",
+  fileid: "partFileid",
+};
 
-function Signed({ answer: { url, token, expiresAt, fields } }: { readonly answer: SignAnswer }) {
+function Signed({ answer: { url, token, expiresAt, parts } }: { readonly answer: SignAnswer }) {
   return (
     <div class="stack">
       <p>{expiresAt === undefined ? t("validOnce") : t("validUntil", { when: moment(expiresAt) })}</p>
@@ -110,11 +109,11 @@ function Signed({ answer: { url, token, expiresAt, fields } }: { readonly answer
       <details>
         <summary>{t("signedParts")}</summary>
         <Table t={t} head={["part", "meaning", "value"]}>
-          {FIELDS.map(([letter, name, meaning]) => (
+          {parts.map(({ letter, name, value, meaning }) => (
             <tr key={name}>
               <td class="mono">{letter}</td>
-              <td>{t(meaning)}</td>
-              <td class="long mono">{fields[name]}</td>
+              <td>{MEANINGS[name] === undefined ? meaning : t(MEANINGS[name])}</td>
+              <td class="long mono">{value}</td>
             </tr>
           ))}
         </Table>
