@@ -34,7 +34,7 @@ interface Document {
 }
 
 const { version: VERSION } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-/** Of the page docs/reference/rest-api.md. */
+/** The source of docs/reference/rest-api.md. */
 const rest = describeRestApi(VERSION) as Document;
 
 let jpeg: Buffer;

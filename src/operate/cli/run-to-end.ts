@@ -31,8 +31,8 @@ async function flush(stream: NodeJS.WriteStream): Promise<void> {
 
 /**
  * Ends a process whose stop was not complete in time, as a second signal does: process.exit() waits for threads, which
- * may wait for a slow disk. All output is written by now. Process 1 of a container cannot end itself by a signal and goes
- * on; the container runtime kills it.
+ * may wait for a slow disk. All output is written by now. Process 1 of a container cannot end itself by a signal and
+ * goes on; the container runtime kills it.
  */
 export function endBy(signal: NodeJS.Signals): void {
   process.removeAllListeners(signal);

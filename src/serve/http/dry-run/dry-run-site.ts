@@ -32,7 +32,7 @@ export interface DryFetch extends MirrorPreview {
 /** The work that the dry-run site was requested to do. */
 export interface DryRunNotes {
   readonly routes: Route[];
-  /** What each token check allowed, or its failure. */
+  /** The grant of each token check, or its failure. */
   readonly tokens: (DownloadGrant | HuiyuanError)[];
   readonly fetches: DryFetch[];
   /** Variants that would be rendered. */
