@@ -59,9 +59,9 @@ const QUIET_MS = 15_000;
 const MEDIA_TYPE = "application/x-ndjson; charset=utf-8";
 
 /**
- * Streams the answer to a call on many objects: a JSON object a line, and last `{ end }` with the counts or `{ error }`.
- * Writes one line to the audit log. `counts`: updated by `lines` while they are produced. Lines are produced as fast as
- * the client reads. If it disconnects, their signal aborts and the generator is closed.
+ * Streams the answer to a call on many objects: a JSON object a line. The last one is `{ end }` with the counts, or
+ * `{ error }`. Writes one line to the audit log. `counts`: updated by `lines` while they are produced. Lines are
+ * produced as fast as the client reads. If it disconnects, their signal aborts and the generator is closed.
  */
 export function auditedStream(
   context: Context<ApiEnv>,
