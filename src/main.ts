@@ -37,9 +37,6 @@ const COMMANDS = {
     backup: async () => (await import("./operate/backups/command.ts")).backupCommand,
     restore: async () => (await import("./operate/backups/command.ts")).restoreCommand,
   },
-  "Get help:": {
-    completion: async () => (await import("./operate/cli/completion.ts")).completionCommand,
-  },
 };
 
 const DESCRIPTION =
@@ -62,7 +59,7 @@ const program = newCommand(terminal, "huiyuan", DESCRIPTION, EXAMPLES)
 setFlagsFromString("--semi-space-growth-factor=1");
 if (process.argv.length === 2) process.argv.push("--help");
 const [, , wanted = ""] = process.argv;
-const isAlone = wanted !== "completion" && Object.values(COMMANDS).some((commands) => Object.hasOwn(commands, wanted));
+const isAlone = Object.values(COMMANDS).some((commands) => Object.hasOwn(commands, wanted));
 for (const [group, commands] of Object.entries(COMMANDS))
   for (const [name, load] of Object.entries<Load>(commands))
     if (!isAlone || name === wanted) program.addCommand((await load())(terminal).helpGroup(group));

@@ -1,12 +1,12 @@
 // Writes docs/reference/rest-api.md and admin-api.md from the OpenAPI documents that the admin port serves.
 import { readVersion } from "../../src/core/version.ts";
-import { describeRestApi } from "../../src/operate/admin/contract/rest-openapi.ts";
 import { type ApiOptions, createApi } from "../../src/operate/api.ts";
 import { code, page, table } from "./markdown.ts";
+import { describeRestApi } from "./rest-openapi.ts";
 import { type Schema, typeText } from "./typescript.ts";
 
 const REST_INTRO = `This page lists the calls of the REST API for uploads, in the form of 万象优图 V2. The guide with examples is
-[Uploads](../guides/uploads.md). The admin port serves the same as OpenAPI: \`/api/v1/openapi-rest.json\`.
+[Uploads](../guides/uploads.md).
 
 - The API is on the download port, for every host name that serves no downloads.
 - Calls with a signature send \`Authorization: QCloud <signature>\` or the parameter \`sign\`. Stat needs none.
@@ -54,14 +54,7 @@ export function restApiPage(): string {
 
 export async function adminApiPage(): Promise<string> {
   // Only the document is requested, so the parts behind the calls are never used.
-  const parts = {
-    registry: {},
-    callbacks: { outbox: {} },
-    records: {},
-    server: {},
-    nextRequestId: () => "",
-    version: readVersion(),
-  };
+  const parts = { operated: { service: { registry: {} } }, server: {}, nextRequestId: () => "" };
   const answer = await createApi(parts as unknown as ApiOptions).request("/api/v1/openapi.json");
   return page("Admin API", ADMIN_INTRO, ...callsOf(((await answer.json()) as Document).paths));
 }

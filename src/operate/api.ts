@@ -4,47 +4,43 @@ import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { asHuiyuanError, errorRow, isServerFailure } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { readVersion } from "../core/version.ts";
+import type { RestApiParts } from "../serve/http/rest/call.ts";
 import type { SettingsFile } from "../settings/edit/settings-file.ts";
 import type { Access } from "./admin/access.ts";
 import { problemOf } from "./admin/audit.ts";
 import { type ApiEnv, createCalls, listAnswer } from "./admin/calls.ts";
 import { listBuckets, logIn, logOut, showSession } from "./admin/contract/contract.ts";
 import { describeApi } from "./admin/contract/openapi.ts";
-import { describeRestApi } from "./admin/contract/rest-openapi.ts";
-import { type Domains, managedBucket } from "./admin/naming.ts";
-import { addCallbackCalls, type CallbackParts } from "./callbacks/calls.ts";
+import { managedBucket } from "./admin/naming.ts";
+import { addCallbackCalls } from "./callbacks/calls.ts";
 import { addDoctorCall } from "./doctor/calls.ts";
 import { addExplainCall } from "./explain/calls.ts";
 import { addImageCall } from "./images/calls/image.ts";
 import { addObjectCalls, addVariantsCall } from "./images/calls/object-calls.ts";
-import { addUploadCall, type UploadParts } from "./images/calls/upload.ts";
+import { addUploadCall } from "./images/calls/upload.ts";
 import { addWarmCall } from "./images/calls/warm.ts";
-import { addContentCall, addMigrationCalls, type ContentParts } from "./migrations/calls.ts";
+import { addContentCall, addMigrationCalls } from "./migrations/calls.ts";
 import type { MigrationJobs } from "./migrations/jobs/jobs.ts";
+import type { OperatedService } from "./operated-service.ts";
 import { addLogCalls } from "./operations/calls.ts";
-import type { OperationLog } from "./operations/operation-log.ts";
-import { addOriginCalls, type OriginParts } from "./origins/calls.ts";
+import { addOriginCalls } from "./origins/calls.ts";
 import { addOverviewCalls, type OverviewParts } from "./overview/calls.ts";
 import { addSettingsCalls } from "./settings/calls.ts";
 import { addSignCall, type Signer } from "./signing/calls.ts";
 import { addUsageCall } from "./usage/calls.ts";
-import type { Usage } from "./usage/usage.ts";
 
 export interface ApiOptions {
-  readonly registry: Domains & OriginParts["registry"];
-  readonly callbacks: CallbackParts;
-  readonly records: { readonly operations: OperationLog; readonly usage: Usage };
-  readonly restApi: ContentParts["restApi"] & UploadParts["restApi"];
+  readonly operated: Pick<OperatedService, "service" | "operations" | "usage">;
+  /** The public addresses of the server. */
+  readonly place: RestApiParts["place"];
   /** Undefined if a command calls the API inside its own process, which lacks the calls that need them. */
   readonly server?: ServerParts;
   /** `server.healthPath` of the settings in force. */
   readonly healthPath: () => string;
-  /** Unix milliseconds. */
-  readonly now: () => number;
   readonly nextRequestId: () => string;
   /** Aborts when the server starts to shut down. */
   readonly stopping: AbortSignal;
-  readonly version: string;
   readonly log: Log;
 }
 
@@ -59,10 +55,10 @@ export interface ServerParts extends OverviewParts {
 
 /** All paths begin with /api/v1. */
 export function createApi(options: ApiOptions): Hono<ApiEnv> {
-  const { registry, callbacks, records, restApi, server, healthPath, now, nextRequestId, stopping, version, log } =
-    options;
-  const { operations, usage } = records;
-  const { outbox, notices } = callbacks;
+  const { operated, place, server, healthPath, nextRequestId, stopping, log } = options;
+  const { service, operations, usage } = operated;
+  const { registry, callbacks } = service;
+  const restApi = { ...service.restApi, place };
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
     if (context.get("requestId") === undefined) context.set("requestId", nextRequestId());
@@ -78,17 +74,17 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
       domains: sites.map(({ domain, source }) => ({ domain, isMirrored: source !== undefined })),
     })),
   );
-  addOriginCalls(calls, { registry, stopping, now });
-  addObjectCalls(calls, { registry, restApi, operations, usage, log, now });
-  addContentCall(calls, { registry, restApi, stopping, now });
-  addUploadCall(calls, { registry, restApi, operations, usage, stopping, log, now });
+  addOriginCalls(calls, { registry, stopping });
+  addObjectCalls(calls, { registry, restApi, operations, usage, log });
+  addContentCall(calls, { registry, restApi, stopping });
+  addUploadCall(calls, { registry, restApi, operations, usage, stopping, log });
   addVariantsCall(calls, { registry });
   addImageCall(calls, { registry });
   addWarmCall(calls, { registry, stopping, log });
   addExplainCall(calls, { registry, healthPath });
-  addCallbackCalls(calls, { registry, restApi, outbox, notices, log, now });
+  addCallbackCalls(calls, { ...callbacks, registry, restApi, log });
   addLogCalls(calls, { registry, operations });
-  addUsageCall(calls, { registry, usage, now });
+  addUsageCall(calls, { registry, usage });
   if (server !== undefined) {
     addDoctorCall(calls, { stopping, log });
     addSignCall(calls, server.sign);
@@ -100,8 +96,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     addOverviewCalls(calls, server);
   }
   // Built on request, which is rare.
-  api.get("/openapi.json", (context) => context.json(describeApi(calls.list, version)));
-  api.get("/openapi-rest.json", (context) => context.json(describeRestApi(version)));
+  api.get("/openapi.json", (context) => context.json(describeApi(calls.list, readVersion())));
 
   api.notFound((context) =>
     context.json({ code: -106, message: "no such call", requestId: context.get("requestId") }, 404),

@@ -58,7 +58,6 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
     token: () => adminToken,
     trustedProxies: () => settings().server.trustedProxies,
     operations,
-    now: Date.now,
     clock: () => performance.now(),
     log,
   });

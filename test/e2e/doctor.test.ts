@@ -304,13 +304,6 @@ const ROWS: readonly {
     proposes: /type: everything[\s\S]*maxKeys/,
   },
   {
-    what: "processing by the same URLs",
-    handler: () => imageIs((to, { target }) => to.send(response(target.includes("imageView2") ? small : jpeg))),
-    id: "processing",
-    severity: "note",
-    code: 0,
-  },
-  {
     what: "another format for clients that accept it",
     handler: () => imageIs((to, { headers }) => to.send(response(headers.accept?.includes("webp") ? png : jpeg))),
     id: "negotiation",

@@ -1,9 +1,10 @@
-// The OpenAPI documents against the running program: they are well formed and name every route and no other. Each call
-// responds as documented, with documented fields only.
+// The documents of both APIs against the running program: they are well formed, and that of the admin API names every
+// route and no other. Each call responds as documented, with documented fields only.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
+import { describeRestApi } from "../../config/reference/rest-openapi.ts";
 import { type ApiOptions, createApi } from "../../src/operate/api.ts";
 import { get, pathOf } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
@@ -32,12 +33,15 @@ interface Document {
   readonly components: Json;
 }
 
+const { version: VERSION } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+/** The source of docs/reference/rest-api.md. */
+const rest = describeRestApi(VERSION) as Document;
+
 let jpeg: Buffer;
 let origin: ScriptedOrigin;
 let installation: Installation;
 let program: Program;
 let admin: Document;
-let rest: Document;
 
 beforeAll(async () => {
   jpeg = await noisyJpeg(300, 200);
@@ -52,9 +56,7 @@ beforeAll(async () => {
   const bucket = { callback, aliases: { small: "imageView2/2/w/20" } };
   installation = await install(oneBucket(mirrorOf(origin.url), bucket, { server: { adminToken: "s3cret" } }));
   program = await installation.start();
-  [admin, rest] = (await Promise.all(
-    ["/openapi.json", "/openapi-rest.json"].map(async (path) => JSON.parse((await ask("get", path)).text)),
-  )) as [Document, Document];
+  admin = JSON.parse((await ask("get", "/openapi.json")).text);
   for (const key of ["a.jpg", "b.jpg"]) {
     await get({ port: program.downloadPort, path: `/${key}` });
     await eventually(
@@ -157,8 +159,7 @@ describe.each([
 ])("the document of the %s API", (_name, documentOf) => {
   test("has the form of OpenAPI 3.1", () => {
     const document = documentOf();
-    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-    expect(document).toMatchObject({ openapi: "3.1.0", info: { title: expect.any(String), version } });
+    expect(document).toMatchObject({ openapi: "3.1.0", info: { title: expect.any(String), version: VERSION } });
     const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
     );
@@ -189,9 +190,7 @@ describe.each([
 
 test("the document of the admin API names every route and no other", () => {
   const { routes } = createApi({
-    registry: {},
-    callbacks: { outbox: {} },
-    records: {},
+    operated: { service: { registry: {} } },
     server: {},
     nextRequestId: () => "",
   } as unknown as ApiOptions);
@@ -201,8 +200,7 @@ test("the document of the admin API names every route and no other", () => {
   const documented = Object.entries(admin.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method} ${path}`),
   );
-  const itself = ["get /api/v1/openapi.json", "get /api/v1/openapi-rest.json"];
-  expect([...new Set(served)].sort()).toEqual([...documented, ...itself].sort());
+  expect([...new Set(served)].sort()).toEqual([...documented, "get /api/v1/openapi.json"].sort());
 });
 
 interface AdminCall {

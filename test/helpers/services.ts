@@ -88,8 +88,6 @@ const SERVICES = {
   openssl: { isHere: onPath("openssl"), how: "apt-get install openssl" },
   python3: { isHere: onPath("python3"), how: "apt-get install python3" },
   php: { isHere: onPath("php"), how: "apt-get install php-cli" },
-  zsh: { isHere: onPath("zsh"), how: "apt-get install zsh" },
-  fish: { isHere: onPath("fish"), how: "apt-get install fish" },
   mcs: { isHere: onPath("mcs", "mono"), how: "apt-get install mono-mcs" },
   javac: { isHere: onPath("javac", "java"), how: "apt-get install default-jdk-headless", isOptional: true },
   go: { isHere: onPath("go"), how: "apt-get install golang-go", isOptional: true },

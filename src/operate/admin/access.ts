@@ -6,7 +6,7 @@ import { deleteCookie, setCookie } from "hono/cookie";
 import type { Log } from "../../core/log.ts";
 import { addressOf, isTrusted } from "../../serve/http/request/client-address.ts";
 import { isRead, refusalOf } from "./app.ts";
-import { auditOf, callerOf } from "./audit.ts";
+import { auditOf, entryOf } from "./audit.ts";
 import type { ApiEnv } from "./calls.ts";
 import { type ConnectionLimit, createConnectionLimit } from "./connection-limit.ts";
 import type { SessionAnswer } from "./contract/contract.ts";
@@ -20,8 +20,6 @@ export interface AccessOptions {
   readonly trustedProxies: () => readonly string[];
   /** The operation log. */
   readonly operations: { record(operation: Operation): void };
-  /** Unix milliseconds. */
-  readonly now: () => number;
   /** Milliseconds, never set back. */
   readonly clock: () => number;
   readonly log: Log;
@@ -56,7 +54,7 @@ const FORGET_MS = 30_000;
 /** Refusals have one entry in the operation log in this time, so that a flood of them displaces nothing. */
 const RECORD_MS = 1_000;
 
-export function createAccess({ token, trustedProxies, operations, now, clock, log }: AccessOptions): Access {
+export function createAccess({ token, trustedProxies, operations, clock, log }: AccessOptions): Access {
   const sessions = createSessions(clock);
   const connections = createConnectionLimit();
   // One count for all clients: the right token and sessions always pass, so nobody can lock out another one, and an
@@ -87,16 +85,7 @@ export function createAccess({ token, trustedProxies, operations, now, clock, lo
   }
 
   function record(context: Context<ApiEnv>, operation: OperationName, code: number, message: string): void {
-    operations.record({
-      ...callerOf(context),
-      at: now(),
-      bucketId: "",
-      operation,
-      fileid: "",
-      code,
-      message,
-      bytes: 0,
-    });
+    operations.record({ ...entryOf(context, operation), code, message });
     auditOf(context, log, { operation })(code === 0 ? "done" : "failed", {});
   }
 

@@ -6,14 +6,15 @@ import { asHuiyuanError, errorRow, type HuiyuanError, isServerFailure } from "..
 import type { Log } from "../../core/log.ts";
 import { redactTarget } from "../../serve/sign/redact.ts";
 import type { ApiEnv } from "./calls.ts";
-import { OPERATION_NUMBERS } from "./operation.ts";
+import { OPERATION_NUMBERS, type Operation, type OperationName } from "./operation.ts";
 
 /** Writes the line; called once a call. `left`: the caller disconnected. */
 export type Audit = (outcome: "done" | "failed" | "left", counts: object) => void;
 
-/** The caller of a call, for the operation log. */
-export function callerOf(context: Context<ApiEnv>) {
+/** An entry of the operation log about a call that has succeeded, and concerns no image. */
+export function entryOf(context: Context<ApiEnv>, operation: OperationName): Operation {
   return {
+    ...{ at: Date.now(), bucketId: "", operation, fileid: "", code: 0, message: "SUCCESS", bytes: 0 },
     url: context.req.path,
     client: context.get("client") ?? "this machine",
     userAgent: context.req.header("user-agent") ?? "",
@@ -23,17 +24,14 @@ export function callerOf(context: Context<ApiEnv>) {
 
 /** `what`: the operation and its parameters. */
 export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly operation: string }): Audit {
-  const caller = callerOf(context);
-  const { client, requestId } = caller;
   return (outcome, counts) => {
+    const entry = entryOf(context, "change");
+    const { client, requestId } = entry;
     log.info({ audit: what, outcome, ...counts, client, requestId }, "an admin call");
     // Deletes, for example, have an entry for each object, and logins one of their own.
     if (what.operation in OPERATION_NUMBERS) return;
-    context.get("record")?.({
-      ...{ at: Date.now(), bucketId: "", operation: "change", fileid: "", bytes: 0, ...caller },
-      code: outcome === "done" ? 0 : -100,
-      message: `${what.operation}, ${outcome}`,
-    });
+    const code = outcome === "done" ? 0 : -100;
+    context.get("record")?.({ ...entry, code, message: `${what.operation}, ${outcome}` });
   };
 }
 
@@ -60,67 +58,55 @@ const QUIET_MS = 15_000;
 const MEDIA_TYPE = "application/x-ndjson; charset=utf-8";
 
 /**
- * Streams an answer of many lines, one JSON object each. It produces lines as fast as the client reads, and stops when
- * the client disconnects. An empty line every 15 s keeps a quiet connection open. `lines` is called once. If the client
- * disconnects, its signal aborts and the generator is closed. An error of it becomes the last line.
- */
-function ndjson(
-  context: Context<ApiEnv>,
-  lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
-): Response {
-  const cancellation = new AbortController();
-  const iterator = lines(cancellation.signal);
-  const encoder = new TextEncoder();
-  const encoded = (value: object) => encoder.encode(`${JSON.stringify(value)}\n`);
-  let quiet: NodeJS.Timeout | undefined;
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      const isWaiting = () => (controller.desiredSize ?? 0) > 0;
-      quiet = setInterval(() => isWaiting() && controller.enqueue(encoder.encode("\n")), QUIET_MS);
-    },
-    async pull(controller) {
-      try {
-        const next = await iterator.next();
-        if (next.done !== true) return controller.enqueue(encoded(next.value));
-      } catch (error) {
-        const problem = problemOf(asHuiyuanError(error), context.get("requestId"));
-        if (!cancellation.signal.aborted) controller.enqueue(encoded({ error: problem }));
-      }
-      clearInterval(quiet);
-      if (!cancellation.signal.aborted) controller.close();
-    },
-    async cancel(reason) {
-      clearInterval(quiet);
-      cancellation.abort(reason);
-      await iterator.return().catch(() => undefined); // The client is gone, so no one can receive the error.
-    },
-  });
-  return context.body(body, 200, { "Content-Type": MEDIA_TYPE });
-}
-
-/**
- * Streams the answer to a call on many objects: a line for each object, a last line with the counts, and one line in
- * the audit log. `counts`: updated by `lines` while they are produced.
+ * Streams the answer to a call on many objects: a JSON object a line. The last one is `{ end }` with the counts, or
+ * `{ error }`. Writes one line to the audit log. `counts`: updated by `lines` while they are produced. Lines are
+ * produced as fast as the client reads. If it disconnects, their signal aborts and the generator is closed.
  */
 export function auditedStream(
   context: Context<ApiEnv>,
   { audit, counts }: { readonly audit: Audit; readonly counts: object },
   lines: (signal: AbortSignal) => AsyncGenerator<object, void, undefined>,
 ): Response {
-  const run = async function* (signal: AbortSignal): AsyncGenerator<object, void, undefined> {
+  const gone = new AbortController();
+  async function* audited(): AsyncGenerator<object, void, undefined> {
     let outcome: Parameters<Audit>[0] = "left";
+    let last: object = { end: counts };
     try {
-      yield* lines(signal);
-      if (!signal.aborted) outcome = "done";
+      yield* lines(gone.signal);
+      if (!gone.signal.aborted) outcome = "done";
     } catch (error) {
-      if (!signal.aborted) outcome = "failed";
-      throw error;
+      if (!gone.signal.aborted) outcome = "failed";
+      last = { error: problemOf(asHuiyuanError(error), context.get("requestId")) };
     } finally {
       audit(outcome, counts);
     }
-    yield { end: counts };
-  };
-  return ndjson(context, run);
+    yield last;
+  }
+  return context.body(ndjson(audited(), gone), 200, { "Content-Type": MEDIA_TYPE });
+}
+
+/** An empty line every 15 s keeps a quiet connection open. */
+function ndjson(all: AsyncGenerator<object, void, undefined>, gone: AbortController): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let quiet: NodeJS.Timeout | undefined;
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      const isWaiting = () => (controller.desiredSize ?? 0) > 0;
+      quiet = setInterval(() => isWaiting() && controller.enqueue(encoder.encode("\n")), QUIET_MS);
+    },
+    async pull(controller) {
+      const { value } = await all.next();
+      if (gone.signal.aborted) return;
+      if (value !== undefined) return controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
+      clearInterval(quiet);
+      controller.close();
+    },
+    async cancel(reason) {
+      clearInterval(quiet);
+      gone.abort(reason);
+      await all.return();
+    },
+  });
 }
 
 /** The number of names and the first one, redacted for the log. */

@@ -4,7 +4,7 @@ import type { Log } from "../../core/log.ts";
 import { toKey } from "../../core/object.ts";
 import { publicUrl } from "../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../serve/http/rest/call.ts";
-import type { Outbox, OutboxEntry, Selection } from "../../serve/upload/callback/outbox.ts";
+import type { OutboxEntry, Selection } from "../../serve/upload/callback/outbox.ts";
 import type { Service } from "../../serve/wiring/service.ts";
 import { auditOf } from "../admin/audit.ts";
 import type { Calls } from "../admin/calls.ts";
@@ -12,20 +12,14 @@ import { invalid } from "../admin/input.ts";
 import { bucketIdNamed, bucketNamed, type Domains, managedBucket } from "../admin/naming.ts";
 import { dropCallbacks, listCallbacks, retryCallbacks, testCallback } from "./contract.ts";
 
-export interface CallbackParts {
-  readonly outbox: Outbox;
-  readonly notices: Pick<Service["callbacks"]["notices"], "redeliver" | "isRedelivering" | "test">;
-}
-
-interface CallParts extends CallbackParts {
+interface CallParts extends Pick<Service["callbacks"], "outbox" | "notices"> {
   readonly registry: Domains;
   readonly restApi: Pick<RestApiParts, "projects" | "place">;
   readonly log: Log;
-  readonly now: () => number;
 }
 
 export function addCallbackCalls(calls: Calls, parts: CallParts): void {
-  const { outbox, notices, registry, log, now } = parts;
+  const { outbox, notices, registry, log } = parts;
   calls.add(listCallbacks, async (context, { after, limit, bucket: name, state }) => {
     const selection = { bucketId: bucketIdNamed(name, registry), state, ids: undefined };
     const page = await outbox.list(selection, { after, limit });
@@ -51,11 +45,11 @@ export function addCallbackCalls(calls: Calls, parts: CallParts): void {
       return context.json({ changed, isSending: notices.isRedelivering });
     });
   change(retryCallbacks, "retry", async (selection) => {
-    const changed = await outbox.retry(selection, now());
+    const changed = await outbox.retry(selection, Date.now());
     if (notices.isRedelivering) await notices.redeliver();
     return changed;
   });
-  change(dropCallbacks, "drop", outbox.drop);
+  change(dropCallbacks, "drop", (selection) => outbox.drop(selection));
   addTest(calls, parts);
 }
 

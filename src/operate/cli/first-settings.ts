@@ -12,8 +12,8 @@ const PORTS = [8080, 8081] as const;
 const MORE_PORTS = 20;
 
 /**
- * Yields a line for the operator if the file has other ports, because programs use the usual ones. An existing file
- * stays as it is. Throws settings_invalid if the file cannot be written.
+ * Yields a line for the operator; undefined: the file exists, and stays as it is. Throws settings_invalid if the file
+ * cannot be written.
  */
 export async function writeFirstSettings(
   file: string,
@@ -38,11 +38,7 @@ projects:
     if (code === "EEXIST") return undefined;
     throw new HuiyuanError("settings_invalid", `Cannot write "${file}": ${code}`, { cause: error });
   }
-  const pairs = [[wantedPort, port] as const, [wantedAdminPort, adminPort] as const];
-  const moved = pairs.filter(([wanted, used]) => wanted !== used);
-  if (moved.length === 0) return undefined;
-  const listed = (index: 0 | 1) => moved.map((pair) => pair[index]).join(" and ");
-  return `in use: port ${listed(0)}; ${resolve(file)} has ${listed(1)} instead`;
+  return `${resolve(file)} is new: port ${port} is for downloads, ${adminPort} for the console`;
 }
 
 /** Any but the other port; the wanted one if none is free, and the start then names the program that uses it. */

@@ -2,7 +2,6 @@
 // data folder in this process, under its lock. Also the client of the admin API: JSON answers, and streams of JSON
 // lines.
 import { HuiyuanError } from "../../core/errors.ts";
-import { readVersion } from "../../core/version.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { ServerSettings } from "../../settings/schema/schema.ts";
@@ -42,45 +41,38 @@ export async function reachServer({ config, admin }: AdminFlags, terminal: Termi
       throw error;
     },
   );
-  const base = baseOf(server);
-  if (base !== undefined && (await isAnswering(base))) return over(base, tokenOf(server));
-  return openData(config, { base, data }, terminal);
+  return (await runningServer(server)) ?? openData(config, { base: baseOf(server), data }, terminal);
+}
+
+export interface Running extends Reached {
+  readonly send: SendRequest;
 }
 
 /** The server with this URL of its admin port. Throws request_invalid if none answers. */
-export async function serverAt(admin: string): Promise<Reached & { readonly send: SendRequest }> {
+export async function serverAt(admin: string): Promise<Running> {
   const base = new URL(admin).origin;
-  if (await isAnswering(base)) return over(base, process.env[ADMIN_TOKEN_VARIABLE]);
+  if (await isAnswering(base)) return running(base, process.env[ADMIN_TOKEN_VARIABLE]);
   throw new HuiyuanError("request_invalid", `no server answers at ${base}: is it running?`);
 }
 
-/** The admin API of the server of these settings; undefined if none listens. Throws as reachServer(). */
-export async function runningServer(server: ServerSettings): Promise<SendRequest | undefined> {
+/** The server of these settings; undefined if none listens. Throws as reachServer(). */
+export async function runningServer(server: ServerSettings): Promise<Running | undefined> {
   const base = baseOf(server);
-  return base !== undefined && (await isAnswering(base)) ? sendTo(base, tokenOf(server)) : undefined;
+  if (base === undefined || !(await isAnswering(base))) return undefined;
+  return running(base, server.adminToken ?? process.env[ADMIN_TOKEN_VARIABLE]);
 }
 
-function tokenOf({ adminToken }: ServerSettings): string | undefined {
-  return adminToken ?? process.env[ADMIN_TOKEN_VARIABLE];
-}
-
-function sendTo(base: string, token: string | undefined): SendRequest {
-  const own = token === undefined || token === "" ? {} : { Authorization: `Bearer ${token}` };
-  return (path, init) =>
-    fetch(`${base}${path}`, { ...init, headers: { ...own, ...(init.headers as object) }, redirect: "error" });
-}
-
-function over(base: string, token: string | undefined) {
-  const sendRaw = sendTo(base, token);
+function running(base: string, token = ""): Running {
+  const own = token === "" ? {} : { Authorization: `Bearer ${token}` };
   const send: SendRequest = async (path, init) => {
     try {
-      return await sendRaw(path, { ...init, headers: { "Content-Type": "application/json" } });
+      return await fetch(base + path, { ...init, headers: { ...own, ...(init.headers as object) }, redirect: "error" });
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause;
       throw new HuiyuanError("request_invalid", `the server at ${base} no longer answers`, { cause });
     }
   };
-  return { send: sendRaw, client: createAdminClient(send), async close() {} };
+  return { send, client: createAdminClient(send), async close() {} };
 }
 
 /** Opens the data folder in this process, because no server answers at `base`; undefined if the admin port is 0. */
@@ -105,29 +97,18 @@ async function openData(
     const message = `a server is running on ${settings.data}, but ${where}; name its admin port with --admin URL`;
     throw new HuiyuanError("data_locked", message, { cause: error });
   });
-  const { service } = operated;
-  const restApi = { ...service.restApi, place: () => settings.server };
   const api = createApi({
-    ...{
-      registry: service.registry,
-      callbacks: service.callbacks,
-      records: operated,
-      restApi,
-      log,
-      now: Date.now,
-      nextRequestId: createRequestIds(),
-      version: readVersion(),
-    },
+    ...{ operated, log },
+    place: () => settings.server,
+    nextRequestId: createRequestIds(),
     healthPath: () => settings.server.healthPath,
     // Never aborted: Ctrl-C aborts the command's own requests.
     stopping: new AbortController().signal,
   });
   return {
-    client: createAdminClient(async (path, init) =>
-      api.request(path, { ...init, headers: { "Content-Type": "application/json" } }, {}),
-    ),
+    client: createAdminClient(async (path, init) => api.request(path, init, {})),
     async close() {
-      await service.drain({ fillMs: DRAIN_MS, storeMs: DRAIN_MS });
+      await operated.service.drain({ fillMs: DRAIN_MS, storeMs: DRAIN_MS });
       await operated.close();
     },
   };
@@ -164,7 +145,7 @@ function isRefused(error: unknown): boolean {
   return causes.every((each) => (each as { code?: unknown } | undefined)?.code === "ECONNREFUSED");
 }
 
-/** Sends one request; `path` begins with /api/v1. A body is JSON. */
+/** Sends one request; `path` begins with /api/v1. */
 type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
 
 /**
@@ -182,13 +163,12 @@ export interface AdminClient {
 }
 
 const API = "/api/v1";
-// A line may name a key and quote a long message.
-const MAX_LINE_CHARACTERS = 65_536;
+const JSON_BODY = { "Content-Type": "application/json" };
 
 function createAdminClient(send: SendRequest): AdminClient {
   const answerTo = ({ method, path }: Contract, given: object, init: RequestInit = {}) => {
     if (method === "post")
-      return accepted(send(`${API}${path}`, { ...init, method: "POST", body: JSON.stringify(given) }));
+      return accepted(send(API + path, { ...init, method: "POST", headers: JSON_BODY, body: JSON.stringify(given) }));
     const fields = Object.entries(given).filter(([, value]) => value !== undefined);
     return accepted(send(`${API}${path}?${new URLSearchParams(fields)}`, { ...init, method: "GET" }));
   };
@@ -230,8 +210,6 @@ async function* linesOf(response: Response): AsyncIterable<{ readonly error?: Pr
   for await (const part of response.body ?? []) {
     const lines = (rest + decoder.decode(part, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
-    if (rest.length > MAX_LINE_CHARACTERS)
-      throw new HuiyuanError("request_invalid", "the server sends a line that is too long");
     for (const line of lines) if (line !== "") yield JSON.parse(line);
   }
 }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { HuiyuanError } from "../../core/errors.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
-import { HeldUp, type Terminal } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 const USAGE = 2;
 const FLUSH_MS = 5_000;
@@ -16,8 +16,7 @@ export async function runToEnd(work: () => Promise<unknown>, terminal: Terminal)
   try {
     await work();
   } catch (error) {
-    if (error instanceof HeldUp) endBy(error.signal);
-    else process.exitCode = exitCodeOf(error, terminal);
+    process.exitCode = exitCodeOf(error, terminal);
   }
   await Promise.all([flush(process.stdout), flush(process.stderr)]);
   process.exit();
@@ -31,10 +30,11 @@ async function flush(stream: NodeJS.WriteStream): Promise<void> {
 }
 
 /**
- * Ends the process by a signal, because process.exit() waits for threads, which may wait for a slow disk. All output is
- * written by now. Process 1 of a container cannot end itself by a signal and goes on; the container runtime kills it.
+ * Ends a process whose stop was not complete in time, as a second signal does: process.exit() waits for threads, which
+ * may wait for a slow disk. All output is written by now. Process 1 of a container cannot end itself by a signal and
+ * goes on; the container runtime kills it.
  */
-function endBy(signal: NodeJS.Signals): void {
+export function endBy(signal: NodeJS.Signals): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }

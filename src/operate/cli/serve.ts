@@ -8,7 +8,8 @@ import { namedFaults } from "../../settings/setting-paths.ts";
 import { watchSettings } from "../../settings/watch.ts";
 import { writeFirstSettings } from "./first-settings.ts";
 import { createLogger } from "./logger.ts";
-import { HeldUp, newCommand, onHangUp, type Terminal, untilStopped } from "./terminal.ts";
+import { endBy } from "./run-to-end.ts";
+import { newCommand, onHangUp, type Terminal, untilStopped } from "./terminal.ts";
 
 interface ServeFlags {
   readonly config: string;
@@ -42,7 +43,6 @@ export function serveCommand(terminal: Terminal): Command {
     .action(async (flags: ServeFlags) => serve(flags, terminal));
 }
 
-/** Throws HeldUp. */
 async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   // A closed reader or a full disk of the log is no reason to stop serving.
   for (const stream of [terminal.out, terminal.err]) stream.on("error", () => {});
@@ -63,8 +63,8 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     return reloading;
   };
   onHangUp(onChange);
-  const otherPorts = flags.new ? await writeFirstSettings(flags.config) : undefined;
-  if (otherPorts !== undefined) terminal.out.write(`${otherPorts}\n`);
+  const written = flags.new ? await writeFirstSettings(flags.config) : undefined;
+  if (written !== undefined) terminal.out.write(`${written}\n`);
   // The watch begins before the file is read, so that a change during the start is not missed.
   const watched = watchSettings({ file: flags.config, signal: watching.signal, onChange, names: reader.names });
   try {
@@ -89,7 +89,7 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     watching.abort();
     if (app !== undefined) isClosed = await app.stop();
   }
-  if (!isClosed) throw new HeldUp(signal);
+  if (!isClosed) return endBy(signal);
   log.info({}, "stopped");
 }
 

@@ -131,17 +131,6 @@ export function untilStopped(
   });
 }
 
-/** Thrown if the stop was not complete in time. The process must end at once, as by a second signal. */
-export class HeldUp extends Error {
-  override readonly name = "HeldUp";
-  readonly signal: NodeJS.Signals;
-
-  constructor(signal: NodeJS.Signals) {
-    super(`Cannot stop in order after ${signal}: not everything was closed in time`);
-    this.signal = signal;
-  }
-}
-
 /** Calls `listener` at each SIGHUP. It is never removed, because a SIGHUP during the stop must not end the process. */
 export function onHangUp(listener: () => void): void {
   process.on("SIGHUP", listener);

@@ -47,7 +47,7 @@ export function addDoctorCall(
           counts[finding.severity] += 1;
           told.write(finding);
         };
-        run({ seconds, signal }, { say: (id, found) => found && say({ id, ...found }), doing() {} })
+        run({ seconds, signal }, { say: (id, found) => found && say({ id, ...found }) })
           .then(({ proposal }) => {
             end.settings = proposal;
             told.end();

@@ -14,16 +14,11 @@ interface Check {
 }
 
 /** Runs each check in turn. A failed request does not stop the others. */
-export async function checkBehaviour(
-  probe: Probe,
-  { sample, target, reply: first }: Fetched,
-  notes: Notes,
-): Promise<void> {
+export async function checkBehaviour(probe: Probe, { target, reply: first }: Fetched, notes: Notes): Promise<void> {
   let isSteady = true;
   for (const { id, request, query, assess } of checksFor(first)) {
     // If repeated answers differ, a different answer to a query means nothing.
     if (query !== undefined && !isSteady) continue;
-    notes.doing(`${id}: ${request.method} ${sample.name}`);
     const url = query === undefined ? target : `${target}${target.includes("?") ? "&" : "?"}${query}`;
     const answer = await probe.ask({ ...request, target: url }).catch(noReply(notes));
     notes.say(id, assess(answer, first, notes.hints));
@@ -49,7 +44,6 @@ function checksFor(first: ProbeReply): readonly Check[] {
       assess: assessAccept,
     },
     { id: "query", request: { method: "GET" }, query: "width=32&w=32&size=small", assess: assessQuery },
-    { id: "processing", request: { method: "GET" }, query: "imageView2/2/w/32", assess: assessProcessing },
   ];
 }
 
@@ -128,15 +122,6 @@ const assessQuery: Check["assess"] = (answer, first, hints) => {
   }
   const found = `a query is answered with ${answer === undefined ? "nothing" : `${answer.status}, ${answer.verdict}`}`;
   return finding.note(found, "Under `originals`, queries of clients are not sent to the origin.");
-};
-
-const assessProcessing: Check["assess"] = (answer, first) => {
-  const width = answer?.image?.width;
-  const isMade = answer?.verdict === "whole" && answer.sha256 !== first.sha256 && width !== undefined && width <= 32;
-  if (!isMade || (first.image?.width ?? 0) <= 32) return undefined;
-  const means =
-    "It processes images by the same URLs as this program: `processedMiss: origin` passes its results on until the original is stored.";
-  return finding.note("?imageView2/2/w/32 returns a smaller image", means);
 };
 
 function assessReuse({ isReused }: ProbeReply): Verdict {

@@ -6,15 +6,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { nameOf } from "../../serve/wiring/origins.ts";
 import { loadSettings } from "../../settings/load.ts";
 import type { OriginSettings } from "../../settings/schema/schema.ts";
-import {
-  addHeader,
-  createStatusLine,
-  newCommand,
-  shown,
-  stopSignal,
-  type Terminal,
-  wholeNumber,
-} from "../cli/terminal.ts";
+import { addHeader, newCommand, shown, stopSignal, type Terminal, wholeNumber } from "../cli/terminal.ts";
 import type { Finding, Severity } from "./finding.ts";
 import { type Examination, type Examined, examineOrigin, examineSite, originsOf } from "./service.ts";
 
@@ -68,17 +60,14 @@ async function runDoctor(
   { flags, terminal }: { readonly flags: DoctorFlags; readonly terminal: Terminal },
 ): Promise<0 | 1> {
   const stopping = stopSignal(terminal);
-  const status = createStatusLine(terminal, flags.json);
   const findings: Finding[] = [];
   const notes: Parameters<Examination>[1] = {
     say(id, verdict) {
       if (verdict === undefined) return;
       const found = { id, ...verdict };
       findings.push(found);
-      status.clear();
       if (!flags.json) terminal.out.write(describeFinding(found, terminal.isInteractive));
     },
-    doing: status.show,
   };
   const { config, header: headers, ...site } = flags;
   const run =
@@ -91,8 +80,6 @@ async function runDoctor(
   } catch (error) {
     if (stopping.aborted) return 1;
     throw error;
-  } finally {
-    status.clear();
   }
   const { name, proposal } = examined;
   if (flags.json) terminal.out.write(`${JSON.stringify({ origin: name, findings, settings: proposal })}\n`);

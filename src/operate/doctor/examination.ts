@@ -6,7 +6,7 @@ import type { Probe, ProbedConnection, ProbeReply } from "../../serve/origin/kin
 import { formatBytes } from "../cli/terminal.ts";
 import { checkBehaviour } from "./check-behaviour.ts";
 import { failed, finding, formatMs, type Notes, noReply, originFailure, type Verdict } from "./finding.ts";
-import { checkSamples, type Fetched, findSample, type Sample, targetOf } from "./samples.ts";
+import { checkSamples, type Fetched, findSample, type Sample, UTF8_MEANS } from "./samples.ts";
 
 export interface ExaminationOptions {
   readonly originUrl: string;
@@ -46,8 +46,7 @@ export async function examine(probe: Probe, options: ExaminationOptions, notes: 
 async function checkReferer(probe: Probe, [sample]: readonly Sample[], originUrl: string, notes: Notes): Promise<void> {
   if (sample === undefined) return;
   const referer = `${new URL(originUrl).origin}/`;
-  notes.doing(`GET ${sample.name} with Referer`);
-  const request = { method: "GET", target: targetOf(sample, probe), headers: { referer } } as const;
+  const request = { method: "GET", target: probe.target(sample.path, sample.query), headers: { referer } } as const;
   const answer = await probe.ask(request).catch(noReply(notes));
   if (answer?.verdict !== "whole") return;
   notes.hints.referer = referer;
@@ -58,9 +57,7 @@ async function checkReferer(probe: Probe, [sample]: readonly Sample[], originUrl
 
 /** Non-ASCII names are requested in UTF-8, but old Chinese sites may name their files in GBK. */
 function assessNames(samples: readonly Sample[], whole: readonly Fetched[]): Verdict {
-  const gbk = samples.find((sample) => sample.kind === "gbk");
-  if (gbk !== undefined) return finding.problem(`${gbk.name} is not UTF-8, but probably GBK`, UTF8_MEANS);
-  const sample = samples.find((each) => each.kind === "key" && /[^\0-\x7f]/.test(each.path));
+  const sample = samples.find(({ path }) => /[^\0-\x7f]/.test(path));
   if (sample === undefined) {
     const found = "no sample has a non-ASCII name, so it is unknown if the origin accepts UTF-8 names";
     return finding.note(found, "Add one if the site has such names: 图片/1.jpg");
@@ -71,16 +68,12 @@ function assessNames(samples: readonly Sample[], whole: readonly Fetched[]): Ver
   return finding.problem(found, UTF8_MEANS);
 }
 
-const UTF8_MEANS =
-  "Keys are UTF-8, and other URLs get 400. Rename the files at the origin, or make it accept UTF-8 names (nginx: store them so; IIS and Apache: by module).";
-
 async function samplesOf(
   probe: Probe,
   { samples, originUrl }: ExaminationOptions,
   notes: Notes,
 ): Promise<readonly Sample[]> {
   if (samples.length > 0) return samples;
-  notes.doing("looking for an image on the home page");
   const found = await findSample(probe, originUrl).catch(noReply(notes));
   if (found !== undefined) return [found];
   const means = "Name one or more for a closer check: huiyuan doctor URL images/a.jpg";
@@ -96,7 +89,6 @@ const SLOW_MS = 1_000;
  * further checks make no sense.
  */
 async function checkConnection(probe: Probe, notes: Notes, now: number): Promise<boolean> {
-  notes.doing("connecting");
   try {
     const connection = await probe.connect();
     notes.say("connection", assessConnection(connection));
@@ -129,7 +121,6 @@ function assessTls(tls: ProbedConnection["tls"], now: number): Verdict {
 /** Checks the answer to an image that does not exist. The mirror treats only 404 and 410 as absence. */
 async function checkMissing(probe: Probe, notes: Notes): Promise<void> {
   const name = `huiyuan-doctor-${randomBytes(6).toString("hex")}.jpg`;
-  notes.doing(`GET /${name}, which does not exist`);
   try {
     notes.say("missing", assessMissing(await probe.ask({ method: "GET", target: probe.target(toKey(name), "") })));
   } catch (error) {

@@ -36,8 +36,6 @@ export interface Notes {
   readonly hints: Hints;
   /** `id`: of the check. Nothing is found if the verdict is undefined. */
   say(id: string, verdict: Verdict | undefined): void;
-  /** Shows the current step. */
-  doing(text: string): void;
 }
 
 /** Returns a failure of the origin. Rethrows other errors: an abort, the byte limit, or failures of this program. */

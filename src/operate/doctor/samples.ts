@@ -1,16 +1,17 @@
 // Reads the sample images of the command line, or finds one on the home page. Fetches each as the mirror does, checks
 // if it is a whole image, and reports peculiarities of the answers.
 import { HuiyuanError } from "../../core/errors.ts";
-import { isKey, type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
+import { type Key, MEDIA_TYPES, toKey } from "../../core/object.ts";
 import type { Probe, ProbeReply } from "../../serve/origin/kinds/probe.ts";
 import { formatBytes } from "../cli/terminal.ts";
 import { PAGE_HEADERS, picturesOn } from "./find-pictures.ts";
 import { failed, finding, formatMs, meaningOf, type Notes, originFailure, type Verdict } from "./finding.ts";
 
-/** `gbk`: the path is not UTF-8, so no key can have it. */
-export type Sample =
-  | { readonly kind: "key"; readonly name: string; readonly path: Key; readonly query: string }
-  | { readonly kind: "gbk"; readonly name: string; readonly rawPath: string };
+export interface Sample {
+  readonly name: string;
+  readonly path: Key;
+  readonly query: string;
+}
 
 /**
  * `text`: a path below the origin, escaped or not, or a whole URL below it. Throws request_invalid for other URLs and
@@ -22,18 +23,18 @@ export function readSample(text: string, originUrl: string): Sample {
   const raw = at === -1 ? below : below.slice(0, at);
   const query = at === -1 ? "" : encodeURI(below.slice(at + 1)).replaceAll("%25", "%");
   const name = `/${below}`;
+  const isEscaped = /^(?:[^%]|%[0-9a-f]{2})*$/i.test(raw);
   try {
-    return { kind: "key", name, path: toKey(decodeURIComponent(raw)), query };
+    // A % without two hex digits is a literal %.
+    return { name, path: toKey(isEscaped ? decodeURIComponent(raw) : raw), query };
   } catch (error) {
     if (error instanceof HuiyuanError) throw invalid(text, "it is not the path of an image");
-    // A % without two hex digits is a literal %. Bytes that are not UTF-8 are probably GBK.
-    if (!/^(?:[^%]|%[0-9a-f]{2})*$/i.test(raw)) {
-      if (!isKey(raw)) throw invalid(text, "it is not the path of an image");
-      return { kind: "key", name, path: raw, query };
-    }
-    return { kind: "gbk", name, rawPath: `/${encodeURI(raw).replaceAll("%25", "%")}` };
+    throw invalid(text, `it is not UTF-8, but probably GBK. ${UTF8_MEANS}`);
   }
 }
+
+export const UTF8_MEANS =
+  "Keys are UTF-8, and other URLs get 400. Rename the files at the origin, or make it accept UTF-8 names (nginx: store them so; IIS and Apache: by module).";
 
 function pathBelow(text: string, originUrl: string): string {
   if (!/^https?:\/\//i.test(text)) return text.replace(/^\//, "");
@@ -52,12 +53,7 @@ export async function findSample(probe: Probe, originUrl: string): Promise<Sampl
   const { status, beginning, hops } = await probe.ask({ method: "GET", target, headers: PAGE_HEADERS });
   if (status !== 200) return undefined;
   const [path] = picturesOn(beginning.toString("utf8"), hops.at(-1)?.url ?? `${originUrl}/`, originUrl, 1);
-  return path === undefined ? undefined : { kind: "key", name: `/${path}`, path, query: "" };
-}
-
-/** The request target of a sample. */
-export function targetOf(sample: Sample, probe: Probe): string {
-  return sample.kind === "key" ? probe.target(sample.path, sample.query) : probe.rawTarget(sample.rawPath);
+  return path === undefined ? undefined : { name: `/${path}`, path, query: "" };
 }
 
 /** A sample that is a whole image. */
@@ -78,8 +74,7 @@ export async function checkSamples(
 ): Promise<readonly Fetched[]> {
   const whole: Fetched[] = [];
   for (const sample of samples) {
-    const target = targetOf(sample, probe);
-    notes.doing(`GET ${sample.name}`);
+    const target = probe.target(sample.path, sample.query);
     try {
       const reply = await probe.ask({ method: "GET", target });
       notes.say("image", assessSample(sample, reply));

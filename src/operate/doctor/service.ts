@@ -32,7 +32,7 @@ export interface Examined {
  */
 export type Examination = (
   limits: { readonly seconds: number; readonly signal: AbortSignal },
-  notes: Pick<Notes, "say" | "doing">,
+  notes: Pick<Notes, "say">,
 ) => Promise<Examined>;
 
 const MAX_BODY_BYTES = 20_971_520;

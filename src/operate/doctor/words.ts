@@ -77,7 +77,6 @@ const findingsZh: Readonly<Record<string, string>> = {
   "query.good": "URL 参数不影响图片，适合存储原图。",
   "query.warning": "URL 参数会改变图片，请勾选“网站按 URL 参数生成尺寸”。",
   "query.note": "带参数的请求没有得到图片。存储原图时，参数不会发送到源站。",
-  "processing.note": "源站也能处理 ?imageView2 指令。",
   "framing.good": "正文长度明确。",
   "framing.warning": "正文以断开连接结束，只能按图片结构判断是否完整，请让源站发送 Content-Length。",
   "types.note": "Content-Type 与图片不符，无需处理，会按内容识别。",

@@ -1,7 +1,7 @@
 // Explains a download URL: its domain, bucket, key, rule and token, the stored object, the requests to the origin, and
 // the answer. The answer comes from a dry run of the download itself, so that the two cannot disagree. It has no
 // effects.
-import { asHuiyuanError, errorRow, type HuiyuanError } from "../../core/errors.ts";
+import { asHuiyuanError, errorRow, HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { type DryRun, runDry } from "../../serve/http/dry-run/dry-run.ts";
 import { isHealth } from "../../serve/http/health.ts";
@@ -145,11 +145,10 @@ function refererOf({ referers }: Site, { headers }: DownloadRequest): string {
 function tokenOf({ authorizer }: Site, { tokens }: DryRun): object {
   if (authorizer === undefined && tokens.length === 0) return { verdict: "off" };
   // The download checks several names until one fits; checks for watermarks come after it.
-  const token = tokens.find(({ grant }) => grant !== undefined) ?? tokens.at(-1);
+  const token = tokens.find((each) => !(each instanceof HuiyuanError)) ?? tokens.at(-1);
   if (token === undefined) return { verdict: "unseen" };
-  const { grant, failure } = token;
-  if (grant === undefined) return { verdict: "refused", ...(failure && problemOf(failure)) };
-  const { scope, isSpent } = grant;
+  if (token instanceof HuiyuanError) return { verdict: "refused", ...problemOf(token) };
+  const { scope, isSpent } = token;
   const life = scope.kind === "signed" ? { expiresInSeconds: scope.expiresInSeconds } : {};
   return { verdict: "good", kind: scope.kind, ...life, ...(isSpent && { isSpent: isSpent() }) };
 }

@@ -50,93 +50,73 @@ export function Explain() {
 function Steps({ answer }: { readonly answer: Explanation }) {
   if (answer.isRestApi === true) return <p>{t("isRestApi")}</p>;
   if (answer.isHealthPath === true) return <p>{t("isHealthPath")}</p>;
-  const { domain, bucket, recipe, alias, referer, token, rule, origin = [], answer: end } = answer;
-  // An alias is a part of the URL, and the image that it processes has another key.
-  const { original: key = answer.key, originalStored: stored = answer.stored } = answer;
   return (
     <ol class="steps">
-      <Step title={t("domain")}>
-        {domain === undefined ? t("unknownDomain") : domain}
-        {bucket !== undefined && ` → ${bucket}`}
-      </Step>
-      {key !== undefined && (
-        <Step title={t("object")}>
-          <code>{key}</code>
-        </Step>
-      )}
-      <AccessSteps referer={referer} token={token} />
-      {recipe !== undefined && (
-        <Step title={t("processing")}>
-          <code>{recipe}</code> {alias !== undefined && `(${alias})`}
-        </Step>
-      )}
-      <StoredStep stored={stored} />
-      {rule !== undefined && (
-        <Step title={t("rule")}>
-          {rule.index === undefined ? t("ruleOfDomain") : t("ruleNumber", { number: rule.index + 1 })}
-          {": "}
-          {t(ACTIONS[rule.action] ?? "doesNothing")}
-        </Step>
-      )}
-      <OriginSteps origin={origin} />
-      {end !== undefined && (
-        <Step title={t("answer")} tone={end.errNo === undefined ? "good" : "bad"}>
-          {end.status} {wordsOf(end) ?? sourceOf(end.from)}
-          {end.cacheControl !== undefined && <div class="hint mono">Cache-Control: {end.cacheControl}</div>}
-        </Step>
-      )}
+      {stepsOf(answer)
+        .filter(([, text]) => text !== undefined)
+        .map(([title, text, tone = "plain"], index) => (
+          <li key={`${title} ${index}`}>
+            <Badge tone={tone}>{t(title)}</Badge>
+            <div>{text}</div>
+          </li>
+        ))}
     </ol>
   );
 }
 
-function StoredStep({ stored }: Pick<Explanation, "stored">) {
-  if (stored === undefined) return null;
-  const { state, isInMemory, isStale } = stored;
-  const isStored = state === "object";
-  return (
-    <Step title={t("bucket")} tone={isStored ? "good" : "warn"}>
-      {t(isStored ? "isStored" : state === "tombstone" ? "isTombstone" : "isAbsent")}
-      {isInMemory && ` · ${t("inMemory")}`}
-      {isStale === true && ` · ${t("stale")}`}
-    </Step>
-  );
+/** Without a text there is no such step. */
+type Step = readonly [title: TextName, text: ComponentChildren, tone?: Tone | undefined];
+
+/** In the order of the server. */
+function stepsOf(answer: Explanation): readonly Step[] {
+  const { domain, bucket, recipe, alias, referer = "off", token, rule, origin = [], answer: end } = answer;
+  // An alias is a part of the URL, and the image that it processes has another key.
+  const { original: key = answer.key, originalStored: stored = answer.stored } = answer;
+  const named = alias === undefined ? "" : ` (${alias})`;
+  return [
+    ["domain", domain === undefined ? t("unknownDomain") : `${domain} → ${bucket}`],
+    ["object", key && <code>{key}</code>],
+    ["referer", REFERERS[referer] && t(REFERERS[referer]), referer === "refused" ? "bad" : "good"],
+    ["token", token && tokenText(token), token?.verdict === "refused" ? "bad" : "good"],
+    ["processing", recipe && [<code key="recipe">{recipe}</code>, named]],
+    ["bucket", stored && storedText(stored), stored?.state === "object" ? "good" : "warn"],
+    ["rule", rule && ruleText(rule)],
+    ...origin.flatMap(originSteps),
+    ["answer", end && answerText(end), end?.errNo === undefined ? "good" : "bad"],
+  ];
 }
 
-function AccessSteps({ referer = "off", token }: Pick<Explanation, "referer" | "token">) {
+function storedText({ state, isInMemory, isStale }: NonNullable<Explanation["stored"]>): string {
+  const name = state === "object" ? "isStored" : state === "tombstone" ? "isTombstone" : "isAbsent";
+  return [t(name), isInMemory && t("inMemory"), isStale && t("stale")].filter(Boolean).join(" · ");
+}
+
+function ruleText({ index, action }: NonNullable<Explanation["rule"]>): string {
+  const name = index === undefined ? t("ruleOfDomain") : t("ruleNumber", { number: index + 1 });
+  return `${name}: ${t(ACTIONS[action] ?? "doesNothing")}`;
+}
+
+function originSteps({ why, requests, refusal }: Origin): readonly Step[] {
+  if (refusal !== undefined) return [["origin", wordsOf(refusal), "bad"]];
+  return requests.map(({ method, url, isStandby, refusal: own }) => {
+    const note = isStandby === true ? "isStandby" : WHYS[why];
+    const hint = own === undefined ? note && t(note) : wordsOf(own);
+    const text = [
+      <code key="url">{`${method} ${url}`}</code>,
+      <div key="hint" class="hint">
+        {hint}
+      </div>,
+    ];
+    return ["origin", text, own && "bad"];
+  });
+}
+
+function answerText({ status, from, cacheControl, ...failure }: NonNullable<Explanation["answer"]>) {
   return (
     <>
-      {referer !== "off" && (
-        <Step title={t("referer")} tone={referer === "refused" ? "bad" : "good"}>
-          {t(REFERERS[referer])}
-        </Step>
-      )}
-      {token !== undefined && token.verdict !== "off" && (
-        <Step title={t("token")} tone={token.verdict === "refused" ? "bad" : "good"}>
-          {wordsOf(token) ?? validity(token)}
-        </Step>
-      )}
+      {status} {wordsOf(failure) ?? sourceOf(from)}
+      {cacheControl !== undefined && <div class="hint mono">Cache-Control: {cacheControl}</div>}
     </>
-  );
-}
-
-function OriginSteps({ origin }: { readonly origin: NonNullable<Explanation["origin"]> }) {
-  return origin.flatMap(({ why, key, requests, refusal }) =>
-    refusal !== undefined
-      ? [
-          <Step key={`${why} ${key}`} title={t("origin")} tone="bad">
-            {wordsOf(refusal)}
-          </Step>,
-        ]
-      : requests.map(({ method, url, isStandby, refusal: own }) => (
-          <Step key={url} title={t("origin")} tone={own === undefined ? "plain" : "bad"}>
-            <code>
-              {method} {url}
-            </code>
-            <div class="hint">
-              {own === undefined ? noteOf(isStandby === true ? "isStandby" : WHYS[why]) : wordsOf(own)}
-            </div>
-          </Step>
-        )),
   );
 }
 
@@ -150,8 +130,8 @@ const ACTIONS: Readonly<Record<string, TextName>> = {
 const WHYS: Readonly<Record<Origin["why"], TextName | undefined>> = {
   ...{ miss: undefined, refresh: "whyRefresh", behind: "whyBehind" },
 };
-const REFERERS: Readonly<Record<NonNullable<Explanation["referer"]>, TextName>> = {
-  ...{ off: "none", allowed: "isAllowed", listed: "isListed", refused: "isRefused" },
+const REFERERS: Readonly<Record<NonNullable<Explanation["referer"]>, TextName | undefined>> = {
+  ...{ off: undefined, allowed: "isAllowed", listed: "isListed", refused: "isRefused" },
 };
 const SOURCES: Readonly<Record<string, TextName>> = {
   ...{ memory: "fromMemory", bucket: "fromStore", renderer: "fromRenderer", origin: "fromOrigin" },
@@ -163,29 +143,13 @@ function sourceOf(tier: string): string | undefined {
   return name && t("answerFrom", { from: t(name) });
 }
 
-const noteOf = (name: TextName | undefined) => name && t(name);
-
 /** Undefined: it is no failure. */
 const wordsOf = ({ code, message }: { readonly code?: string | undefined; readonly message?: string | undefined }) =>
   code === undefined ? undefined : failureText(code, message);
 
-function validity({ verdict, expiresInSeconds, isSpent }: Token): string {
+function tokenText({ verdict, expiresInSeconds, isSpent, ...failure }: Token): string | undefined {
+  if (verdict === "off" || verdict === "refused") return wordsOf(failure);
   if (verdict === "unseen") return t("isUnseen");
   if (expiresInSeconds !== undefined) return t("goodFor", { time: duration(expiresInSeconds) });
   return t(isSpent === undefined ? "tokenGood" : isSpent ? "isSpent" : "isGoodOnce");
-}
-
-interface StepProps {
-  readonly title: string;
-  readonly tone?: Tone;
-  readonly children?: ComponentChildren;
-}
-
-function Step({ title, tone = "plain", children }: StepProps) {
-  return (
-    <li>
-      <Badge tone={tone}>{title}</Badge>
-      <div>{children}</div>
-    </li>
-  );
 }

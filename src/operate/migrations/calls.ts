@@ -71,8 +71,6 @@ function refuseAll(): never {
 export interface ContentParts {
   readonly registry: Domains;
   readonly restApi: Pick<RestApiParts, "spools" | "maxImageBytes">;
-  /** Unix milliseconds. */
-  readonly now: () => number;
   readonly stopping: AbortSignal;
 }
 
@@ -85,7 +83,7 @@ const LINE = { maxWaiting: 1_024, waitMs: 10_000 };
  * may replace anything.
  */
 export function addContentCall(calls: Calls, parts: ContentParts): void {
-  const { registry, restApi, stopping, now } = parts;
+  const { registry, restApi, stopping } = parts;
   const overloaded = () => new HuiyuanError("overloaded", "too many objects are being taken; try again");
   const places = createSemaphore(PLACES, { ...LINE, overloaded });
   calls.add(storeContent, async (context, input) => {
@@ -108,7 +106,7 @@ export function addContentCall(calls: Calls, parts: ContentParts): void {
       const options = { spool, maxBytes, tooLarge: "request_invalid", framing: "length" } as const;
       const received = await receiveBody(bytes, options, () => invalid("the body is incomplete"));
       assertAllowed(context);
-      const info = describe(key, received, input, now());
+      const info = describe(key, received, input, Date.now());
       const request = { info, body: received.body, replace: input.replace, signal: stopping };
       const outcome = await createStoreTarget(stored).put(request);
       return context.json({ bucket: stored.bucketId, key, outcome });

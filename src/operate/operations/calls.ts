@@ -3,7 +3,7 @@ import type { Calls } from "../admin/calls.ts";
 import type { InputOf } from "../admin/contract/contract.ts";
 import { bucketIdNamed, type Domains } from "../admin/naming.ts";
 import { showLog, showLogCsv } from "./contract.ts";
-import { CSV_HEADER, csvLine, type LoggedOperation } from "./logged-operation.ts";
+import { CSV_HEADER, csvLine } from "./logged-operation.ts";
 import type { OperationFilter, OperationLog } from "./operation-log.ts";
 
 const PAGE = 1_000;
@@ -22,7 +22,7 @@ export function addLogCalls(
       latest === undefined
         ? await operations.page(filter, { after, limit })
         : { entries: await operations.latest(filter, latest), next: undefined };
-    return context.json({ entries: entries.map(entryView), next });
+    return context.json({ entries, next });
   });
   calls.add(showLogCsv, (context, query) => {
     const body = ReadableStream.from(csvOf(operations, filterOf(query))).pipeThrough(new TextEncoderStream());
@@ -40,8 +40,4 @@ async function* csvOf(operations: OperationLog, filter: OperationFilter): AsyncI
     if (page.entries.length > 0) yield page.entries.map((entry) => `${csvLine(entry)}\r\n`).join("");
     after = page.next;
   }
-}
-
-function entryView({ at, reportedAt, bucketId: bucket, ...entry }: LoggedOperation): object {
-  return { ...entry, bucket, time: new Date(at).toISOString(), reportTime: new Date(reportedAt).toISOString() };
 }

@@ -4,8 +4,8 @@ import { type Command, Option } from "commander";
 import { OPERATION_NAMES, type OperationName } from "../admin/operation.ts";
 import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "../cli/admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
-import { type LogPage, showLog } from "./contract.ts";
-import { CSV_HEADER, csvLine, type LoggedOperation } from "./logged-operation.ts";
+import { type LogEntry, showLog } from "./contract.ts";
+import { CSV_HEADER, csvLine } from "./logged-operation.ts";
 
 interface LogFlags extends BucketFlags {
   readonly operation?: OperationName;
@@ -16,8 +16,6 @@ interface LogFlags extends BucketFlags {
   readonly all: boolean;
   readonly csv: boolean;
 }
-
-type Entry = LogPage["entries"][number];
 
 const PAGE = 1_000;
 const HELP = `Shows the last 30 days on which the server ran, of the REST API and of
@@ -49,7 +47,7 @@ export function logCommand(terminal: Terminal): Command {
         let count = 0;
         for await (const entry of entriesOf(session, flags)) {
           count += 1;
-          await session.show(entry, csv ? `${csvLine(loggedOf(entry))}\r` : describe(entry));
+          await session.show(entry, csv ? `${csvLine(entry)}\r` : describe(entry));
         }
         if (count === 0 && !json && !csv) terminal.err.write("no matching entries in the log\n");
         return 0;
@@ -57,25 +55,19 @@ export function logCommand(terminal: Terminal): Command {
     });
 }
 
-async function* entriesOf(session: Session, flags: LogFlags): AsyncIterable<Entry> {
+async function* entriesOf(session: Session, flags: LogFlags): AsyncIterable<LogEntry> {
   const { bucket, operation, fileid, from, to, latest, all } = flags;
   const filter = { bucket, operation, fileid, from, to };
   if (!all) yield* (await session.client.call(showLog, { ...filter, latest })).entries;
   else for await (const { entries } of pagesOf(session, showLog, { ...filter, limit: PAGE })) yield* entries;
 }
 
-function describe({ time, operation, code, bytes, client, bucket, fileid }: Entry): string {
+function describe({ time, operation, code, bytes, client, bucket, fileid }: LogEntry): string {
   const columns = [
     ...[time.slice(0, 19).replace("T", " "), operation.padEnd(8), String(code).padStart(5), String(bytes).padStart(9)],
     ...[shown(client).padEnd(15), shown(bucket), shown(fileid)],
   ];
   return columns.join("  ");
-}
-
-/** Converts an entry of the admin API back into its logged form. */
-function loggedOf({ time, reportTime, bucket: bucketId, ...entry }: Entry): LoggedOperation {
-  const operation = entry.operation as OperationName; // The server logs no others.
-  return { ...entry, operation, at: Date.parse(time), reportedAt: Date.parse(reportTime), bucketId };
 }
 
 const parseLatest = (text: string) => wholeNumber(text, 1_000, "; --all has no limit.");

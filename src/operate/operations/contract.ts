@@ -27,9 +27,9 @@ export const showLog = get("/log", "read", {
   },
   answer: json({
     entries: listOf({
-      id: z.int(),
+      id: z.int().describe("Ascending in the order of the log."),
       bucket: bucketId,
-      operation: z.string(),
+      operation: z.enum(OPERATION_NAMES),
       fileid: z.string(),
       url: z.string(),
       client: z.string(),
@@ -39,7 +39,7 @@ export const showLog = get("/log", "read", {
       bytes: z.int(),
       requestId: z.string(),
       time,
-      reportTime: time,
+      reportTime: time.describe("Of the write to the log."),
     }),
     next: z.int().optional(),
   }),
@@ -52,3 +52,4 @@ export const showLogCsv = get("/log.csv", "read", {
 });
 
 export type LogPage = AnswerOf<typeof showLog>;
+export type LogEntry = LogPage["entries"][number];

@@ -1,26 +1,19 @@
-// An entry that is in the operation log (操作日志), and its CSV format. The columns and their order are those of the
-// documented log, followed by our own. operation-log.ts stores entries. Pure.
-import { OPERATION_NUMBERS, type Operation } from "../admin/operation.ts";
-
-/** An operation with its place in the log. */
-export interface LoggedOperation extends Operation {
-  /** Ascending in the order of the log. */
-  readonly id: number;
-  /** Time of the write to the log, Unix milliseconds. */
-  readonly reportedAt: number;
-}
+// The CSV format of the operation log (操作日志). The columns and their order are those of the documented log, followed
+// by our own. Pure.
+import { OPERATION_NUMBERS } from "../admin/operation.ts";
+import type { LogEntry } from "./contract.ts";
 
 /** Without the line end. */
 export const CSV_HEADER =
   "reporttime,time,bucketid,appid,fileid,url,op,realclientip,errno,errmsg,operation,bytes,useragent,requestid";
 
 /** One line without its line end, quoted by RFC 4180. Values are exact; formulas are not defused for spreadsheets. */
-export function csvLine(entry: LoggedOperation): string {
-  const { bucketId, operation } = entry;
-  const [appid = "", bucket = ""] = bucketId.split("/");
+export function csvLine(entry: LogEntry): string {
+  const { operation } = entry;
+  const [appid = "", bucket = ""] = entry.bucket.split("/");
   const values = [
-    new Date(entry.reportedAt).toISOString(),
-    new Date(entry.at).toISOString(),
+    entry.reportTime,
+    entry.time,
     bucket,
     appid,
     entry.fileid,

@@ -4,7 +4,8 @@
 import type { Log } from "../../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
 import type { Operation, OperationName } from "../admin/operation.ts";
-import { type LoggedOperation, withoutSign } from "./logged-operation.ts";
+import type { LogEntry } from "./contract.ts";
+import { withoutSign } from "./logged-operation.ts";
 
 /** An undefined field does not filter. Times are Unix milliseconds, both inclusive. */
 export interface OperationFilter {
@@ -25,9 +26,9 @@ export interface OperationLog {
   page(
     filter: OperationFilter,
     range: { readonly after: number; readonly limit: number },
-  ): Promise<{ readonly entries: readonly LoggedOperation[]; readonly next: number | undefined }>;
+  ): Promise<{ readonly entries: readonly LogEntry[]; readonly next: number | undefined }>;
   /** The newest matching entries, by ascending ids. */
-  latest(filter: OperationFilter, limit: number): Promise<readonly LoggedOperation[]>;
+  latest(filter: OperationFilter, limit: number): Promise<readonly LogEntry[]>;
   /** Writes all unwritten entries. */
   flush(): Promise<void>;
   /** Flushes once more. */
@@ -63,8 +64,8 @@ const MATCHES = `(@bucket IS NULL OR bucket = @bucket) AND at BETWEEN @from AND 
 // The first id that is kept, or NULL.
 const KEPT = `(SELECT first FROM days ORDER BY first DESC LIMIT 1 OFFSET ${RETENTION_DAYS})`;
 
-// The fields of LoggedOperation. Only this program writes the table.
-const COLUMNS = `id, reported_at AS reportedAt, at, bucket AS bucketId, operation, fileid, url, client,
+// The fields of a LogEntry, whose times entryOf() writes. Only this program writes the table.
+const COLUMNS = `id, reported_at AS reportedAt, at, bucket, operation, fileid, url, client,
   user_agent AS userAgent, code, message, bytes, request_id AS requestId`;
 
 /** The condition of each statement, which an index on its column answers. All have the same parameters. */
@@ -208,14 +209,13 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
     order: "Ascending" | "Descending",
     filter: OperationFilter,
     range: { readonly after: number; readonly limit: number },
-  ): Promise<LoggedOperation[]> {
+  ): Promise<LogEntry[]> {
     await flush();
     const { bucketId: bucket = null, operation = null, fileid = null } = filter;
     const { from = 0, to = Number.MAX_SAFE_INTEGER } = filter;
     const row = { bucket, operation, fileid, from, to, ...range };
     const by = fileid !== null ? "byFileid" : operation !== null ? "byOperation" : "all";
-    // As COLUMNS says.
-    return (await ledger.read(`${by}${order}`, row)) as unknown as LoggedOperation[];
+    return (await ledger.read(`${by}${order}`, row)).map(entryOf);
   }
 
   return {
@@ -243,6 +243,11 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
         );
     },
   };
+}
+
+function entryOf({ at, reportedAt, ...row }: LedgerRow): LogEntry {
+  const iso = (time: LedgerRow[string] | undefined) => new Date(Number(time)).toISOString();
+  return { ...row, time: iso(at), reportTime: iso(reportedAt) } as unknown as LogEntry; // As COLUMNS says.
 }
 
 function toRow({ bucketId, fileid, url, client, userAgent, message, requestId, ...rest }: Operation): LedgerRow {

@@ -12,15 +12,13 @@ export interface OriginParts {
       domain: string,
     ): { enter(signal: AbortSignal, waitMs: number): (() => void) | Promise<() => void> } | undefined;
   };
-  /** Unix milliseconds. */
-  readonly now: () => number;
   /** Aborts when the server starts to shut down: all places end. */
   readonly stopping: AbortSignal;
 }
 
-export function addOriginCalls(calls: Calls, { registry, now, stopping }: OriginParts): void {
+export function addOriginCalls(calls: Calls, { registry, stopping }: OriginParts): void {
   calls.add(listOrigins, (context) =>
-    listAnswer(context, "origins", registry.originReport(), (each) => originView(each, now())),
+    listAnswer(context, "origins", registry.originReport(), (each) => originView(each, Date.now())),
   );
   calls.add(takePlace, async (context, { origin, domain, waitMs }) => {
     const budget = registry.originBudget(origin, domain);

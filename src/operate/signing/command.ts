@@ -3,7 +3,7 @@
 
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { HuiyuanError } from "../../core/errors.ts";
-import { type Key, toKey } from "../../core/object.ts";
+import { toKey } from "../../core/object.ts";
 import { MAX_LIFE_SECONDS } from "../../serve/sign/token.ts";
 import { type KeyPair, makeKeyPair } from "../../settings/key-pair.ts";
 import { loadSettings } from "../../settings/load.ts";
@@ -11,81 +11,100 @@ import { parseDuration } from "../../settings/schema/quantities.ts";
 import { newCommand, type Terminal } from "../cli/terminal.ts";
 import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "./signing.ts";
 
-/** Options that select the bucket and the key pair. */
-interface SignOptions {
+interface SignFlags {
   readonly config?: string;
   readonly appid?: string;
   readonly bucket?: string;
   readonly secretId?: string;
   readonly json: boolean;
-}
-
-interface MultiUseOptions extends SignOptions {
-  /** Seconds from now. */ readonly expires: number;
-  readonly unbound: boolean;
+  /** Seconds from now; copies and deletes have none of the next three. */
+  readonly expires?: number;
+  readonly unbound?: boolean;
+  readonly once?: boolean;
 }
 
 const SIGN_HELP = `Examples:
   huiyuan sign download 2015/cat.jpg
   huiyuan sign upload 2015/cat.jpg --expires 1h`;
 
+interface About {
+  readonly about: string;
+  /** As commander writes it, and what it names. */
+  readonly argument: readonly [name: string, about: string];
+  readonly examples: readonly string[];
+}
+
+const OPERATIONS = {
+  download: {
+    about: "print a signed download URL",
+    argument: ["<url-or-fileid>", "download URL, or the fileid of an image on the bucket's public domain"],
+    examples: ["2015/cat.jpg --expires 1h", "'https://img.example.com/2015/cat.jpg?imageView2/2/w/200'"],
+  },
+  upload: {
+    about: "print a token for an upload, whole or in slices",
+    argument: ["[fileid]", "name of the upload (default: the server chooses one)"],
+    examples: ["2015/cat.jpg --expires 1h", "--bucket photos --json"],
+  },
+  copy: {
+    about: "print a one-time token that copies one file",
+    argument: ["<fileid>", "file to copy from"],
+    examples: ["2015/cat.jpg"],
+  },
+  delete: {
+    about: "print a one-time token that deletes one file",
+    argument: ["<fileid>", "file to delete"],
+    examples: ["2015/cat.jpg"],
+  },
+} as const satisfies Readonly<Record<string, About>>;
+
 /** Wrong usage throws CommanderError, a faulty settings file SettingsFaults. */
 export function signCommand(terminal: Terminal): Command {
-  const download = multiUse(
-    subcommand(terminal, "download", "print a signed download URL", [
-      "huiyuan sign download 2015/cat.jpg --expires 1h",
-      "huiyuan sign download 'https://img.example.com/2015/cat.jpg?imageView2/2/w/200'",
-    ]),
-  )
-    .argument(
-      "<url-or-fileid>",
-      "download URL, or the fileid of an image on the bucket's public domain",
-      parse(readSignTarget),
-    )
-    .addOption(
-      new Option("--once", "make a one-time URL; oneTimeDownloads of the bucket says how it works")
-        .default(false)
-        .conflicts(["expires", "unbound"]),
-    )
-    .action(async (target: SignTarget, options: MultiUseOptions & { readonly once: boolean }, command: Command) => {
-      const place = await placeOf(options, target.url?.host, command);
-      if (target.url === undefined) warnOfSlash(target.fileid, terminal);
-      const life = options.once ? undefined : options.expires;
-      const signed = asUsage(command, () => sign(place, { target, unbound: options.unbound, life, isDownload: true }));
-      terminal.out.write(`${options.json ? JSON.stringify(signed) : signed.url}\n`);
-    });
-
-  const upload = multiUse(
-    subcommand(terminal, "upload", "print a token for an upload, whole or in slices", [
-      "huiyuan sign upload 2015/cat.jpg --expires 1h",
-      "huiyuan sign upload --bucket photos --json",
-    ]),
-  )
-    .argument("[fileid]", "name of the upload (default: the server chooses one)", parse(toKey))
-    .action(async (fileid: Key | undefined, options: MultiUseOptions, command: Command) => {
-      const place = await placeOf(options, undefined, command);
-      warnOfSlash(fileid ?? "", terminal);
-      const { unbound, expires: life } = options;
-      printToken(terminal, options, sign(place, { target: targetOf(fileid), unbound, life, isDownload: false }));
-    });
-
   const all = newCommand(terminal, "sign", "print a signed URL, or a token for the REST API", SIGN_HELP);
-  all.addCommand(download).addCommand(upload);
-  for (const operation of ["copy", "delete"] as const) all.addCommand(oneTime(terminal, operation));
+  const names = Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[];
+  for (const name of names) all.addCommand(subcommand(terminal, name));
   return all;
 }
 
-function oneTime(terminal: Terminal, operation: "copy" | "delete"): Command {
-  const description = `print a one-time token that ${operation === "copy" ? "copies" : "deletes"} one file`;
-  return subcommand(terminal, operation, description, [`huiyuan sign ${operation} 2015/cat.jpg`])
-    .argument("<fileid>", operation === "copy" ? "file to copy from" : "file to delete", parse(toKey))
-    .action(async (fileid: Key, options: SignOptions, command: Command) => {
-      const place = await placeOf(options, undefined, command);
-      warnOfSlash(fileid, terminal);
-      const once = { target: targetOf(fileid), unbound: false, life: undefined, isDownload: false };
-      printToken(terminal, options, sign(place, once));
-    });
+const NO_FILE_HELP = `Without a settings file: name --appid, --bucket and --secret-id, and put the
+SecretKey into the environment variable HUIYUAN_SECRET_KEY. It is no option,
+because everyone on the machine can read those in the process list.`;
+
+function subcommand(terminal: Terminal, name: keyof typeof OPERATIONS): Command {
+  const { about, argument, examples }: About = OPERATIONS[name];
+  const isDownload = name === "download";
+  const lines = examples.map((example) => `\n  huiyuan sign ${name} ${example}`);
+  const command = newCommand(terminal, name, about, `${NO_FILE_HELP}\n\nExamples:${lines.join("")}`)
+    .argument(...argument, parse(isDownload ? readSignTarget : readFileid))
+    .option("-c, --config <file>", 'settings file (default: "huiyuan.yaml")')
+    .option("--appid <appid>", "project; needed if the file has several")
+    .option("--bucket <name>", "bucket; needed if the file has several")
+    .option("--secret-id <id>", "key pair (default: the project's first enabled one)")
+    .option("--json", "print one JSON object", false);
+  if (isDownload || name === "upload")
+    command
+      .addOption(
+        new Option("--expires <duration>", "end the validity after 90s, 12h, 30d, …; at most 92d")
+          .argParser(parseLife)
+          .default(30 * 86_400, "30d"),
+      )
+      .option("--unbound", "sign for any file of the bucket", false);
+  if (isDownload)
+    command.addOption(
+      new Option("--once", "make a one-time URL; oneTimeDownloads of the bucket says how it works")
+        .default(false)
+        .conflicts(["expires", "unbound"]),
+    );
+  return command.action(async (target: SignTarget | undefined, flags: SignFlags, self: Command) => {
+    const place = await placeOf(flags, target?.url?.host, self);
+    if (target?.url === undefined) warnOfSlash(target?.fileid ?? "", terminal);
+    const { unbound = false, once, expires, json } = flags;
+    const life = once ? undefined : expires;
+    const signed = asUsage(self, () => sign(place, { target, unbound, life, isDownload }));
+    terminal.out.write(`${json ? JSON.stringify(signed) : (signed.url ?? signed.token)}\n`);
+  });
 }
+
+const readFileid = (text: string): SignTarget => ({ fileid: toKey(text), url: undefined });
 
 /** A path of a URL is a common mistake: its first slash does not belong to the fileid. */
 function warnOfSlash(fileid: string, { err }: Terminal): void {
@@ -94,30 +113,6 @@ function warnOfSlash(fileid: string, { err }: Terminal): void {
   err.write(
     `warning: this signs the URL path "/${fileid}"; for "/${wanted}" write ${wanted}, without the first slash\n`,
   );
-}
-
-const NO_FILE_HELP = `Without a settings file: name --appid, --bucket and --secret-id, and put the
-SecretKey into the environment variable HUIYUAN_SECRET_KEY. It is no option,
-because everyone on the machine can read those in the process list.`;
-
-function subcommand(terminal: Terminal, name: string, description: string, examples: readonly string[]): Command {
-  const help = `${NO_FILE_HELP}\n\nExamples:\n${examples.map((example) => `  ${example}`).join("\n")}`;
-  return newCommand(terminal, name, description, help)
-    .option("-c, --config <file>", 'settings file (default: "huiyuan.yaml")')
-    .option("--appid <appid>", "project; needed if the file has several")
-    .option("--bucket <name>", "bucket; needed if the file has several")
-    .option("--secret-id <id>", "key pair (default: the project's first enabled one)")
-    .option("--json", "print one JSON object", false);
-}
-
-function multiUse(command: Command): Command {
-  return command
-    .addOption(
-      new Option("--expires <duration>", "end the validity after 90s, 12h, 30d, …; at most 92d")
-        .argParser(parseLife)
-        .default(30 * 86_400, "30d"),
-    )
-    .option("--unbound", "sign for any file of the bucket", false);
 }
 
 function parseLife(text: string): number {
@@ -148,14 +143,6 @@ function asUsage<Value>(command: Command, run: () => Value): Value {
   }
 }
 
-function targetOf(fileid: Key | undefined): SignTarget | undefined {
-  return fileid && { fileid, url: undefined };
-}
-
-function printToken(terminal: Terminal, { json }: SignOptions, issued: { readonly token: string }): void {
-  terminal.out.write(`${json ? JSON.stringify(issued) : issued.token}\n`);
-}
-
 /** Environment variable of the SecretKey if no settings file is read. */
 const SECRET_KEY_VARIABLE = "HUIYUAN_SECRET_KEY";
 
@@ -163,7 +150,7 @@ const SECRET_KEY_VARIABLE = "HUIYUAN_SECRET_KEY";
  * Finds the bucket by the options and the host of the URL to sign. With appid, bucket and SecretID, and without
  * --config, it reads no settings file. Ends the command with a usage error unless exactly one bucket matches.
  */
-async function placeOf(options: SignOptions, host: string | undefined, command: Command): Promise<SignPlace> {
+async function placeOf(options: SignFlags, host: string | undefined, command: Command): Promise<SignPlace> {
   const { appid, bucket: name, secretId } = options;
   if (options.config === undefined && appid !== undefined && name !== undefined && secretId !== undefined) {
     const secretKey = process.env[SECRET_KEY_VARIABLE] ?? "";

@@ -11,10 +11,10 @@ const MAX_DAYS = 400;
 
 export function addUsageCall(
   calls: Calls,
-  { usage, registry, now }: { readonly usage: Usage; readonly registry: Domains; readonly now: () => number },
+  { usage, registry }: { readonly usage: Usage; readonly registry: Domains },
 ): void {
   calls.add(showUsage, async (context, query) => {
-    const to = query.to ?? dayOf(now());
+    const to = query.to ?? dayOf(Date.now());
     const from = query.from ?? dayOf(Date.parse(to) - (SHOWN_DAYS - 1) * DAY_MS);
     if (Date.parse(to) - Date.parse(from) > MAX_DAYS * DAY_MS) throw invalid(`at most ${MAX_DAYS} days at once`);
     const days = await usage.days({ bucketId: bucketIdNamed(query.bucket, registry), from, to });

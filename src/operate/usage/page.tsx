@@ -9,15 +9,6 @@ import { bytes, count } from "../console/text/format.ts";
 import type { UsageAnswer } from "./contract.ts";
 import { t } from "./words.ts";
 
-interface Day {
-  readonly day: string;
-  readonly requests: number;
-  readonly failures: number;
-  readonly bytes: number;
-  readonly objects: number | undefined;
-  readonly stored: number | undefined;
-}
-
 const COLUMNS = ["requests", "failures", "bytesSent", "objects", "storedBytes"] as const;
 
 export function Usage() {
@@ -59,21 +50,23 @@ function Days({ days }: { readonly days: readonly Day[] }) {
   );
 }
 
+type Day = ReturnType<typeof byDay>[number];
+
 /** Sums of all buckets and operations, by ascending days. */
-function byDay(days: UsageAnswer["days"]): readonly Day[] {
-  const sums = new Map<string, Day>();
-  for (const { day, operations, stored } of days) {
-    const before = sums.get(day) ?? { day, requests: 0, failures: 0, bytes: 0, objects: undefined, stored: undefined };
-    const used = Object.values(operations);
-    const sum = (name: "requests" | "failures" | "bytes") => used.reduce((total, each) => total + each[name], 0);
-    sums.set(day, {
+function byDay(all: UsageAnswer["days"]) {
+  const days = [...new Set(all.map(({ day }) => day))].sort();
+  return days.map((day) => {
+    const own = all.filter((each) => each.day === day);
+    const used = own.flatMap(({ operations }) => Object.values(operations));
+    const held = own.flatMap(({ stored }) => stored ?? []);
+    return {
       day,
-      requests: before.requests + sum("requests"),
-      failures: before.failures + sum("failures"),
-      bytes: before.bytes + sum("bytes"),
-      objects: stored === undefined ? before.objects : (before.objects ?? 0) + stored.objects,
-      stored: stored === undefined ? before.stored : (before.stored ?? 0) + stored.bytes,
-    });
-  }
-  return [...sums.values()].sort((a, b) => a.day.localeCompare(b.day));
+      ...{ requests: sumOf(used, "requests"), failures: sumOf(used, "failures"), bytes: sumOf(used, "bytes") },
+      ...(held.length > 0 && { objects: sumOf(held, "objects"), stored: sumOf(held, "bytes") }),
+    };
+  });
+}
+
+function sumOf<Name extends string>(all: readonly Readonly<Record<Name, number>>[], name: Name): number {
+  return all.reduce((sum, each) => sum + each[name], 0);
 }

@@ -8,7 +8,7 @@ import type { Site } from "../../../serve/http/request/site.ts";
 import { publicUrl } from "../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../serve/http/rest/call.ts";
 import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
-import { auditedStream, auditOf, callerOf, loggedName, loggedNames, messageOf } from "../../admin/audit.ts";
+import { auditedStream, auditOf, entryOf, loggedName, loggedNames, messageOf } from "../../admin/audit.ts";
 import type { Calls } from "../../admin/calls.ts";
 import type { Contract, InputOf } from "../../admin/contract/contract.ts";
 import { invalid } from "../../admin/input.ts";
@@ -35,8 +35,6 @@ import { inParallel, untilAborted } from "./in-parallel.ts";
 export interface ObjectParts extends Records {
   readonly registry: Domains;
   readonly log: Log;
-  /** Unix milliseconds. */
-  readonly now: () => number;
 }
 
 interface ObjectCallParts extends ObjectParts {
@@ -97,7 +95,7 @@ type Selection = InputOf<typeof undeleteObjects>;
 
 function addChange<Call extends Contract>(
   calls: Calls,
-  { registry, log, now, operations, usage }: ObjectParts,
+  { registry, log, operations, usage }: ObjectParts,
   {
     call,
     operation,
@@ -114,7 +112,6 @@ function addChange<Call extends Contract>(
     const { bucket, names: given, prefix, ...how } = body as Selection;
     const targets = targetsOf({ bucket, names: given, prefix }, registry);
     const audit = auditOf(context, log, { operation, ...how, ...targets.logged });
-    const common = { operation, ...callerOf(context), code: 0, message: "SUCCESS", bytes: 0 };
     const work = async ({ name, find }: Target): Promise<ChangeLine> => {
       try {
         const { stored, key } = await find();
@@ -130,7 +127,7 @@ function addChange<Call extends Contract>(
       for await (const line of inParallel(untilAborted(targets.all(signal), signal), { places: PLACES, work })) {
         counts["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
         if ("key" in line && line.changed) {
-          operations.record({ ...common, at: now(), bucketId: line.bucket, fileid: line.key });
+          operations.record({ ...entryOf(context, operation), bucketId: line.bucket, fileid: line.key });
           usage.count(line.bucket, operation, { isFailed: false, bytes: 0 });
         }
         yield line;

@@ -13,7 +13,7 @@ import {
   storeUpload,
   type UploadedFile,
 } from "../../../serve/upload/store.ts";
-import { auditOf, callerOf, loggedName, messageOf } from "../../admin/audit.ts";
+import { auditOf, entryOf, loggedName, messageOf } from "../../admin/audit.ts";
 import { type ApiEnv, assertAllowed, type Calls } from "../../admin/calls.ts";
 import type { InputOf } from "../../admin/contract/contract.ts";
 import { invalid } from "../../admin/input.ts";
@@ -33,17 +33,14 @@ export interface UploadParts extends ObjectParts {
 const MAX_KEY_BYTES = 128;
 
 export function addUploadCall(calls: Calls, parts: UploadParts): void {
-  const { registry, restApi, operations, usage, log, now } = parts;
+  const { registry, restApi, operations, usage, log } = parts;
   calls.add(uploadObject, async (context, input) => {
     const { bucketId } = bucketNamed(input.bucket, registry);
     const key = toKey(input.key);
     const logged = { bucket: bucketId, key: loggedName(key), replace: input.replace };
     const audit = auditOf(context, log, { operation: "upload", ...logged });
     const record = (code: number, message: string, bytes: number) => {
-      operations.record({
-        ...callerOf(context),
-        ...{ at: now(), bucketId, operation: "upload", fileid: key, code, message, bytes },
-      });
+      operations.record({ ...entryOf(context, "upload"), bucketId, fileid: key, code, message, bytes });
       usage.count(bucketId, "upload", { isFailed: code !== 0 && bytes === 0, bytes });
     };
     try {
@@ -74,7 +71,7 @@ interface Upload {
 /** Throws as storeUpload(), and before the body is read if the request shows that it cannot be stored. */
 async function take(context: Context<ApiEnv>, upload: Upload, parts: UploadParts): Promise<Stored> {
   const { bucket, key, input } = upload;
-  const { restApi, stopping, now } = parts;
+  const { restApi, stopping } = parts;
   const { incoming } = context.env;
   if (incoming === undefined) throw invalid("only a running server takes bodies");
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw invalid(`"key" has more than ${MAX_KEY_BYTES} bytes`);
@@ -99,7 +96,7 @@ async function take(context: Context<ApiEnv>, upload: Upload, parts: UploadParts
       fileid: key,
       received: { body, image: verdict.kind === "whole" ? verdict.image : undefined },
       fields: { md5: input.md5, sha: input.sha },
-      ...{ now: now(), magicContext: input.magiccontext, verify: restApi.verify, replaces: input.replace },
+      ...{ now: Date.now(), magicContext: input.magiccontext, verify: restApi.verify, replaces: input.replace },
       makeOutboxDraft: (file) => announce(context, upload, file, restApi),
     });
   } catch (error) {

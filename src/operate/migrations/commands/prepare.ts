@@ -86,7 +86,7 @@ async function prepare(flags: SourceTargetFlags, terminal: Terminal): Promise<Pr
   const { isInteractive, err } = terminal;
   const log = createLogger({ isInteractive, level: "warn", destination: err as never });
   const { concurrency = MAX_CONNECTIONS } = config.tool;
-  const server = settings && (await runningServer(settings.server));
+  const server = settings && (await runningServer(settings.server))?.send;
   const admin = remote?.send ?? server;
   const { allowPrivate, isOfServer } = flags;
   const folder = folderOf(flags);

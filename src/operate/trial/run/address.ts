@@ -26,7 +26,7 @@ const isLocal = (text: string) => /^(localhost|127\.|\[::1\])/i.test(text);
 function pictureOf(text: string, url: string): Address {
   try {
     const sample = readSample(text, url);
-    if (sample.kind === "key" && sample.query === "") return { url, picture: sample.path };
+    if (sample.query === "") return { url, picture: sample.path };
   } catch {} // It is no path of a picture.
   return { fault: (t) => t("badPicture", { text }) };
 }

@@ -29,16 +29,11 @@ export interface DryFetch extends MirrorPreview {
   readonly mayServeStale?: boolean;
 }
 
-/** The result of one token check; exactly one of the two is set. */
-export interface DryToken {
-  readonly grant: DownloadGrant | undefined;
-  readonly failure: HuiyuanError | undefined;
-}
-
 /** The work that the dry-run site was requested to do. */
 export interface DryRunNotes {
   readonly routes: Route[];
-  readonly tokens: DryToken[];
+  /** The grant of each token check, or its failure. */
+  readonly tokens: (DownloadGrant | HuiyuanError)[];
   readonly fetches: DryFetch[];
   /** Variants that would be rendered. */
   readonly renders: Recipe[];
@@ -65,11 +60,11 @@ function dryRunAuthorizer(authorizer: Authorizer, notes: DryRunNotes): Authorize
 function dryRunGrant(admit: () => DownloadGrant, { tokens }: DryRunNotes): DownloadGrant {
   try {
     const grant = admit();
-    tokens.push({ grant, failure: undefined });
+    tokens.push(grant);
     const { spend, isSpent } = grant;
     return { ...grant, spend: spend && (async () => isSpent?.() !== true) };
   } catch (error) {
-    if (error instanceof HuiyuanError) tokens.push({ grant: undefined, failure: error });
+    if (error instanceof HuiyuanError) tokens.push(error);
     throw error;
   }
 }

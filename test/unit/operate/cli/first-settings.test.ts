@@ -19,7 +19,7 @@ test("writeFirstSettings() writes a file without faults for its owner alone, and
     expect(projects).toMatchObject([{ keys: [{ enabled: true }], buckets: [] }]);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     const text = await readFile(file, "utf8");
-    await writeFirstSettings(file);
+    expect(await writeFirstSettings(file)).toBeUndefined();
     expect(await readFile(file, "utf8")).toBe(text);
     await expect(writeFirstSettings(join(folder, "none", "a.yaml"))).rejects.toMatchObject({
       code: "settings_invalid",
@@ -41,7 +41,7 @@ test("writeFirstSettings() takes the next free ports, and says so", async () => 
     expect(server.port).toBeGreaterThan(port);
     expect(server.adminPort).toBeGreaterThan(port);
     expect(server.adminPort).not.toBe(server.port);
-    expect(line).toBe(`in use: port ${port} and ${port}; ${file} has ${server.port} and ${server.adminPort} instead`);
+    expect(line).toBe(`${file} is new: port ${server.port} is for downloads, ${server.adminPort} for the console`);
   } finally {
     other.close();
     await rm(folder, { recursive: true });

@@ -1,16 +1,12 @@
 import { expect, test } from "vitest";
-import {
-  CSV_HEADER,
-  csvLine,
-  type LoggedOperation,
-  withoutSign,
-} from "../../../../src/operate/operations/logged-operation.ts";
+import type { LogEntry } from "../../../../src/operate/operations/contract.ts";
+import { CSV_HEADER, csvLine, withoutSign } from "../../../../src/operate/operations/logged-operation.ts";
 
-const ENTRY: LoggedOperation = {
+const ENTRY: LogEntry = {
   id: 1,
-  at: Date.UTC(2015, 6, 17, 8, 0, 0, 5),
-  reportedAt: Date.UTC(2015, 6, 17, 8, 0, 1),
-  bucketId: "10001234/photos",
+  time: "2015-07-17T08:00:00.005Z",
+  reportTime: "2015-07-17T08:00:01.000Z",
+  bucket: "10001234/photos",
   operation: "upload",
   fileid: "2015/07/cat.jpg",
   url: "http://web.image.myqcloud.com/photos/v2/10001234/photos/0/2015%2F07%2Fcat.jpg",

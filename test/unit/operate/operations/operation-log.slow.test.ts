@@ -6,6 +6,7 @@ import { HuiyuanError } from "../../../../src/core/errors.ts";
 import { openSqlite } from "../../../../src/core/sqlite.ts";
 import { createLedgers } from "../../../../src/ledger/ledger.ts";
 import type { Operation } from "../../../../src/operate/admin/operation.ts";
+import type { LogEntry } from "../../../../src/operate/operations/contract.ts";
 import {
   createOperationLog,
   OPERATIONS_PLAN,
@@ -57,20 +58,21 @@ const operation = (fileid: string, more: Partial<Operation> = {}): Operation => 
   requestId: "0123-1",
   ...more,
 });
-const fileids = (entries: readonly Operation[]) => entries.map(({ fileid }) => fileid);
+const fileids = (entries: readonly LogEntry[]) => entries.map(({ fileid }) => fileid);
 
 test("latest() and page() return what record() took, also in the next process, without the signature", async () => {
   const operations = open();
   operations.record(operation("a", { operation: "upload", bytes: 7, code: -5979, message: "stored, but …" }));
+  const { at, bucketId: bucket, ...rest } = operation("a");
   const recorded = {
-    ...operation("a"),
+    ...{ ...rest, bucket, time: new Date(at).toISOString() },
     operation: "upload",
     bytes: 7,
     code: -5979,
     message: "stored, but …",
     url: "http://h/a",
   };
-  expect(await operations.latest(ANY, 10)).toEqual([{ ...recorded, id: 1, reportedAt: clock }]);
+  expect(await operations.latest(ANY, 10)).toEqual([{ ...recorded, id: 1, reportTime: new Date(clock).toISOString() }]);
   await operations.close();
   expect((await open().page(ANY, ALL)).entries).toMatchObject([recorded]);
 });

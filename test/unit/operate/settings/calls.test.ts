@@ -4,9 +4,7 @@ import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type ApiOptions, createApi } from "../../../../src/operate/api.ts";
 
 const api = createApi({
-  registry: {},
-  callbacks: { outbox: {} },
-  records: { operations: { record() {} } },
+  operated: { service: { registry: {} }, operations: { record() {} } },
   nextRequestId: () => "id",
   server: {},
   log: SILENT_LOG,

@@ -18,10 +18,7 @@ function apiOf({ onList, logged = [] }: { readonly onList: () => void; readonly 
   const site = { domain: "*", stored: { bucketId: "10001234/photos", bucket: { list } } };
   const note = (_fields: object, message: string) => void logged.push(message);
   return createApi({
-    registry: { buckets: () => new Map([[site.stored.bucketId, [site]]]) },
-    callbacks: { outbox: {} },
-    records: {},
-    now: Date.now,
+    operated: { service: { registry: { buckets: () => new Map([[site.stored.bucketId, [site]]]) } } },
     nextRequestId: () => "id",
     stopping: NEVER,
     log: { ...SILENT_LOG, error: note, warn: note, info: (fields: object) => void logged.push(JSON.stringify(fields)) },

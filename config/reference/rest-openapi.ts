@@ -1,9 +1,9 @@
-// Describes the REST API for uploads (serve/http/rest/) in OpenAPI 3.1. No schema parses its forms and paths, which
-// follow clients of 2015. So a test checks real answers against these schemas, and the codes come from the error table.
-// Pure.
+// Describes the REST API for uploads (serve/http/rest/) in the form of OpenAPI 3.1, for docs/reference/rest-api.md. No
+// schema parses its forms and paths, which follow clients of 2015. So a test checks real answers against these schemas,
+// and the codes come from the error table. Pure.
 import * as z from "zod";
-import { CALLBACK_FAILED, ERROR_CODES, errorRow, restError } from "../../../core/errors.ts";
-import { bareSchemaOf as bare, jsonContent as json } from "../input.ts";
+import { CALLBACK_FAILED, ERROR_CODES, errorRow, restError } from "../../src/core/errors.ts";
+import { bareSchemaOf as bare, jsonContent as json } from "../../src/operate/admin/input.ts";
 
 const size = z.object({ width: z.number(), height: z.number() });
 const callback = z.unknown().optional().describe("Answer of your server, if the bucket has a callback.");
