@@ -9,20 +9,10 @@ import { Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { bytes, count, moment } from "../../console/text/format.ts";
 import type { MigrationAnswer, MigrationFailures } from "../contract.ts";
-import { causeText, type TextName, t } from "../words.ts";
+import { causeText, t } from "../words.ts";
 
 type Found = NonNullable<MigrationAnswer["verification"]>;
 type Kind = Found["findings"][number]["kind"];
-
-/** The words of each kind, and the next step. */
-const WORDS: Readonly<Record<Kind, readonly [kind: TextName, next: TextName]>> = {
-  differs: ["differs", "differsNext"],
-  missing: ["missing", "missingNext"],
-  gone: ["gone", "goneNext"],
-  unread: ["unread", "unreadNext"],
-  failed: ["failed", "failedNext"],
-  deleted: ["deleted", "deletedNext"],
-};
 
 /** The comparison of the last run; undefined if that has copied. */
 export function lastVerification({ verification, counters }: MigrationAnswer): Found | undefined {
@@ -50,9 +40,9 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
           <Table t={t} head={["difference", "objects", "nextStep"]} numbers={["objects"]}>
             {found.findings.map(({ kind, count: many }) => (
               <tr key={kind}>
-                <td>{t(WORDS[kind][0])}</td>
+                <td>{t(kind)}</td>
                 <td class="number">{count(many)}</td>
-                <td>{t(WORDS[kind][1])}</td>
+                <td>{t(`${kind}Next`)}</td>
               </tr>
             ))}
           </Table>
@@ -63,7 +53,7 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
                 first.map(({ fileid, reason }) => (
                   <tr key={`${kind} ${fileid}`}>
                     <td class="long mono">{fileid}</td>
-                    <td class="nowrap">{t(WORDS[kind][0])}</td>
+                    <td class="nowrap">{t(kind)}</td>
                     <td class="long">{reason}</td>
                   </tr>
                 )),
