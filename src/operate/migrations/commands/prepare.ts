@@ -141,7 +141,7 @@ export async function withSourceAndTarget(
   { terminal, json, done }: Bar,
   work: (opened: SourceAndTarget) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const { config, folder, identity, source } = prepared;
+  const { folder, identity, source } = prepared;
   const unlock = folder.lock();
   if (unlock === undefined) {
     terminal.err.write(`Tool is already running on ${folder.dir}. \n`);
@@ -156,10 +156,9 @@ export async function withSourceAndTarget(
     target = await openTarget({ ...prepared, spoolDir: folder.spool });
     const own = openJournal(folder.journal);
     journal = own;
-    const changed = own.begin(identity, (locator) => config.filters.rename(source.nameOf(locator)));
+    const changed = own.begin(identity);
     if (changed.length > 0) {
-      const rule = "Filters may touch only names that have failed; sources and targets stay.";
-      const next = `${rule} Restore the options, or name another folder by --job, or run clean to begin anew.`;
+      const next = "Restore the options, or name another folder by --job, or run clean to begin anew.";
       terminal.err.write(`Error: The config has changed since this migration began: ${changed.join(", ")}. ${next} \n`);
       return 2;
     }
