@@ -288,7 +288,7 @@ test("a reader sees failures by cause while the journal is open", async () => {
     { cause: "code -97", count: 2, example: "first" },
     { cause: "gone", count: 1 },
   ]);
-  expect(readJournal(path, (reader) => reader.counters())).toEqual(of.counters);
+  expect(readJournal(path, (reader) => reader.state().counters)).toEqual(of.counters);
 });
 
 test("begin() takes other filters: a whole scan names the rows anew, and keeps what is copied", async () => {
