@@ -82,7 +82,7 @@ describe("migrations in the console", needs("chromium"), () => {
     await press("Start copying");
     await badge("site", "ended with failures");
     await cardOf("site").getByText("1 of 2 images copied").waitFor();
-    await cardOf("site").getByRole("cell", { name: "The source answered HTTP 503." }).waitFor();
+    await cardOf("site").getByRole("cell", { name: "status 503" }).waitFor();
     await cardOf("site").getByRole("button", { name: "Retry" }).waitFor();
     expect(await faultsOf(page)).toEqual([]);
     await press("简体中文");
