@@ -44,8 +44,8 @@ export interface Journal {
   /** As of the last commit. */
   readonly counters: Counters;
   /**
-   * Begins a run. Returns the options that must be as in earlier runs, and are not; then nothing changes. Filters may be
-   * others: then a whole scan follows, and what is copied stays.
+   * Begins a run. Returns the options that must be as in earlier runs, and are not; then nothing changes. Filters may
+   * differ: then a whole scan follows, and what is copied stays.
    */
   begin(identity: Readonly<Record<string, string>>): readonly string[];
   /** Continues an interrupted scan unless `isNew`, else begins one. Returns the cursor of its last page, if it may. */
