@@ -67,12 +67,6 @@ export function sourceContract({ name, open, knowsVersions, secrets = /(?!)/ }: 
       expect(JSON.stringify(pages)).not.toMatch(secrets);
     });
 
-    test("tells the name of a listed object by its locator, or that it cannot", async () => {
-      const source = (await labWith(NAMES)).open();
-      const objects = (await listed(source)).flatMap((page) => page.objects);
-      expect(objects.map(({ locator }) => source.nameOf(locator))).toEqual(objects.map(({ fileid }) => fileid));
-    });
-
     test("sends the bytes of a listed object, also to a reader that pauses", async () => {
       const source = (await labWith(NAMES)).open();
       for (const object of (await listed(source)).flatMap((page) => page.objects)) {

@@ -82,11 +82,11 @@ describe("migrations in the console", needs("chromium"), () => {
     await press("Start copying");
     await badge("site", "ended with failures");
     await cardOf("site").getByText("1 of 2 images copied").waitFor();
-    await cardOf("site").getByRole("cell", { name: "The source answered HTTP 503." }).waitFor();
+    await cardOf("site").getByRole("cell", { name: "status 503" }).waitFor();
     await cardOf("site").getByRole("button", { name: "Retry" }).waitFor();
     expect(await faultsOf(page)).toEqual([]);
     await press("简体中文");
-    await cardOf("site").getByRole("cell", { name: "数据源返回 HTTP 503。" }).waitFor();
+    await cardOf("site").getByRole("cell", { name: "status 503" }).waitFor();
     await page.getByRole("link", { name: "概览" }).first().click();
     await page.locator(".attention li", { hasText: "site" }).getByText("1 张图片复制失败").waitFor();
     await press("English");

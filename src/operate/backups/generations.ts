@@ -2,21 +2,23 @@
 // by hard links. This file names, finds, publishes and removes generations; it does not fill them.
 import { chmod, mkdir, opendir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
+import * as z from "zod";
 import { errorCodeOf } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
 import { syncDirectory } from "../../core/files.ts";
 
-/** The note of a generation, which is written last. */
-export interface Manifest {
+const manifestSchema = z.object({
   /** FORMAT of the program that wrote it. */
-  readonly format: number;
+  format: z.int().min(1),
   /** Version of that program. */
-  readonly program: string;
+  program: z.string(),
   /** The id of the server, from its data folder; empty if it has none. */
-  readonly server: string;
+  server: z.string(),
   /** Bytes of each pack, from its beginning, that were verified and are whole. */
-  readonly packs: Readonly<Record<string, number>>;
-}
+  packs: z.record(z.string().regex(/^\d+$/), z.int().min(0)),
+});
+/** The note of a generation, which is written last. */
+export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
 
 export interface Generation {
   /** The time at which it was begun, such as 20261103T024500123Z. */
@@ -71,17 +73,10 @@ export async function readGeneration(dir: string, name: string): Promise<Generat
     fail(
       `it was written by a newer huiyuan (${JSON.stringify(program)}), in format ${format}; this one knows format ${FORMAT}`,
     );
-  if (!isManifest(manifest)) return fail(`it is no backup, because its ${MANIFEST} is damaged; move it away`);
-  return { name, path, manifest };
-}
-
-function isManifest(value: unknown): value is Manifest {
-  if (typeof value !== "object" || value === null) return false;
-  const { format, program, server, packs } = value as Readonly<Record<string, unknown>>;
-  if (!Number.isSafeInteger(format) || Number(format) < 1) return false;
-  if (typeof program !== "string" || typeof server !== "string") return false;
-  if (typeof packs !== "object" || packs === null || Array.isArray(packs)) return false;
-  return Object.entries(packs).every(([pack, end]) => /^\d+$/.test(pack) && Number.isSafeInteger(end) && end >= 0);
+  const { data } = manifestSchema.safeParse(manifest);
+  return data === undefined
+    ? fail(`it is no backup, because its ${MANIFEST} is damaged; move it away`)
+    : { name, path, manifest: data };
 }
 
 /** Throws request_invalid for all but files and folders, unopened: a link leads elsewhere, a pipe hangs. */

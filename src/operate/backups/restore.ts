@@ -69,7 +69,7 @@ export async function restoreBackup({ dir, data, ...options }: RestoreOptions): 
   }
 }
 
-/** Throws request_invalid and store_failed. If the generation is damaged, the message names the newest whole one. */
+/** Throws request_invalid and store_failed. If the generation is damaged, the message names the others. */
 async function findGeneration(dir: string, wanted: string | undefined) {
   const names = await generationNames(dir).catch((error: unknown) => {
     throw storeFailure(error, `restore from "${dir}"`);
@@ -80,11 +80,10 @@ async function findGeneration(dir: string, wanted: string | undefined) {
   }
   const name = wanted ?? names.at(-1);
   if (name !== undefined && names.includes(name))
-    return openGeneration(dir, name).catch(async (error: unknown) => {
-      const whole = await newestWhole(dir, names);
-      const next =
-        whole === undefined ? "there is no whole one" : `the newest whole one is ${whole}: --generation ${whole}`;
+    return openGeneration(dir, name).catch((error: unknown) => {
+      const others = names.filter((each) => each !== name);
       const { code, message } = storeFailure(error, `restore "${join(dir, name)}"`);
+      const next = others.length === 0 ? "there is no other one" : `others for --generation: ${others.join(", ")}`;
       throw new HuiyuanError(code, `${message}; ${next}`, { cause: error });
     });
   const isNone = existsSync(dir) ? "it is no backup" : "there is no such folder";
@@ -104,15 +103,6 @@ async function openGeneration(dir: string, name: string) {
     inventory.close();
     throw error;
   }
-}
-
-async function newestWhole(dir: string, names: readonly string[]): Promise<string | undefined> {
-  for (const name of names.toReversed()) {
-    const found = await openGeneration(dir, name).catch(() => undefined); // Only the wanted one's damage is reported.
-    found?.inventory.close();
-    if (found !== undefined) return name;
-  }
-  return undefined;
 }
 
 function refuseNewer({ path, manifest }: Generation, { version, ownVersion }: Inventory): void {

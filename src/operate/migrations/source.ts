@@ -44,8 +44,6 @@ export interface Source {
    * listing that fails throws: it never ends early. Throws the codes of Origin.fetch(), store_failed, request_invalid.
    */
   list(after: string | undefined, signal: AbortSignal): AsyncIterable<SourcePage>;
-  /** The fileid that a listing gives the object with this locator; empty if the locator alone does not show it. */
-  nameOf(locator: string): string;
   /** As Origin.fetch(): undefined if the object does not exist any more. */
   fetch(request: SourceRequest): Promise<OriginAnswer | NotModified | undefined>;
   close(): Promise<void>;

@@ -29,13 +29,13 @@ export function statCommand(terminal: Terminal): Command {
       const signal = stopSignal(terminal);
       const progress = createProgress();
       while (isShown && !signal.aborted && folder.runningPid() !== undefined) {
-        const counters = readJournal(folder.journal, (reader) => reader.counters());
+        const counters = readJournal(folder.journal, (reader) => reader.state().counters);
         if (counters !== undefined) show(progress(counters)); // a run that has just started may not have made it yet
         await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
       }
       clear();
       const [counters, causes = []] =
-        readJournal(folder.journal, (reader) => [reader.counters(), reader.causes(CAUSES)] as const) ?? [];
+        readJournal(folder.journal, (reader) => [reader.state().counters, reader.causes(CAUSES)] as const) ?? [];
       const shownCauses = isShown ? causes.map(({ cause, count }) => `  ${count}  ${shown(cause)}`) : [];
       print(flags, terminal, { ...counters, causes }, [statLine(counters), ...shownCauses]);
     });

@@ -2,6 +2,9 @@
 // regular expressions are Python's, and run in linear time (RE2), so no expression and no name can make them hang.
 import { RE2JS } from "re2js";
 
+/** RE2 would read these otherwise than Python, without a word: a flag holds from its place on there. */
+const READ_OTHERWISE = /\{,|(?<!^)\(\?[ims]+\)/;
+
 /** Expressions match from the start of a text, not necessarily to its end, as in the old tool. */
 export interface Filters {
   /** The fileid at the target; undefined: the object is left out. */
@@ -16,10 +19,14 @@ export function createFilters(text: (name: string) => string | undefined, faults
     const expression = text(name);
     if (expression === undefined) return undefined;
     try {
-      return RE2JS.compile(`${prefix}(?:${translated(expression)})`);
+      const [found] = READ_OTHERWISE.exec(expression) ?? [];
+      if (found !== undefined) throw new Error(`it has ${found}: write {0, for {, and flags at its beginning`);
+      return RE2JS.compile(`${prefix}(?:${expression})`);
     } catch (error) {
       const reason = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ");
-      faults.push(`Option ${name} is no regular expression of RE2: ${reason}.`);
+      faults.push(
+        `Option ${name} is no regular expression of RE2, which has no lookarounds and backreferences: ${reason}.`,
+      );
       return undefined;
     }
   };
@@ -54,32 +61,4 @@ function replacementOf(text: string, groups: number, faults: string[]): string {
       faults.push(`Option sub.replace has ${found}, but only \\\\ and groups are known, \\1 or \\g<1> to ${groups}.`);
     return group === 0 ? "$&" : `$${String(group).padStart(2, "0")}`;
   });
-}
-
-/** The parts in which Python and RE2 may differ. An escape and a class of characters are one part each. */
-const PARTS =
-  /\\(?:[0-3][0-7]{2}|[1-9]\d?|.)|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:#[^)]*\)|P=|<?[=!]|[a-z]+[):]|[>(])|(?:[*+?]|\{\d*,?\d*\})\+|\{,\d*\}/gis;
-/** The beginning of a part that RE2 lacks, its name, and the way on. */
-const LACKS: readonly (readonly [form: RegExp, name: string, next: string])[] = [
-  [/^\(\?<?[=!]/, "a lookaround", "leave names out by fileid.ignore.if, and choose others by fileid.ignore.unless"],
-  [/^\(\?P=|^\\(?:k|[1-9])/, "a backreference", "spell out its alternatives"],
-  [/^[*+?{].*\+$/, "a possessive quantifier", "leave out its last +"],
-  [/^\(\?>/, "an atomic group", "write (?:…) instead"],
-  [/^\(\?\(/, "a conditional", "write both cases with |"],
-  [/^\(\?[a-z]*[aLux]/, "a flag", "leave out a, L, u and x; without x, spaces count"],
-  [/^\\G/, "the anchor \\G", "leave it out, or write ^"],
-];
-
-/** Python's expression in the syntax of RE2. Throws if it has what RE2 lacks. */
-function translated(expression: string): string {
-  let flags = "";
-  const text = expression.replace(PARTS, (found) => {
-    const [, name, next] = LACKS.find(([form]) => form.test(found)) ?? [];
-    if (name !== undefined) throw new Error(`it has ${name}, \`${found}\`, which RE2 lacks: ${next}`);
-    // In Python it holds for the whole expression, wherever it is.
-    if (/^\(\?[ims]+\)$/.test(found)) flags += found;
-    else if (!found.startsWith("(?#")) return found.replace(/^\\Z$/, "\\z").replace(/^\{,/, "{0,");
-    return "";
-  });
-  return flags + text;
 }

@@ -2,7 +2,7 @@
 // with its journal in a folder of its own. They end with the server, and only an operator continues them.
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createThread } from "../../../async/thread.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
@@ -69,10 +69,6 @@ interface Run {
   ended: string | undefined;
 }
 
-interface Summary extends Pick<State, "counters" | "verification"> {
-  readonly stamp: string;
-}
-
 const MAX_JOBS = 100;
 const MAX_RUNNING = 4;
 const MAX_OUTPUT_CHARACTERS = 4_096;
@@ -86,8 +82,6 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   });
   /** The last run of each job. */
   const runs = new Map<string, Run>();
-  /** Values of the journals when they were read last. Pages list all jobs every two seconds. */
-  const summaries = new Map<string, Summary>();
   let isClosed = false;
 
   const isKnown = (id: string) => JOB_ID.test(id) && isJob(join(dir, id));
@@ -116,7 +110,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   }
 
   function run(id: string, work: JobWork): MigrationAnswer {
-    const child = startJobProcess(inputOf(dirOf(id), settingsFile, work), ["ignore", "pipe", "pipe", "ipc"]);
+    const child = startJobProcess(inputOf(dirOf(id), settingsFile, work));
     const own: Run = { child, work, output: "", ended: undefined };
     runs.set(id, own);
     for (const stream of [child.stdout, child.stderr])
@@ -131,29 +125,17 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     return stat(id);
   }
 
-  function summaryOf(id: string): Summary | undefined {
-    const { journal } = jobFolder(join(dir, id));
-    const stamp = stampOf(journal);
-    const known = summaries.get(id);
-    if (known?.stamp === stamp) return known;
-    const read = readJournal(journal, (reader) => {
-      return { stamp, counters: reader.counters(), verification: reader.verification() };
-    });
-    if (read !== undefined) summaries.set(id, read);
-    return read;
-  }
-
   function stat(id: string): MigrationAnswer {
     const own = dirOf(id);
     const request = readRequest(own);
     const { output = "", ended, work = {} } = runs.get(id) ?? {};
-    const summary = summaryOf(id);
+    const state = readJournal(jobFolder(own).journal, (reader) => reader.state());
     const without = (text: string) => withoutSecrets(text, request, redactUrl);
     const isCut = output.length === MAX_OUTPUT_CHARACTERS;
     return {
       ...{ id, source: sourceOf(request), isRunning: isRunning(id), isVerifying: "sample" in work, ended },
-      counters: summary?.counters,
-      verification: shownVerification(summary?.verification, without),
+      counters: state?.counters,
+      verification: shownVerification(state?.verification, without),
       // The first line may have lost its beginning, and with it the mark of a secret.
       output: without(isCut ? output.slice(output.indexOf("\n") + 1) : output),
     };
@@ -198,7 +180,6 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       refuseRunning(id);
       removeJob(dirOf(id));
       runs.delete(id);
-      summaries.delete(id);
       return { removed: id };
     },
     async close() {
@@ -221,10 +202,4 @@ function shownVerification(
     return { kind, count, first: first.map(({ fileid, reason }) => ({ fileid, reason: without(reason) })) };
   });
   return { ...found, troubles: found.troubles?.map(without), findings: findings.filter(({ count }) => count > 0) };
-}
-
-/** Changes with each commit, in the journal or in its write-ahead log. */
-function stampOf(journal: string): string {
-  const facts = [journal, `${journal}-wal`].map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }));
-  return facts.map((found) => `${found?.ino} ${found?.size} ${found?.mtimeNs}`).join();
 }

@@ -4,7 +4,6 @@ import { setImmediate as immediate } from "node:timers/promises";
 import type { Sqlite } from "../../../core/sqlite.ts";
 import type { SourceObject, SourcePage } from "../source.ts";
 import { type Counters, createCommit, FAILED, NEW, openJournalFile, readState, SUCCESSFUL } from "./database.ts";
-import { type NameNow, renamedRows } from "./renamed.ts";
 import type { Verification } from "./verification.ts";
 
 /** An object that is to be copied. Its `locator` is empty if the name cannot become an object; `log` says why. */
@@ -44,8 +43,11 @@ export type RowKind = "new" | "failed" | "all";
 export interface Journal {
   /** As of the last commit. */
   readonly counters: Counters;
-  /** Begins a run. Returns the options that must be as in earlier runs, and are not; then nothing changes. */
-  begin(identity: Readonly<Record<string, string>>, nameNow?: NameNow): readonly string[];
+  /**
+   * Begins a run. Returns the options that must be as in earlier runs, and are not; then nothing changes. Filters may
+   * differ: then a whole scan follows, and what is copied stays.
+   */
+  begin(identity: Readonly<Record<string, string>>): readonly string[];
   /** Continues an interrupted scan unless `isNew`, else begins one. Returns the cursor of its last page, if it may. */
   beginScan(isResumable: boolean, isNew?: boolean): string | undefined;
   addPage(page: JournalPage): void;
@@ -78,7 +80,7 @@ interface Row extends Pick<Job, "serial" | "fileid" | "locator" | "log"> {
   readonly changed: number;
 }
 
-/** Options that may change if they touch names of failed rows only. */
+/** Options that may change. */
 const IS_FILTER = /^(?:fileid\.ignore|sub)\./;
 /** So many results are written at once. */
 const MAX_SETTLED = 1_000;
@@ -91,7 +93,7 @@ export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: 
   const addObject = createAdder(database);
   const settleOne = createSettler(database);
   const forget = database.prepare<[number]>(`DELETE FROM jobs WHERE status = ${FAILED} AND seen < ?`);
-  const drop = database.prepare<[number]>("DELETE FROM jobs WHERE serial = ?");
+  const forgetNew = database.prepare(`DELETE FROM jobs WHERE status = ${NEW} AND changed = 0`);
   const page = (where: string) => database.prepare<[object], Row>(`SELECT * FROM jobs WHERE ${where} LIMIT @pageRows`);
   const pages = {
     new: page("status = 0 AND serial > @serial ORDER BY serial"),
@@ -128,20 +130,18 @@ export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: 
     get counters() {
       return state.counters;
     },
-    begin(identity, nameNow = () => undefined) {
+    begin(identity) {
       const before = state.identity ?? identity;
       const names = [...new Set([...Object.keys(before), ...Object.keys(identity)])];
       const changed = names.filter((name) => before[name] !== identity[name]).sort();
-      const mayDiffer = changed.every((name) => IS_FILTER.test(name));
-      const forgotten = changed.length === 0 ? [] : mayDiffer ? renamedRows(database, nameNow) : undefined;
-      if (forgotten === undefined) return changed;
+      const wrong = changed.filter((name) => !IS_FILTER.test(name));
+      if (wrong.length > 0) return wrong;
       commit(({ counters }) => {
         state.identity = identity;
         counters.run += 1;
         if (changed.length === 0) return;
-        for (const serial of forgotten) drop.run(serial);
-        for (const name of ["submitted", "failed"] as const) counters[name] -= forgotten.length;
-        // A whole scan finds what earlier filters have left out.
+        // The scan finds them under their new names, and what earlier filters have left out.
+        counters.submitted -= Number(forgetNew.run().changes);
         Object.assign(counters, { isScanning: 1, scan: counters.scan + 1 });
         state.cursor = undefined;
       });

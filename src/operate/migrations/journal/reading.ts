@@ -3,14 +3,13 @@ import { existsSync } from "node:fs";
 import { storeFailure } from "../../../core/disk-failure.ts";
 import { firstValue, openSqlite, type Sqlite } from "../../../core/sqlite.ts";
 import type { MigrationFailures } from "../contract.ts";
-import { type Counters, readState, type State } from "./database.ts";
+import { readState, type State } from "./database.ts";
 
 export type FailedJob = MigrationFailures["failures"][number];
 export type CauseCount = MigrationFailures["causes"][number];
 
 export interface JournalReader {
-  counters(): Counters;
-  verification(): State["verification"];
+  state(): State;
   /** In the order of the scan, behind the job `after`. */
   failed(after: number, limit: number): readonly FailedJob[];
   /** The most frequent first. */
@@ -30,8 +29,7 @@ export function readJournal<Value>(path: string, read: (reader: JournalReader) =
     database = opened;
     if (firstValue(opened, "PRAGMA user_version") === 0) return undefined;
     return read({
-      counters: () => readState(opened).counters,
-      verification: () => readState(opened).verification,
+      state: () => readState(opened),
       failed: (after, limit) => opened.prepare<[number, number], FailedJob>(FAILED).all(after, limit),
       causes: (limit) => opened.prepare<[number], CauseCount>(CAUSES).all(limit),
     });

@@ -14,14 +14,13 @@ import { causeText, type TextName, t } from "../words.ts";
 type Found = NonNullable<MigrationAnswer["verification"]>;
 type Kind = Found["findings"][number]["kind"];
 
-/** The words of each kind, and the next step. */
-const WORDS: Readonly<Record<Kind, readonly [kind: TextName, next: TextName]>> = {
-  differs: ["differs", "differsNext"],
-  missing: ["missing", "missingNext"],
-  gone: ["gone", "goneNext"],
-  unread: ["unread", "unreadNext"],
-  failed: ["failed", "failedNext"],
-  deleted: ["deleted", "deletedNext"],
+const NEXT: Readonly<Record<Kind, TextName>> = {
+  differs: "differsNext",
+  missing: "missingNext",
+  gone: "goneNext",
+  unread: "unreadNext",
+  failed: "failedNext",
+  deleted: "deletedNext",
 };
 
 /** The comparison of the last run; undefined if that has copied. */
@@ -50,9 +49,9 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
           <Table t={t} head={["difference", "objects", "nextStep"]} numbers={["objects"]}>
             {found.findings.map(({ kind, count: many }) => (
               <tr key={kind}>
-                <td>{t(WORDS[kind][0])}</td>
+                <td>{t(kind)}</td>
                 <td class="number">{count(many)}</td>
-                <td>{t(WORDS[kind][1])}</td>
+                <td>{t(NEXT[kind])}</td>
               </tr>
             ))}
           </Table>
@@ -63,7 +62,7 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
                 first.map(({ fileid, reason }) => (
                   <tr key={`${kind} ${fileid}`}>
                     <td class="long mono">{fileid}</td>
-                    <td class="nowrap">{t(WORDS[kind][0])}</td>
+                    <td class="nowrap">{t(kind)}</td>
                     <td class="long">{reason}</td>
                   </tr>
                 )),

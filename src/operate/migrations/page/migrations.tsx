@@ -1,6 +1,6 @@
 // Migrations that this server runs: how far each is, how fast, what failed and why, and what can be done with it.
 import { useSignal } from "@preact/signals";
-import { useId, useMemo, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
@@ -10,7 +10,6 @@ import type { MigrationAnswer, MigrationList } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
 import { countOf, Failures, lastVerification, Verification } from "./findings.tsx";
 import { MigrationForm } from "./migration-form.tsx";
-import { addSample, paceOf, type Sample } from "./pace.ts";
 
 export function MigrationsPage() {
   const list = useLoaded((signal) => get<MigrationList>("/migrations", {}, signal), { everyMs: 2_000 });
@@ -125,23 +124,25 @@ interface PaceProps {
   readonly left: number;
 }
 
-/** It is there from the start, so that nothing jumps when the rate is known. */
+/** The average since the page has seen the run: a single poll says little. */
 function PaceLine({ counters, left }: PaceProps) {
-  const samples = useRef<readonly Sample[]>([]);
   const { successful = 0, failed = 0, bytes: sent = 0, isScanning } = counters;
-  const pace = useMemo(() => {
-    samples.current = addSample(samples.current, { at: Date.now(), done: successful + failed, bytes: sent });
-    return paceOf(samples.current, left);
-  }, [counters]);
-  if (pace === undefined) return <p class="hint">{t("measuring")}</p>;
-  const { perSecond, bytesPerSecond, secondsLeft } = pace;
-  const values = { rate: count(Math.round(perSecond * 10) / 10), bytes: bytes(Math.round(bytesPerSecond)) };
+  const now = { at: Date.now(), done: successful + failed, sent };
+  const first = useRef(now);
+  // A changed object is copied again.
+  if (now.done < first.current.done) first.current = now;
+  const seconds = Math.max(now.at - first.current.at, 1) / 1_000;
+  const perSecond = (now.done - first.current.done) / seconds;
+  const values = {
+    rate: count(Math.round(perSecond * 10) / 10),
+    bytes: bytes(Math.round((now.sent - first.current.sent) / seconds)),
+  };
   // The end is not known while the source is being listed.
   return (
     <p class="hint">
-      {secondsLeft === undefined || isScanning === 1
+      {perSecond === 0 || isScanning === 1
         ? t("paceLineOpen", values)
-        : t("paceLine", { ...values, left: duration(secondsLeft) })}
+        : t("paceLine", { ...values, left: duration(left / perSecond) })}
     </p>
   );
 }
@@ -185,18 +186,13 @@ function Actions({ migration, call }: ActionsProps) {
 }
 
 function VerifyForm({ verify }: { readonly verify: (sample: string) => void }) {
-  const sample = useSignal("1000");
-  const id = useId();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    verify(sample.value);
+    verify(String(new FormData(event.currentTarget as HTMLFormElement).get("sample")));
   };
   return (
     <form class="row one-line" onSubmit={submit}>
-      <label class="visually-hidden" for={id}>
-        {t("verifySample")}
-      </label>
-      <select id={id} value={sample} onChange={({ currentTarget }) => (sample.value = currentTarget.value)}>
+      <select name="sample" aria-label={t("verifySample")}>
         {SAMPLES.map(([value, words]) => (
           <option key={value} value={value}>
             {t(words)}

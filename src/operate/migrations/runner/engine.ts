@@ -1,5 +1,5 @@
-// Works on many objects at once: at the pace that source and target allow, each within a deadline and with retries. A
-// budget bounds the retries of a run, so that a source that is down is not requested three times for each object.
+// Works on many objects at once: at the pace that source and target allow, each within a deadline and with retries. The
+// pauses of all grow while nothing succeeds, and a source that is down ends the run.
 import { EventEmitter, once, setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { abortable } from "../../../async/cancellation.ts";
@@ -41,8 +41,6 @@ export interface Work<Each extends Item, Result extends Done> {
 }
 
 const MAX_PAUSE_MS = 60_000;
-const BUDGET = 100;
-const EARNED = 0.1;
 /** The run ends after as many attempts in a row without an answer of source or target, and after OUTAGE_MS. */
 const MAX_FAILURES_IN_ROW = 100;
 const OUTAGE_MS = 60_000;
@@ -56,7 +54,7 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500, outageM
   const ending = new AbortController();
   setMaxListeners(0, ending.signal, kill);
   let abortReason: HuiyuanError | undefined;
-  let [running, budget] = [0, BUDGET];
+  let running = 0;
   /** Attempts since source and target answered last, and when the first one failed. */
   let [inRow, failingSince] = [0, 0];
 
@@ -78,7 +76,6 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500, outageM
     try {
       const done = await withinTime(item, options, step);
       pace.succeeded(done.bytes);
-      budget = Math.min(BUDGET, budget + EARNED);
       inRow = 0;
       return done;
     } catch (error) {
@@ -97,8 +94,7 @@ export function createEngine(options: EngineOptions, firstPauseMs = 500, outageM
     for (let tries = 0; ; tries += 1) {
       const found = await tryOnce(item, step);
       if ("outcome" in found) return found;
-      if (found.isTransient && tries < retries && budget >= 1) {
-        budget -= 1;
+      if (found.isTransient && tries < retries) {
         await delay(Math.max(found.retryAfterMs, firstPauseMs * 2 ** tries), undefined, { signal: kill });
         continue;
       }

@@ -45,7 +45,6 @@ export function createLocalSource(options: Options): Source {
   return {
     isResumable: false,
     list: (_after, signal) => listPages(options, signal),
-    nameOf: (locator) => (options.isNamedByMd5 ? "" : locator.slice(options.root.replace(/\/$/, "").length + 1)),
     fetch: ({ object: { locator }, maxBytes }) => openFile(locator, maxBytes, options.folders),
     close: async () => undefined,
   };

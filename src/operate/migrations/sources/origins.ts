@@ -22,7 +22,6 @@ export interface Place {
 export function createOriginSource(listing: Listing, place: (path: Key) => Place, close: () => Promise<void>): Source {
   return {
     ...listing,
-    nameOf: (locator) => locator,
     fetch: async (request) => fetchFrom(place(toKey(request.object.locator)), request),
     close: async () => void (await Promise.all([listing.close(), close()])),
   };

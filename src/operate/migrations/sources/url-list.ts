@@ -29,7 +29,6 @@ export function createUrlListSource(options: UrlListOptions, http: HttpOriginOpt
   };
   return {
     ...createLineListing({ ...options, read: (line) => objectOf(read(line).fileid, line) }),
-    nameOf: (locator) => readListedUrl(locator, options.encoded).fileid,
     async fetch(request) {
       const url = read(request.object.locator);
       return url.isFile ? openFile(url.path, request.maxBytes, undefined) : fetchFrom(hosts.placeOf(url), request);

@@ -431,7 +431,7 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
     change(await generation(1), sql);
     const message = await refused(join(parent, "to"), "store_failed");
     expect(message).toContain(row);
-    expect(message).toContain(`the newest whole one is ${whole.slice(-19)}`);
+    expect(message).toContain(`others for --generation: ${whole.slice(-19)}`);
     expect(await readFile(settingsFile, "utf8")).toBe("server: {}\n");
     // The same in the data folder.
     await open?.close();
@@ -462,7 +462,7 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
       await make();
       const message = await refused(join(parent, "to"), "request_invalid");
       expect(message).toContain(`"${path}" is no plain file`);
-      expect(message).toContain("the newest whole one is");
+      expect(message).toContain("others for --generation: ");
       await expect(backUp()).rejects.toThrow(`"${path}" is no plain file`);
     }
   });
@@ -477,7 +477,7 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
       await mkdir(dirname(path), { recursive: true });
       await writeFile(path, "");
       const message = await refused(join(parent, "to"), "request_invalid");
-      expect(message).toContain(`"${path}" is no part of one; move it away; the newest whole one is`);
+      expect(message).toContain(`"${path}" is no part of one; move it away; others for --generation: `);
       await expect(backUp()).rejects.toThrow(`"${path}" is no part of one`);
     },
   );
@@ -496,24 +496,24 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
     const path = join(await generation(0), MANIFEST);
     await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), ...wrong }));
     expect(await refused(join(parent, "to"), "request_invalid")).toMatch(
-      /Cannot use ".*": it is no backup, because its backup.json is damaged; move it away; there is no whole one/,
+      /Cannot use ".*": it is no backup, because its backup.json is damaged; move it away; there is no other one/,
     );
     await expect(backUp()).rejects.toThrow("backup.json is damaged; move it away");
   });
 
-  test("a damaged catalogue, and names it with the newest whole backup", async () => {
+  test("a damaged catalogue, and names it with the other backups", async () => {
     await put(await openStore(), new Map(), "a", SMALL);
     for (let n = 0; n < 4; n += 1) await backUp();
-    const [, whole = "", broken = "", newest = ""] = await generationNames(dir);
+    const names = await generationNames(dir);
+    const newest = names[3] ?? "";
     const catalogue = join(dir, newest, "catalogue.db");
     for (const bytes of ["no database at all", "", (await readFile(catalogue)).subarray(0, 9_000)]) {
       await rm(catalogue);
       await writeFile(catalogue, bytes);
-      await rm(join(dir, broken, "catalogue.db"), { force: true });
       const message = await refused(join(parent, "to"), "store_failed");
       expect(message).toContain(`"${join(dir, newest)}/catalogue.db"`);
       expect(message).not.toContain(":memory:");
-      expect(message).toContain(`the newest whole one is ${whole}: --generation ${whole}`);
+      expect(message).toContain(`others for --generation: ${names.slice(0, 3).join(", ")}`);
     }
   });
 

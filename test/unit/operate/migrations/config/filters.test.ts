@@ -48,22 +48,6 @@ test.each([
   expect(rename(fileid)).toBe(expected);
 });
 
-test.each([
-  // The end of the text, and not before a last line end, as Python has it.
-  [".*\\.jpg\\Z", "a.jpg", "a.jpg.txt"],
-  ["(?#the old folder)old/(?#)[^/]*\\Z", "old/a", "old/a/b"],
-  ["a{,2}b", "aab", "aaab"],
-  ["a{,}b", "aaab", "cb"],
-  ["[Z{,2}]{2}$", "Z,", "ZX"],
-  ["\\(?#?a", "#a", "##a"],
-  // Python applies a flag to the whole expression, wherever it is.
-  [".*\\.jpg$(?i)", "A.JPG", "A.JPG.txt"],
-])("the expression %j of Python matches %j and not %j", (unless, matching, other) => {
-  const { rename, faults } = filters({ "fileid.ignore.unless": unless });
-  expect(faults).toEqual([]);
-  expect([rename(matching), rename(other)]).toEqual([matching, undefined]);
-});
-
 test("isFinal() matches the log of a failed job from its start", () => {
   const { isFinal } = filters({ "error.ignore.if": ".*code: -1886.*" });
   expect(isFinal("message: 图片fileid已经存在, code: -1886, httpcode: 400")).toBe(true);
@@ -72,20 +56,18 @@ test("isFinal() matches the log of a failed job from its start", () => {
 });
 
 test.each([
-  [{ "fileid.ignore.if": "a(?=b)" }, /fileid\.ignore\.if .*has a lookaround, `\(\?=`, .*fileid\.ignore\.unless/],
-  [{ "fileid.ignore.unless": "(?<!a)b" }, /fileid\.ignore\.unless .*lookaround, `\(\?<!`/],
+  [{ "fileid.ignore.if": "a(?=b)" }, /fileid\.ignore\.if .*no lookarounds.*: .*`\(\?=`/],
+  [{ "fileid.ignore.unless": "(?<!a)b" }, /fileid\.ignore\.unless .*no lookarounds.*: .*`\(\?<!a\)b/],
   [{ "error.ignore.if": "(a" }, /error\.ignore\.if .*missing closing/],
-  [{ "sub.pattern": "(a)\\1" }, /sub\.pattern .*has a backreference, `\\1`, .*: spell out its alternatives\.$/],
-  [{ "sub.pattern": "(a)\\12" }, /has a backreference, `\\12`/],
-  [{ "sub.pattern": "(?P<n>a)(?P=n)" }, /has a backreference, `\(\?P=`/],
-  [{ "sub.pattern": "(?<n>a)\\k<n>" }, /has a backreference, `\\k`/],
-  [{ "fileid.ignore.if": "a++b" }, /has a possessive quantifier, `\+\+`, .*: leave out its last \+/],
-  [{ "fileid.ignore.if": "a{1,2}+b" }, /has a possessive quantifier, `\{1,2\}\+`/],
-  [{ "fileid.ignore.if": "(?>a)b" }, /has an atomic group, `\(\?>`, .*: write \(\?:/],
-  [{ "fileid.ignore.if": "(a)?(?(1)b|c)" }, /has a conditional, `\(\?\(`, .*: write both cases with \|/],
-  [{ "fileid.ignore.if": "\\Ga" }, /has the anchor \\G, `\\G`, .*: /],
-  [{ "fileid.ignore.if": "(?ix) a" }, /has a flag, `\(\?ix\)`, .*: leave out a, L, u and x/],
-  [{ "fileid.ignore.if": "a(?R)" }, /unsupported Perl syntax: `\(\?R/],
+  [{ "sub.pattern": "(a)\\1" }, /sub\.pattern .*backreferences.*: .*`\\1`/],
+  [{ "sub.pattern": "(?P<n>a)(?P=n)" }, /unsupported Perl syntax: `\(\?P`/],
+  [{ "fileid.ignore.if": "a++b" }, /invalid nested repetition operator: `\+\+`/],
+  [{ "fileid.ignore.if": "(?>a)b" }, /unsupported Perl syntax: `\(\?>`/],
+  [{ "fileid.ignore.if": ".*\\Z" }, /invalid escape sequence: `\\Z`/],
+  [{ "fileid.ignore.if": "(?ix) a" }, /unsupported Perl syntax: `\(\?ix/],
+  // RE2 would take them, with another meaning.
+  [{ "fileid.ignore.if": "a{,2}b" }, /fileid\.ignore\.if .*it has \{,: write \{0,/],
+  [{ "fileid.ignore.unless": ".*\\.jpg$(?i)" }, /it has \(\?i\): .*flags at its beginning/],
   [{ "sub.pattern": "(a)", "sub.replace": "\\2" }, /sub\.replace has \\2, .* to 1\.$/],
   [{ "sub.pattern": "(?P<n>a)", "sub.replace": "\\g<n>" }, /sub\.replace has \\g<n>, but only/],
   [{ "sub.pattern": "a", "sub.replace": "\\n" }, /sub\.replace has \\n, but only/],

@@ -1,4 +1,4 @@
-// The engine with steps of the tests: its pace after congestion, its budget of retries, and what it takes at once.
+// The engine with steps of the tests: its pace after congestion, its retries, and what it takes at once.
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { refusedError, transportError } from "../../../../../src/client/api/client-error.ts";
@@ -59,19 +59,6 @@ test("an object that is broken leaves the pace as it is", async () => {
   };
   await engine.run(items(48), { ...QUIET, step });
   expect(most).toBe(16);
-});
-
-test("the retries of a run have a budget", async () => {
-  const engine = createEngine({ ...OPTIONS, retries: 5 }, 0);
-  let attempts = 0;
-  const found: unknown[] = [];
-  const step = async () => {
-    attempts += 1;
-    throw origin(503);
-  };
-  await engine.run(items(150), { ...QUIET, step, settle: (_item, result) => found.push(result) });
-  expect(attempts).toBe(150 + 100);
-  expect(found.length).toBe(150);
 });
 
 test("an outage of a second fails no more objects than are in flight, and does not end the run", async () => {

@@ -52,7 +52,6 @@ function scripted(names: readonly string[], script: Script, listing: "whole" | "
       yield { objects, failures: [], cursor: undefined };
       if (listing === "fails") throw new HuiyuanError("origin_status", "Cannot list: 500", { originStatus: 500 });
     },
-    nameOf: (locator) => locator.slice(1),
     async fetch({ object: { fileid } }) {
       requests.push(fileid);
       const found = script(fileid, requests.filter((name) => name === fileid).length);
