@@ -140,7 +140,6 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
       settings: () => settings,
       ...{ reader: settingsFile?.reader, version: () => version, downloadPort },
       notes: () => ({ fault, restart: restartNote }),
-      stopping: stopping.signal,
     });
     undo.push(consoleParts.stop);
     const { access } = consoleParts;

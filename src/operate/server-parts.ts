@@ -15,7 +15,7 @@ import type { ServerParts } from "./api.ts";
 import { createMigrationJobs } from "./migrations/jobs/jobs.ts";
 import { checkOrigins } from "./migrations/wiring/sources.ts";
 import type { OperatedService } from "./operated-service.ts";
-import { createLive } from "./overview/live.ts";
+import { liveFigures } from "./overview/live.ts";
 import { type OperatorNotes, readOverview } from "./overview/overview.ts";
 import { createSeriesHistory } from "./overview/series-history.ts";
 import { createSigner } from "./signing/signing.ts";
@@ -40,13 +40,12 @@ export interface ConsoleOptions {
   readonly downloadPort: number;
   readonly readiness: () => Promise<Readiness>;
   readonly notes: () => Pick<OperatorNotes, "fault" | "restart">;
-  readonly stopping: AbortSignal;
   readonly log: Log;
 }
 
 /** At the call, `settings()` are those that the server listens with. */
 export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
-  const { operated, sources, settings, reader, readiness, notes, stopping, log } = options;
+  const { operated, sources, settings, reader, readiness, notes, log } = options;
   const { service, metrics, operations, stored } = operated;
   const { registry } = service;
   const startedAt = Date.now();
@@ -87,7 +86,7 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
             ...{ reader, started },
             inForce: () => ({ version: options.version(), refusal: notes().fault }),
           }),
-    live: createLive({ totals: metrics.totals, sources, stopping }),
+    live: () => liveFigures(metrics.totals(), sources),
     overview: () =>
       readOverview({
         version: readVersion(),

@@ -61,7 +61,7 @@ describe("the console", needs("chromium"), () => {
     expect(complaints).toEqual([]);
   });
 
-  test("figures are marked as old while the stream is lost, and are live again", async () => {
+  test("figures are marked as old while the server does not answer, and are live again", async () => {
     const { page } = await lab.openConsole();
     await logIn(page);
     const shown = (text: string) => page.locator(".either > :not(.absent)", { hasText: text }).waitFor();

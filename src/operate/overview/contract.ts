@@ -1,12 +1,9 @@
 // The contracts of the calls for the console's first page: the overview, and the live figures.
 import * as z from "zod";
 import { type AnswerOf, get, json, listOf, originFields, time } from "../admin/contract/contract.ts";
-import { whole } from "../admin/contract/fields.ts";
 
 const count = z.int();
-const LATEST = "Since the start; the rate is the difference of two events.";
-/** A page opens a stream again after its end, with a session or token that is still good. */
-const EVENTS = 300;
+const LATEST = "Since the start; the rate is the difference of two answers.";
 
 const attention = z.object({
   severity: z.enum(["critical", "warning", "info"]),
@@ -45,25 +42,22 @@ export const showOverview = get("/overview", "read", {
   }),
 });
 
-export const watchLive = get("/live", "read", {
-  summary: "Live figures, one event a second",
-  fields: { events: whole(1, EVENTS).default(EVENTS).describe("The stream ends after so many.") },
-  answer: {
-    event: z.object({
-      at: time,
-      requests: listOf({ outcome: z.string(), tier: z.string(), count }).describe(
-        `Downloads by outcome (hit, miss, error, other) and tier. ${LATEST}`,
-      ),
-      bytes: count.describe(`Bytes of all downloads. ${LATEST}`),
-      savedBytes: count.describe(`Bytes of hits, which no origin had to send. ${LATEST}`),
-      errors: listOf({ code: z.string(), count }).describe(`The ten most frequent codes. ${LATEST}`),
-      origins: z.array(z.object(originFields)).describe("The first 50."),
-      running: z.object({ fills: count, renders: count, waitingRenders: count, uploads: count, waitingWrites: count }),
-      memory: z.object({ residentBytes: count, heapBytes: count, cacheBytes: count, cacheObjects: count }),
-    }),
-  },
+export const showLive = get("/live", "read", {
+  summary: "Live figures",
+  answer: json({
+    at: time,
+    requests: listOf({ outcome: z.string(), tier: z.string(), count }).describe(
+      `Downloads by outcome (hit, miss, error, other) and tier. ${LATEST}`,
+    ),
+    bytes: count.describe(`Bytes of all downloads. ${LATEST}`),
+    savedBytes: count.describe(`Bytes of hits, which no origin had to send. ${LATEST}`),
+    errors: listOf({ code: z.string(), count }).describe(`The ten most frequent codes. ${LATEST}`),
+    origins: z.array(z.object(originFields)).describe("The first 50."),
+    running: z.object({ fills: count, renders: count, waitingRenders: count, uploads: count, waitingWrites: count }),
+    memory: z.object({ residentBytes: count, heapBytes: count, cacheBytes: count, cacheObjects: count }),
+  }),
 });
 
 export type Attention = z.output<typeof attention>;
 export type OverviewAnswer = AnswerOf<typeof showOverview>;
-export type LiveFigures = AnswerOf<typeof watchLive>;
+export type LiveFigures = AnswerOf<typeof showLive>;

@@ -4,10 +4,9 @@
 import * as z from "zod";
 import { text } from "./fields.ts";
 
-/** The body of a 200: JSON, text, server-sent events, or lines: a JSON object each, last `{ end }` or `{ error }`. */
+/** The body of a 200: JSON, text, or lines: a JSON object each, last `{ end }` or `{ error }`. */
 export type CallAnswer =
   | { readonly json: z.ZodType }
-  | { readonly event: z.ZodType }
   | { readonly line: z.ZodType; readonly end: z.ZodType }
   | { readonly mediaType: string };
 
@@ -42,10 +41,9 @@ export const listOf = <Fields extends z.ZodRawShape>(fields: Fields) => z.array(
 export type GivenTo<Call extends Contract> = z.input<z.ZodObject<Call["fields"]>>;
 /** The parsed input, which the handler gets. */
 export type InputOf<Call extends Pick<Contract, "fields">> = z.output<z.ZodObject<Call["fields"]>>;
-/** The answer, or one line or event of it. Times are ISO 8601; unknown fields are left out. */
+/** The answer, or one line of it. Times are ISO 8601; unknown fields are left out. */
 export type AnswerOf<Call extends Contract> = Call["answer"] extends
   | { readonly json: infer Schema }
-  | { readonly event: infer Schema }
   | { readonly line: infer Schema }
   ? z.output<Schema>
   : never;

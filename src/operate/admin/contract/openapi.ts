@@ -67,16 +67,6 @@ function parameters(input: z.ZodObject): readonly object[] {
 
 function content(answer: CallAnswer): object {
   if ("json" in answer) return json(answer.json);
-  if ("event" in answer)
-    return {
-      "text/event-stream": {
-        schema: {
-          type: "string",
-          description: "Server-sent events. The data of each is the JSON of `contentSchema`.",
-          contentSchema: bare(answer.event),
-        },
-      },
-    };
   if ("mediaType" in answer) return { [answer.mediaType]: { schema: { type: "string" } } };
   const last = (properties: object) => ({ type: "object", properties, required: Object.keys(properties) });
   const description =

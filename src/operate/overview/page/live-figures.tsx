@@ -20,7 +20,7 @@ import {
   timeOf,
 } from "./rates.ts";
 
-/** Events behind a point of the plots of rates; single seconds hide the course. */
+/** Answers behind a point of the plots of rates; single seconds hide the course. */
 const SMOOTH = 4;
 const sent: Total = ({ bytes: total }) => total;
 const saved: Total = ({ savedBytes }) => savedBytes;

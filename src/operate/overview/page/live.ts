@@ -1,49 +1,36 @@
-// The live figures of the server, one event a second, and the last minutes of them. A lost connection is noticed.
+// The live figures of the server, once a second, and the last minutes of them. A lost connection is noticed.
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { urlOf } from "../../console/api.ts";
+import { get } from "../../console/api.ts";
 import type { LiveFigures } from "../contract.ts";
 
-/** The last events: five minutes. */
+/** The last answers: five minutes. */
 export const KEPT = 300;
+const EVERY_MS = 1_000;
 const SILENCE_MS = 5_000;
-const REOPEN_MS = 3_000;
 
 export const moments = signal<readonly LiveFigures[]>([]);
 /** False: the figures on the page are old. */
 export const isConnected = signal(false);
 
-/** Listens while a page shows the figures. */
+/** Asks for them while a page shows the figures. */
 export function useLive(): void {
   useEffect(() => {
-    let source: EventSource | undefined;
+    const leaving = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const lose = () => {
-      isConnected.value = false;
+    const ask = async () => {
+      const signal = AbortSignal.any([leaving.signal, AbortSignal.timeout(SILENCE_MS)]);
+      const figures = await get<LiveFigures>("/live", {}, signal).catch(() => undefined);
+      if (leaving.signal.aborted) return;
+      isConnected.value = figures !== undefined;
+      if (figures !== undefined) moments.value = [...moments.value.slice(1 - KEPT), figures];
+      timer = setTimeout(() => void ask(), EVERY_MS);
     };
-    const after = (milliseconds: number, run: () => void) => {
-      clearTimeout(timer);
-      timer = setTimeout(run, milliseconds);
-    };
-    const open = () => {
-      source = new EventSource(urlOf("/live"));
-      source.onmessage = ({ data }: MessageEvent<string>) => {
-        isConnected.value = true;
-        after(SILENCE_MS, lose);
-        moments.value = [...moments.value.slice(1 - KEPT), JSON.parse(data) as LiveFigures];
-      };
-      source.onerror = () => {
-        // A stream ends after some minutes, and the browser opens it again after a second. It gives up after a refusal.
-        if (source?.readyState !== EventSource.CLOSED) return;
-        lose();
-        after(REOPEN_MS, open);
-      };
-    };
-    open();
+    void ask();
     return () => {
+      leaving.abort();
       clearTimeout(timer);
-      source?.close();
-      lose();
+      isConnected.value = false;
     };
   }, []);
 }

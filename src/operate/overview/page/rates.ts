@@ -1,10 +1,10 @@
-// Rates from the totals of the live figures: differences of two events. Pure.
+// Rates from the totals of the live figures: differences of two answers. Pure.
 import type { LiveFigures } from "../contract.ts";
 
 type Request = LiveFigures["requests"][number];
 export type Total = (figures: LiveFigures) => number;
 
-/** Events behind the figures and the hit ratio; a single second says little. */
+/** Answers behind the figures and the hit ratio; a single second says little. */
 export const RECENT = 10;
 /** Two neighbours that are farther apart are a gap in the plot. Seconds. */
 const GAP = 5;
@@ -22,7 +22,7 @@ export const failures: Total = (figures) => requestsOf(figures, ({ outcome }) =>
 const hits: Total = (figures) => requestsOf(figures, ({ outcome }) => outcome === "hit");
 const ratioed: Total = (figures) => requestsOf(figures, ({ outcome }) => outcome === "hit" || outcome === "miss");
 
-/** The increase per second up to an event. Null: the server has restarted, events are missing, or it is the first. */
+/** The increase per second up to an answer. Null: the server has restarted, answers are missing, or it is the first. */
 export function rateAt(total: Total, list: readonly LiveFigures[], index: number, steps = 1): number | null {
   const pair = pairAt(list, index, steps);
   if (pair === undefined) return null;
@@ -31,7 +31,7 @@ export function rateAt(total: Total, list: readonly LiveFigures[], index: number
   return increase < 0 ? null : increase / (timeOf(to) - timeOf(from));
 }
 
-/** The share of hits up to an event. Null: nothing was asked, or as in rateAt(). */
+/** The share of hits up to an answer. Null: nothing was asked, or as in rateAt(). */
 export function hitRatioAt(list: readonly LiveFigures[], index: number): number | null {
   const pair = pairAt(list, index, RECENT);
   if (pair === undefined) return null;
@@ -45,13 +45,13 @@ export function hitRatioOf(figures: LiveFigures): number | null {
   return ratioed(figures) === 0 ? null : hits(figures) / ratioed(figures);
 }
 
-/** The latency of an origin at an event. Undefined: a gap, because nothing was asked lately or events are missing. */
+/** The latency of an origin at an answer. Undefined: a gap, as nothing was asked lately or answers are missing. */
 export function latencyAt(list: readonly LiveFigures[], index: number, origin: string) {
   if (index > 0 && pairAt(list, index, 1) === undefined) return undefined;
   return list[index]?.origins.find(({ name }) => name === origin)?.latency;
 }
 
-/** The event, and the one `steps` before it or the first one. */
+/** The answer, and the one `steps` before it or the first one. */
 function pairAt(list: readonly LiveFigures[], index: number, steps: number) {
   const [from, to] = [list[Math.max(0, index - steps)], list[index]];
   if (from === undefined || to === undefined) return undefined;
