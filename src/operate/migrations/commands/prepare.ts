@@ -11,7 +11,7 @@ import { createLogger } from "../../cli/logger.ts";
 import { runningServer, serverAt } from "../../cli/reach-server.ts";
 import { createStatusLine, type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
 import { ConfigFaults, loadConfig, type MigrationConfig } from "../config/config.ts";
-import type { SourceTargetFlags } from "../jobs/run-input.ts";
+import { type SourceTargetFlags, WORKING } from "../jobs/run-input.ts";
 import type { JobFolder } from "../journal/job-folder.ts";
 import { type Journal, openJournal } from "../journal/journal.ts";
 import type { Source } from "../source.ts";
@@ -106,12 +106,20 @@ async function prepare(flags: SourceTargetFlags, terminal: Terminal): Promise<Pr
 type DomainSource = Extract<MigrationConfig["source"], { readonly type: "origins" }>;
 
 /** The source that flags name. Throws ConfigFaults. */
-function sourceOf({ fromOrigin: host, settings, admin, list, sitemap }: SourceTargetFlags): DomainSource | undefined {
+function sourceOf({
+  fromOrigin: host,
+  settings,
+  admin,
+  list,
+  sitemap,
+  detach,
+}: SourceTargetFlags): DomainSource | undefined {
   const faults: string[] = [];
   if (host !== undefined && settings === undefined) faults.push("--from-origin needs --settings.");
   if (settings !== undefined && admin !== undefined) faults.push("Give --settings or --admin, not both.");
   if (host === undefined && (list ?? sitemap) !== undefined) faults.push("--list and --sitemap need --from-origin.");
   if (list !== undefined && sitemap !== undefined) faults.push("Give --list or --sitemap, not both.");
+  if (list === "-" && detach === true) faults.push("--detach needs a list in a file: it has no standard input.");
   if (faults.length > 0) throw new ConfigFaults(faults);
   if (host === undefined) return undefined;
   const file = list === undefined || list === "-" ? list : resolve(list);
@@ -147,6 +155,8 @@ export async function withSourceAndTarget(
     terminal.err.write(`Tool is already running on ${folder.dir}. \n`);
     return 1;
   }
+  // Only a process in the background has a channel. Its other end may have gone.
+  process.send?.(WORKING, undefined, undefined, () => undefined);
   const { show, clear } = createStatusLine(terminal, json);
   let journal: Journal | undefined;
   let target: MigrationTarget | undefined;

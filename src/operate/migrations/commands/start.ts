@@ -1,9 +1,13 @@
 // `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration and failures by cause
 // with the command that retries them.
+
+import { once } from "node:events";
+import { fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { type ExitCode, formatBytes, shown, stopSignal, type Terminal, untilStopped } from "../../cli/terminal.ts";
-import type { CopyFlags } from "../jobs/run-input.ts";
+import { type CopyFlags, startJobProcess, WORKING } from "../jobs/run-input.ts";
 import type { Counters } from "../journal/database.ts";
+import type { JobFolder } from "../journal/job-folder.ts";
 import type { Journal } from "../journal/journal.ts";
 import { type CauseCount, readJournal } from "../journal/reading.ts";
 import { type RunEnd, runMigration } from "../runner/runner.ts";
@@ -55,13 +59,14 @@ export function startCommand(terminal: Terminal): Command {
         .choices(["never", "newer", "always"])
         .default("never"),
     )
+    .option("--detach", "run in the background", false)
     .option("--lenient", "exit with 0 although objects failed, as the old tool did", false)
     .action(async (flags: CopyFlags) => {
       process.exitCode = await startCopy(flags, terminal);
     });
 }
 
-/** The whole run. Prints every fault. */
+/** The whole run, also one that the flags put into the background. Prints every fault. */
 export async function startCopy(flags: CopyFlags, terminal: Terminal): Promise<ExitCode> {
   const code = await withPrepared(flags, terminal, async (prepared) => {
     if (flags.overwrite !== "never" && prepared.bucketId === undefined) {
@@ -69,6 +74,7 @@ export async function startCopy(flags: CopyFlags, terminal: Terminal): Promise<E
       return 2;
     }
     if (flags.dryRun) return dryRun(prepared, flags, terminal);
+    if (flags.detach) return startDetached(flags, prepared.folder, terminal);
     return copy(prepared, flags, terminal);
   });
   return flags.lenient && code === 2 ? 1 : code;
@@ -163,4 +169,21 @@ function printReport(report: Report, terminal: Terminal): ExitCode {
   ]);
   const isDone = left + failed + counters.isScanning + troubles.length === 0;
   return isDone || flags.lenient ? 0 : 1;
+}
+
+/** Runs in the background, with its output in the job folder. Returns once the run works, or has ended. */
+async function startDetached(copy: CopyFlags, folder: JobFolder, { out, err }: Terminal): Promise<ExitCode> {
+  mkdirSync(folder.dir, { recursive: true, mode: 0o700 });
+  const output = openSync(folder.output, "a", 0o600);
+  const before = fstatSync(output).size;
+  const child = startJobProcess({ copy: { ...copy, detach: false } }, ["ignore", output, output, "ipc"], true);
+  const [found] = await Promise.race([once(child, "message"), once(child, "exit")]);
+  if (found !== WORKING) {
+    err.write(readFileSync(folder.output).subarray(before));
+    return found === 0 || found === 2 ? found : 1;
+  }
+  child.disconnect();
+  child.unref();
+  out.write(`Runs in the background as process ${child.pid}; its output is in ${shown(folder.output)}\n`);
+  return 0;
 }

@@ -110,7 +110,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   }
 
   function run(id: string, work: JobWork): MigrationAnswer {
-    const child = startJobProcess(inputOf(dirOf(id), settingsFile, work));
+    const child = startJobProcess(inputOf(dirOf(id), settingsFile, work), ["ignore", "pipe", "pipe", "ipc"]);
     const own: Run = { child, work, output: "", ended: undefined };
     runs.set(id, own);
     for (const stream of [child.stdout, child.stderr])

@@ -1,6 +1,6 @@
 // The contract of a run of a migration: its input as one JSON value. A command makes it from its flags, and the server
-// from a request. A command runs in its own process, and the server starts one for each run.
-import { type ChildProcess, fork } from "node:child_process";
+// from a request. A command runs in its own process, `--detach` and the server start one in the background.
+import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
 import { threadUrl } from "../../../async/thread.ts";
 
 /** The fields have the names of the options of `huiyuan migrate`, because reports print the command that continues. */
@@ -20,6 +20,7 @@ export interface SourceTargetFlags extends JobFlags {
   readonly list?: string | undefined;
   readonly sitemap?: string | undefined;
   readonly allowPrivate: boolean;
+  readonly detach?: boolean;
   /** It reads only the folders that the settings name for migrations, and ends with the server that started it. */
   readonly isOfServer?: boolean;
 }
@@ -40,16 +41,19 @@ export interface VerifyFlags extends SourceTargetFlags {
   readonly manifest?: string;
 }
 
-/** The process of a server's job gets it as its first message. */
+/** A process in the background gets it as its first message. */
 export type JobInput = { readonly copy: CopyFlags } | { readonly verify: VerifyFlags };
 
 /**
- * Starts the process of a server's job. Its input is not in its arguments, which every user of the machine can read.
- * What it has to tell is in the journal, its exit code is that of the command, and its output is for people.
+ * The message of a process that has the lock of its job. All else that it has to tell is in the journal, its exit code
+ * is that of the command, and its output is for people.
  */
-export function startJobProcess(input: JobInput): ChildProcess {
+export const WORKING = "working";
+
+/** Starts a process in the background. Its input is not in its arguments, which every user of the machine can read. */
+export function startJobProcess(input: JobInput, stdio: StdioOptions, detached = false): ChildProcess {
   const place = { file: "../commands/job-process.js", from: import.meta.url };
-  const child = fork(threadUrl(place), { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+  const child = fork(threadUrl(place), { stdio, detached });
   child.send(input, () => undefined); // If it has died, its end says so.
   return child;
 }

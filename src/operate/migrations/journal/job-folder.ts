@@ -7,6 +7,8 @@ import { tryLock } from "../../../serve/bucket/fs/lock.ts";
 export interface JobFolder {
   readonly dir: string;
   readonly journal: string;
+  /** The output of a run in the background. */
+  readonly output: string;
   /** Spool files of a run whose target is not on this machine. Its name is its own: --job may name any folder. */
   readonly spool: string;
   /** The lock is the kernel's and ends with its process, so a stale pid never blocks. Undefined: another run works. */
@@ -42,7 +44,7 @@ export function jobFolder(dir: string): JobFolder {
   }
 
   return {
-    ...{ dir, journal, spool },
+    ...{ dir, journal, output: at("migrate.log"), spool },
     lock() {
       const unlock = tryToLock();
       if (unlock === undefined) return undefined;
