@@ -1,5 +1,5 @@
-// Writes to one bucket of a remote store. Each change looks up the entries of this disk and of the remote store, decides,
-// and changes exactly the version it saw. The caller holds the lock of the key.
+// Writes to one bucket of a remote store. Each change looks up the entries of this disk and of the remote store,
+// decides, and changes exactly the version it saw. The caller holds the lock of the key.
 import { HuiyuanError } from "../../../core/errors.ts";
 import { closeFile, openFile, readInto } from "../../../core/files.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
@@ -14,7 +14,7 @@ import type { ForeignEntry } from "./reading/foreign.ts";
 
 type RemoteObject = Extract<RemoteEntry, { readonly state: "object" }>;
 
-/** The changes are as in BucketDriver, with the differences described here. `isNoImage`: as for createCurrentEntries(). */
+/** The changes are as in BucketDriver, with the differences described here. `isNoImage`: as in current-entries.ts. */
 export function createChanges(context: TierContext, isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>) {
   const { remote, edge, isDown, addUpload, checkRoom, now } = context;
   const { currentEntries, isStillPending, remoteState, decide } = createCurrentEntries(context, isNoImage);

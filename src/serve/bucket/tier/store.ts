@@ -20,7 +20,7 @@ export interface TieredStoreOptions {
   /** Closed with the tier. */
   readonly remote: RemoteStore;
   readonly spools: SpoolPool;
-  /** Of the remote store. One in eight may be busy with uploads, so that downloads always find one. Default 64. */
+  /** Concurrent connections to the remote store, 64 by default. One in eight is for uploads, so downloads find one. */
   readonly connections?: number;
   /** Bounds the copies, beside the pending objects. The caller closes it, after the tier. */
   readonly disk: DiskCache;

@@ -121,8 +121,8 @@ const DAMAGED = `
 const PENDING = "CREATE INDEX entries_pending ON entries (bucket, key) WHERE certainty IS NOT NULL;";
 
 /**
- * Up to version 7, pending objects were rows of buckets of their own, `queue/<store>/<appid>/<bucket>`. They become rows
- * of the bucket that has the epochs and copies of the same keys. config/downgrade/catalogue-7.sql is the way back.
+ * Up to version 7, pending objects were rows of buckets of their own, `queue/<store>/<appid>/<bucket>`. They become
+ * rows of the bucket that has the epochs and copies of the same keys. config/downgrade/catalogue-7.sql is the way back.
  */
 const QUEUE_TO_PENDING = `
   ALTER TABLE entries ADD COLUMN certainty TEXT CHECK (certainty IN ('pending', 'unknown'));

@@ -52,8 +52,8 @@ export interface WriteOperations {
   renew: [{ readonly bucket: string; readonly key: Key; readonly renewal: Renewal }, boolean];
   purge: [{ readonly bucket: string; readonly key: Key } & PurgeOptions, boolean];
   /**
-   * Makes the entry absent, keeps its epoch and leaves no tombstone. False if the key has another object, or none, or if
-   * the object is pending and `evenPending` is false.
+   * Makes the entry absent, keeps its epoch and leaves no tombstone. False if the key has another object, or none, or
+   * if the object is pending and `evenPending` is false.
    */
   forget: [ObjectRef & { readonly evenPending: boolean }, boolean];
   /** The object is no longer pending. False if the key has another object, or none. */

@@ -1,5 +1,5 @@
-// What this disk has of one bucket of a remote store: rows of the embedded store in a bucket of their own. A row is a
-// pending object, a copy, a tombstone, or only the epoch of its key. Copies are bounded by their order of use.
+// The part of one bucket of a remote store that this disk has: rows of the embedded store in a bucket of their own. A
+// row is a pending object, a copy, a tombstone, or only the epoch of its key. Copies are bounded by their order of use.
 
 import type { Log } from "../../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../../core/object.ts";

@@ -1,5 +1,5 @@
-// A data folder of the version before has its pending images in rows of their own. They are taken over at the start, and
-// config/downgrade/catalogue-7.sql is the way back.
+// A data folder of the version before has its pending images in rows of their own. They are taken over at the start,
+// and config/downgrade/catalogue-7.sql is the way back.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
