@@ -15,7 +15,7 @@ import type { WholeBody } from "../../body/spool/spool.ts";
  */
 export type Certainty = "confirmed" | "pending" | "foreign" | "unknown";
 
-/** How sure an object is that waits for its upload. `unknown`: the remote store did not answer when it was put. */
+/** An object waits for its upload. `unknown`: the remote store did not answer when the object was put. */
 export type PendingCertainty = Extract<Certainty, "pending" | "unknown">;
 
 /**
