@@ -13,7 +13,6 @@ import {
   type ObjectUrl,
   type ProcessingRequest,
   processingOf,
-  routeOf,
 } from "../../serve/http/request/object-name.ts";
 import type { Site, Sites } from "../../serve/http/request/site.ts";
 import { parseTarget } from "../../serve/http/request/target.ts";
@@ -156,7 +155,7 @@ function tokenOf({ authorizer }: Site, { tokens }: DryRun): object {
 /** The rule that decided. If the object is stored and no rule had to, the rule that would. */
 function ruleOf(site: Site, request: DownloadRequest, { fetches, routes }: DryRun): object {
   const url = urlOf(request);
-  const route = fetches[0]?.route ?? routes[0] ?? (url && routeOf(site, url));
+  const route = fetches[0]?.route ?? routes[0] ?? (url && site.source?.route(url));
   if (route === undefined) return {};
   const { rule, action, type, match, fallback } = route;
   return { rule: { index: rule, action, type, ...(rule !== undefined && { match }), fallback } };

@@ -102,7 +102,8 @@ function downloadOf(
   return {
     ...{ exchange, site, url, object, processing, headers: exchange.request.headers, role: "image" },
     sites: { find: (host) => mapped(sites.find(host)) },
-    ...{ token: undefined, grant: { scope: { kind: "none" }, spend: undefined }, isNameFirst: false },
+    ...{ token: undefined, grant: { scope: { kind: "none" }, spend: undefined } },
+    ...{ isNameFirst: false, learnt: { about: "nothing" } },
   };
 }
 

@@ -63,8 +63,8 @@ function send(
   headers: AnswerContext,
 ): void | Promise<void> {
   if (located.kind === "whole") return answerObject(exchange, located.info, located.bytes, headers);
-  const { body, object, cacheRevision } = located;
-  if (body !== undefined) return answerObject(exchange, object.info, { kind: "memory", body }, headers);
+  const { found, object, cacheRevision } = located;
+  if (found !== undefined) return sendFound(exchange, site.stored, found, headers);
   return site.stored.open(object, cacheRevision).then((opened) => {
     if (opened !== undefined) return sendFound(exchange, site.stored, opened, headers);
     throw new HuiyuanError("original_replaced", `Cannot read "${object.info.key}": it has changed`);
@@ -72,7 +72,7 @@ function send(
 }
 
 /** Sends an object of the bucket, and closes the reader of a large one. Else synchronous if no token is spent. */
-export function sendFound(
+function sendFound(
   exchange: DownloadExchange,
   { chunks }: Pick<Stored, "chunks">,
   found: Found,
@@ -137,7 +137,7 @@ async function answerWhole(context: DownloadContext, located: LocatedWhole): Pro
   await send(context, located, contextOf(context, { state, cacheStatus: status, life }));
 }
 
-async function answerVariant(context: DownloadContext, located: LocatedVariant): Promise<void> {
+function answerVariant(context: DownloadContext, located: LocatedVariant): void | Promise<void> {
   const { exchange, site } = context;
   const { variant, isStorable, status, isMiss, life, grant } = located;
   const tier = tierOfVariant(variant);
@@ -194,8 +194,8 @@ export function missStatus({ answer: { how }, isNewer, certainty }: LocatedFetch
 type Tier = Extract<DownloadOutcome["tier"], "memory" | "bucket" | "spool" | "renderer">;
 
 /** An object whose upload to the remote store is pending counts as a hit in the spool. */
-function tierOf({ body, object }: LocatedStored): Tier {
-  if (body !== undefined) return "memory";
+function tierOf({ found, object }: LocatedStored): Tier {
+  if (found?.state === "memory") return "memory";
   return object.certainty === undefined ? "bucket" : "spool";
 }
 

@@ -2,12 +2,12 @@
 // beside the object's own. Types and small functions; it looks nothing up.
 
 import type { HuiyuanError } from "../../../core/errors.ts";
-import type { ObjectInfo } from "../../../core/object.ts";
+import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { Certainty } from "../../bucket/contract/driver.ts";
 import type { MissAnswer } from "../../mirror/fill/reader.ts";
 import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import type { StaleKept } from "../../mirror/freshness/revalidation.ts";
-import type { StoredObject } from "../../mirror/stored/stored.ts";
+import type { Found, StoredObject } from "../../mirror/stored/stored.ts";
 import type { Variant } from "../../mirror/variants/variants.ts";
 import { clientSignal, type DownloadExchange, type DownloadRequest, type Requester } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl, ProcessingRequest } from "../request/object-name.ts";
@@ -39,7 +39,31 @@ export interface DownloadContext extends LocateRequest {
   readonly grant: DownloadGrant;
   /** True: the URL ends in an alias, and an object with exactly this name is served before the variant. */
   readonly isNameFirst: boolean;
+  /** What its beginning and its earlier rounds have learnt. */
+  learnt: Learnt;
 }
+
+/** Whether a stored object may be served now, or must be revalidated first. */
+export type FreshnessStep =
+  | { readonly kind: "serve"; readonly life: RemainingLife | undefined }
+  | { readonly kind: "revalidate"; readonly route: Route; readonly mayServeStale: boolean };
+
+/** What is known of the image before it is located. */
+export type Learnt =
+  | { readonly about: "nothing" }
+  /** The image of this key as atHand() has found it, and its freshness. Undefined: it is not at hand. */
+  | {
+      readonly about: "hit";
+      readonly key: Key;
+      readonly located: LocatedStored | undefined;
+      readonly freshness: FreshnessStep | undefined;
+    }
+  /** A recent look-up has turned out wrong. */
+  | { readonly about: "change" }
+  /** The store did not answer: an image that the origin lacks may be there. */
+  | { readonly about: "outage"; readonly failure: HuiyuanError }
+  /** The store cannot read the object, so that only the origin can replace it. */
+  | { readonly about: "unreadable"; readonly failure: HuiyuanError };
 
 /** The image of a download, or the reason why there is none. */
 export type Located = LocatedStored | LocatedFetch | LocatedWhole | LocatedVariant | LocatedRedirect | LocatedAbsent;
@@ -53,12 +77,12 @@ interface LocatedImage {
   readonly isStandIn?: boolean;
 }
 
-/** In memory or in the bucket, and to be served. Its bytes are opened when it is answered. */
+/** In memory or in the bucket, and to be served. */
 export interface LocatedStored extends LocatedImage {
   readonly kind: "stored";
   readonly object: StoredObject;
-  /** The bytes, if the memory cache has them. */
-  readonly body: Buffer | undefined;
+  /** Its bytes, if they are at hand. */
+  readonly found: Found | undefined;
   /** Stored.cacheRevision() before the look-up. */
   readonly cacheRevision: number;
   /** The result of a revalidation that was made first, and gave nothing newer. */

@@ -1,10 +1,8 @@
-// Serves one download, top to bottom: admit → locate → transform → answer. A hit in memory, or on the disk if it was
-// read a moment ago, needs no locate and does not wait. Each further step is a function in a file of this folder.
-// Only finishDownload() begins a download again.
+// Serves one download, top to bottom: begin → admit → hit → locate → transform → answer. A hit in memory, or on the disk
+// if it was read a moment ago, is answered at once; else locate() goes on from what was found. The further steps are
+// functions in the files of this folder. Only finishDownload() begins a download again.
 import { errorKind, HuiyuanError } from "../../../core/errors.ts";
-import type { RemainingLife } from "../../mirror/freshness/freshness.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
-import type { CachedObject } from "../../mirror/stored/memory-cache.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
 import { admitNamed, authorizerOfOriginal, refererVerdict, withoutOriginalRequest } from "../request/authorizer.ts";
 import { clientSignal, type DownloadExchange } from "../request/exchange.ts";
@@ -12,26 +10,24 @@ import { memoize } from "../request/memoize.ts";
 import { nameObject, negotiatedFor, type ProcessingRequest, processingOf } from "../request/object-name.ts";
 import type { DownloadGrant, Site, Sites } from "../request/site.ts";
 import { type RequestTarget, targetOf } from "../request/target.ts";
-import { answerObject } from "../response/answer.ts";
 import { preflightHeaders } from "../response/cors.ts";
-import { answer, answerFallback, sendFound } from "./answer.ts";
-import {
-  CACHE_STATUS,
-  contextOf,
-  type DownloadContext,
-  type Located,
-  type LocatedAbsent,
-  type LocateRequest,
+import { answer, answerFallback } from "./answer.ts";
+import type {
+  DownloadContext,
+  Learnt,
+  Located,
+  LocatedAbsent,
+  LocatedStored,
+  LocatedVariant,
+  LocateRequest,
 } from "./download-context.ts";
-import { freshLife } from "./freshness.ts";
-import { locate, NOTHING_KNOWN, type StoreFacts } from "./locate.ts";
+import { checkFreshness } from "./freshness.ts";
+import { atHand, locate, NOTHING } from "./locate.ts";
 import { transform } from "./transform.ts";
 import { wholeOf } from "./whole-original.ts";
 
 const queryOf = memoize(tokenFromQuery);
 const OPEN: DownloadGrant = { scope: { kind: "none" }, spend: undefined };
-const FROM_MEMORY = { kind: "hit", tier: "memory" } as const;
-const FROM_BUCKET = { kind: "hit", tier: "bucket" } as const;
 
 /**
  * Answers a hit that needs no waiting, or a preflight, in this turn of the event loop. Otherwise returns the admitted
@@ -51,13 +47,10 @@ export function beginDownload(exchange: DownloadExchange, sites: Sites): Downloa
   sites.clients?.countRequest(exchange.request);
   if (exchange.request.method === "OPTIONS") return answerPreflight(exchange, site);
   const context = admit(exchange, { sites, site, target });
-  const hit = context.grant.spend === undefined ? findInMemory(context) : undefined;
-  if (hit === undefined) return answerRecent(context) ? undefined : context;
-  const { info, body } = hit.object;
-  const headers = contextOf(context, { state: "stored", cacheStatus: CACHE_STATUS.memory, life: hit.life });
-  // Synchronous, since no token is spent.
-  void answerObject(exchange, info, { kind: "memory", body }, headers);
-  exchange.outcome = FROM_MEMORY;
+  const hit = findHit(context);
+  if (hit === undefined) return context;
+  // Synchronous, since its bytes are at hand and no token is spent.
+  void answer(context, hit);
   return undefined;
 }
 
@@ -105,53 +98,66 @@ function admit(
     token: authorizer && { sign },
     grant: admitted?.grant ?? OPEN,
     // A protected bucket never serves an object as it is. A token for the original asks for the variant.
+    learnt: NOTHING,
     isNameFirst: alias !== undefined && admitted?.isForOriginal !== true && originalAuthorizer === undefined,
   };
 }
 
-interface MemoryHit {
-  readonly object: CachedObject;
-  /** Undefined: the image never becomes stale. */
-  readonly life: RemainingLife | undefined;
-}
-
-/** The image of the download, if memory alone shows that it is the right one and fresh. */
-function findInMemory(context: DownloadContext): MemoryHit | undefined {
-  const { site, object, processing, isNameFirst } = context;
-  const named = processing === undefined || isNameFirst ? site.stored.peek(object.key) : undefined;
-  if (named !== undefined) {
-    const fresh = freshLife(context, named.info);
-    return fresh && { object: named, life: fresh.life };
+/**
+ * The image, if it may be served as it is and its bytes are in memory, or on the disk where they were read a moment
+ * ago. Undefined: the context has learnt what was found.
+ */
+function findHit(context: DownloadContext): LocatedStored | LocatedVariant | undefined {
+  const { site, object, processing, isNameFirst, grant } = context;
+  if (grant.spend !== undefined) return undefined;
+  if (processing === undefined || isNameFirst) {
+    const own = hitOf(context, itselfIn(context));
+    if (own !== undefined) return withBytes(site, own);
+    if (processing === undefined || site.stored.noted(object.key) !== "absent") return undefined;
   }
-  if (processing === undefined || (isNameFirst && site.stored.peekNote(object.key) !== "absent")) return undefined;
-  return variantInMemory(context, processing);
+  const original = hitOf(context, originalIn(context, processing));
+  return original && variantInMemory(context, processing, original);
 }
 
-/** The variant, if it and a fresh original are known without a look-up. */
+/** The object, if it is at hand and may be served as it is. */
+function hitOf(context: DownloadContext, request: LocateRequest): LocatedStored | undefined {
+  const located = atHand(request, NOTHING);
+  const freshness = located && checkFreshness(request, located.object);
+  context.learnt = { about: "hit", key: request.object.key, located, freshness };
+  if (freshness?.kind !== "serve") return undefined;
+  return freshness.life === undefined ? located : { ...located!, life: freshness.life };
+}
+
+function withBytes({ stored }: Site, located: LocatedStored): LocatedStored | undefined {
+  if (located.found !== undefined) return located;
+  const found = stored.openRecent(located.object);
+  return found && { ...located, found };
+}
+
 function variantInMemory(
-  { site, url, exchange }: DownloadContext,
+  { site, exchange, grant }: DownloadContext,
   processing: ProcessingRequest,
-): MemoryHit | undefined {
-  const original = site.stored.peekNote(processing.original.key);
+  { object: { info }, certainty, life }: LocatedStored,
+): LocatedVariant | undefined {
   const named = negotiatedFor(processing.named, exchange.request.headers.accept);
-  if (original === undefined || original === "absent" || named.watermarks.length > 0) return undefined;
-  const fresh = freshLife({ site, url: { ...url, path: processing.path } }, original.info);
-  const object = fresh && site.variants.peek(original.info, named);
-  return object && { object, life: fresh?.life };
+  if (named.watermarks.length > 0) return undefined;
+  const object = site.variants.peek(info, named);
+  const variant = object && ({ kind: "found", found: { state: "memory", object } } as const);
+  return (
+    variant && { kind: "variant", variant, isStorable: true, status: undefined, isMiss: false, certainty, life, grant }
+  );
 }
 
-/** Answers with a fresh object that the bucket reads without waiting. False: nothing was written. */
-function answerRecent(context: DownloadContext): boolean {
-  const { exchange, site, object, processing, isNameFirst, grant } = context;
-  if (grant.spend !== undefined || (processing !== undefined && !isNameFirst)) return false;
-  const stored = site.stored.lookupRecent(object.key);
-  const fresh = stored && freshLife(context, stored.info);
-  const found = fresh && site.stored.openRecent(stored);
-  if (found === undefined) return false;
-  exchange.outcome = FROM_BUCKET;
-  const notes = { state: "stored", cacheStatus: CACHE_STATUS.bucket, life: fresh?.life } as const;
-  void sendFound(exchange, site.stored, found, contextOf(context, notes));
-  return true;
+/** The request for the object of exactly the URL's name. */
+function itselfIn(context: DownloadContext): LocateRequest {
+  return context.processing === undefined ? context : { ...context, processing: undefined };
+}
+
+/** The request for the original of a variant. */
+function originalIn(context: DownloadContext, processing: ProcessingRequest): LocateRequest {
+  const { exchange, site, headers, role } = context;
+  const url = { ...context.url, path: processing.path };
+  return { exchange, site, url, object: processing.original, headers, processing, role };
 }
 
 /** Rounds of one download: its object may be replaced or damaged while it is read. */
@@ -159,34 +165,41 @@ const MAX_ROUNDS = 3;
 
 /** Begins again from locate() if the object was replaced or damaged meanwhile, and nothing of it was sent. */
 export async function finishDownload(context: DownloadContext): Promise<void> {
-  let facts = NOTHING_KNOWN;
   for (let round = 1; ; round += 1) {
     try {
-      if (context.isNameFirst) await serveNamed(context, facts);
-      else await serveImage(context, context.processing, facts);
+      if (context.isNameFirst) await serveNamed(context);
+      else await serveImage(context, context.processing, context.learnt);
       return;
     } catch (error) {
-      if (!(error instanceof HuiyuanError) || round === MAX_ROUNDS || context.exchange.response.headersSent)
-        throw error;
-      const { code } = error;
-      // The next look-up finds the object that is there now, or none.
-      const isGone = errorKind(error) === "replaced";
-      const isLast = code === "original_replaced" && round === MAX_ROUNDS - 1;
-      const isUnreadable = isLast || (code === "store_failed" && !facts.isUnreadable);
-      if (!isGone && !isUnreadable) throw error;
-      facts = { ...facts, ...(isUnreadable && { failure: error, isUnreadable }), mayUseNotes: false };
+      const isOver = round === MAX_ROUNDS || context.exchange.response.headersSent;
+      const learnt = isOver ? undefined : learntFrom(error, context.learnt, round === MAX_ROUNDS - 1);
+      if (learnt === undefined) throw error;
+      context.learnt = learnt;
     }
   }
 }
 
+/** What the next round starts from. Undefined: the error is the answer. */
+function learntFrom(error: unknown, before: Learnt, isLast: boolean): Learnt | undefined {
+  if (!(error instanceof HuiyuanError)) return undefined;
+  const isUnreadable = before.about === "unreadable";
+  if (error.code === "store_failed") return isUnreadable ? undefined : { about: "unreadable", failure: error };
+  if (error.code === "original_replaced" && isLast) return { about: "unreadable", failure: error };
+  // The next look-up finds the object that is there now, or none.
+  if (errorKind(error) !== "replaced") return undefined;
+  return isUnreadable ? before : { about: "change" };
+}
+
 /** Serves the object of exactly the alias's name if there is one, else the variant. */
-async function serveNamed(context: DownloadContext, facts: StoreFacts): Promise<void> {
+async function serveNamed(context: DownloadContext): Promise<void> {
+  const { learnt, processing } = context;
   const { stored } = context.site;
   const { key } = context.object;
-  const entry = stored.peekNote(key) === "absent" ? undefined : await stored.lookup(key);
-  if (entry?.state === "object") {
+  const isSeen = learnt.about === "hit" && learnt.key === key && learnt.located !== undefined;
+  const entry = isSeen || stored.noted(key) === "absent" ? undefined : await stored.lookup(key);
+  if (isSeen || entry?.state === "object") {
     try {
-      return await serveImage(context, undefined, facts);
+      return await serveImage(context, undefined, learnt);
     } catch (error) {
       // The object was removed since its look-up, so the name means the alias again.
       if (errorKind(error) !== "absent" || context.exchange.response.headersSent) throw error;
@@ -194,21 +207,19 @@ async function serveNamed(context: DownloadContext, facts: StoreFacts): Promise<
   }
   // If the store did not answer, it may have an object with exactly this name.
   const failure = entry?.state === "absent" ? entry.failure : undefined;
-  return serveImage(context, context.processing, failure === undefined ? facts : { ...facts, failure });
+  const about = learnt.about === "unreadable" ? "unreadable" : "outage";
+  return serveImage(context, processing, failure === undefined ? learnt : { about, failure });
 }
 
 /** Locates, transforms and answers. `processing`: undefined if the object itself is served. */
 async function serveImage(
   context: DownloadContext,
   processing: ProcessingRequest | undefined,
-  facts: StoreFacts,
+  learnt: Learnt,
 ): Promise<void> {
   const cacheRevision = processing === undefined ? 0 : context.site.variants.cacheRevision();
-  let request: LocateRequest = context;
-  if (processing !== undefined)
-    request = { ...context, processing, object: processing.original, url: { ...context.url, path: processing.path } };
-  else if (context.processing !== undefined) request = { ...context, processing };
-  const located = await locate(request, facts);
+  const request = processing === undefined ? itselfIn(context) : originalIn(context, processing);
+  const located = await locate(request, learnt);
   try {
     if (located.kind === "absent" && located.fallback !== undefined)
       return await serveFallback(context, located, located.fallback);
@@ -226,10 +237,11 @@ async function serveFallback(
   { key, status }: NonNullable<LocatedAbsent["fallback"]>,
 ): Promise<void> {
   const { site, url, exchange } = context;
-  const { path, query } = urlOfKey(key, site.source?.keysHaveQueries === true);
-  const object = { key, request: { path, query, instruction: undefined }, instruction: undefined };
-  const wanted = { url: { ...url, path, query }, object, processing: undefined, role: "fallback" } as const;
-  const located = await locate({ ...context, ...wanted }, NOTHING_KNOWN).catch((cause: unknown) => {
+  const wanted = { ...url, ...urlOfKey(key, site.source?.keysHaveQueries === true) };
+  const request = { path: wanted.path, query: wanted.query, instruction: undefined };
+  const object = { key, request, instruction: undefined, route: site.source?.route(wanted) };
+  const fallback = { url: wanted, object, processing: undefined, role: "fallback" } as const;
+  const located = await locate({ ...context, ...fallback }, NOTHING).catch((cause: unknown) => {
     throw new HuiyuanError(missing.code, missing.message, { cause });
   });
   try {

@@ -6,33 +6,24 @@ import { toKey } from "../../../core/object.ts";
 import type { Certainty } from "../../bucket/contract/driver.ts";
 import type { MissAnswer, MissRequest } from "../../mirror/fill/reader.ts";
 import { type OriginRequest, originRequestFor, originRequestForProcessed, publicTarget } from "../../mirror/rules.ts";
+import type { Found, StoredObject } from "../../mirror/stored/stored.ts";
 import { clientOf } from "../request/exchange.ts";
-import { aliasIn, missRouteOf, refuseBoth, routeOf, splitStyle } from "../request/object-name.ts";
+import { aliasIn, missRouteOf, refuseBoth, splitStyle } from "../request/object-name.ts";
 import type { Route } from "../request/site.ts";
-import type { Located, LocatedAbsent, LocatedFetch, LocateRequest } from "./download-context.ts";
+import type { Learnt, Located, LocatedAbsent, LocatedFetch, LocatedStored, LocateRequest } from "./download-context.ts";
 import { checkFreshness, revalidationRequest } from "./freshness.ts";
 import { locationOf, redirectOfOrigin } from "./redirect.ts";
 
-/** Facts about the store that earlier steps of the same download have found. */
-export interface StoreFacts {
-  /** The store did not answer, or not with the object's bytes: an image that the origin lacks may be there. */
-  readonly failure: HuiyuanError | undefined;
-  /** True: the store cannot read the object, so that only the origin can replace it. */
-  readonly isUnreadable: boolean;
-  /** False: a recent look-up has turned out wrong. */
-  readonly mayUseNotes: boolean;
-}
-
-export const NOTHING_KNOWN: StoreFacts = { failure: undefined, isUnreadable: false, mayUseNotes: true };
+export const NOTHING: Learnt = { about: "nothing" };
 
 /** Throws the codes of Mirror.fetch and of the store. */
-export async function locate(request: LocateRequest, facts: StoreFacts): Promise<Located> {
-  if (facts.isUnreadable) return locateInstead(request, facts);
-  // The bytes of a variant's original are not needed now, so a recent look-up will do.
-  const located = await lookUp(request, facts, request.processing !== undefined && facts.mayUseNotes);
+export async function locate(request: LocateRequest, learnt: Learnt): Promise<Located> {
+  if (learnt.about === "unreadable") return locateInstead(request, learnt.failure);
+  const hit = learnt.about === "hit" && learnt.key === request.object.key ? learnt : undefined;
+  const located = (hit === undefined ? atHand(request, learnt) : hit.located) ?? (await lookUp(request, learnt));
   // A fallback image is served as it is stored.
   if (located.kind !== "stored" || request.role === "fallback") return located;
-  const freshness = checkFreshness(request, located.object);
+  const freshness = hit?.freshness ?? checkFreshness(request, located.object);
   if (freshness.kind === "serve") return { ...located, life: freshness.life };
   const { route, mayServeStale } = freshness;
   const signal = clientOf(request.exchange);
@@ -41,48 +32,74 @@ export async function locate(request: LocateRequest, facts: StoreFacts): Promise
   const { certainty } = located;
   if (answer.kind !== "kept") return fetched(answer, route, { certainty, isNewer: true, isProcessed: false });
   // It may have been deleted during the revalidation.
-  const kept = await lookUp(request, facts, false);
+  const kept = inMemory(request, learnt) ?? (await lookUp(request, learnt));
   if (kept.kind !== "stored") return kept;
   return { ...kept, life: route.mirror.revalidation.lifeOf(kept.object), revalidated: answer.why };
 }
 
+/**
+ * The stored image, without waiting: from memory, or by a look-up of a moment ago. Its freshness is not checked.
+ * Undefined: lookUp() decides.
+ */
+export function atHand(request: LocateRequest, learnt: Learnt): LocatedStored | undefined {
+  const cached = inMemory(request, learnt);
+  if (cached !== undefined || learnt.about === "change" || learnt.about === "outage") return cached;
+  const { site, object, processing } = request;
+  const cacheRevision = site.stored.cacheRevision();
+  if (processing === undefined) {
+    const recent = site.stored.lookupRecent(object.key);
+    return recent && storedImage(recent, { cacheRevision, learnt });
+  }
+  // The bytes of a variant's original are not needed now, so a description will do.
+  const noted = site.stored.noted(object.key);
+  if (noted === undefined || noted === "absent") return undefined;
+  return storedImage({ info: noted.info, isStale: false, epoch: noted.epoch }, { cacheRevision, learnt });
+}
+
+function inMemory({ site: { stored }, object: { key } }: LocateRequest, learnt: Learnt): LocatedStored | undefined {
+  const cached = stored.peek(key);
+  if (cached === undefined) return undefined;
+  const { info, epoch } = cached;
+  const found = { state: "memory", object: cached } as const;
+  // The memory cache never holds a purged object.
+  return storedImage({ info, isStale: false, epoch }, { cacheRevision: stored.cacheRevision(), learnt, found });
+}
+
+function storedImage(
+  object: StoredObject,
+  { cacheRevision, learnt, found }: Pick<LocatedStored, "cacheRevision"> & { learnt: Learnt; found?: Found },
+): LocatedStored {
+  const certainty = failureIn(learnt) === undefined ? (object.certainty ?? "confirmed") : "unknown";
+  return { kind: "stored", object, found, cacheRevision, certainty, life: undefined, revalidated: undefined };
+}
+
+function failureIn(learnt: Learnt): HuiyuanError | undefined {
+  return learnt.about === "outage" ? learnt.failure : undefined;
+}
+
 /** The stored image, or the image of a key that has no object. A tombstone is final. */
-async function lookUp(request: LocateRequest, facts: StoreFacts, usesNotes: boolean): Promise<Located> {
+async function lookUp(request: LocateRequest, learnt: Learnt): Promise<Located> {
   const { stored } = request.site;
   const { key } = request.object;
   const cacheRevision = stored.cacheRevision();
-  const cached = stored.peek(key);
-  const noted = cached ?? (usesNotes ? stored.peekNote(key) : undefined);
-  const isNoted = noted !== undefined && noted !== "absent";
-  const lookup = request.processing === undefined ? stored.lookupVisible : stored.lookup;
-  const entry = isNoted ? ({ state: "object", isStale: false, ...noted } as const) : await lookup(key);
+  const entry = await (request.processing === undefined ? stored.lookupVisible : stored.lookup)(key);
+  if (entry.state === "object") return storedImage(entry, { cacheRevision, learnt });
+  const unanswered = failureIn(learnt);
   if (entry.state === "tombstone")
-    return absentBecause(facts.failure ?? new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`));
-  if (entry.state === "absent") {
-    const { epoch, failure = facts.failure, certainty = failure === undefined ? "confirmed" : "unknown" } = entry;
-    return locateAtOrigin(request, { epoch, failure, certainty });
-  }
-  const certainty = facts.failure === undefined ? (entry.certainty ?? "confirmed") : "unknown";
-  return {
-    kind: "stored",
-    object: entry,
-    body: cached?.body,
-    cacheRevision,
-    certainty,
-    life: undefined,
-    revalidated: undefined,
-  };
+    return absentBecause(unanswered ?? new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`));
+  const { epoch, failure = unanswered, certainty = failure === undefined ? "confirmed" : "unknown" } = entry;
+  return locateAtOrigin(request, { epoch, failure, certainty });
 }
 
 /** The origin's image in place of one that the store cannot read. An uploaded image has no origin. */
-async function locateInstead(request: LocateRequest, { failure }: StoreFacts): Promise<Located> {
+async function locateInstead(request: LocateRequest, failure: HuiyuanError): Promise<Located> {
   const { site, object } = request;
   const entry = await site.stored.bucket.lookup(object.key);
   // Absent: the remote store is unavailable by now, or the object was deleted there.
   const mayHave = entry.state === "absent" || (entry.state === "object" && entry.info.provenance.via === "mirror");
-  const action = routeOf(site, request.url)?.action;
+  const action = object.route?.action;
   const isFetched = action === "mirror" || action === "async" || request.processing !== undefined;
-  if (failure !== undefined && !(mayHave && isFetched)) return absentBecause(failure);
+  if (!(mayHave && isFetched)) return absentBecause(failure);
   return locateAtOrigin(request, { epoch: entry.epoch, failure, certainty: "unknown" });
 }
 
@@ -99,7 +116,7 @@ function locateAtOrigin(request: LocateRequest, absence: Absence): Located | Pro
   const { certainty, failure } = absence;
   // If the store did not answer, an original with an alias in its name may exist.
   if (processing !== undefined && certainty === "confirmed" && aliasIn(site, url) !== undefined) refuseBoth(processing);
-  const route = missRouteOf(site, url);
+  const route = missRouteOf(site, url, object);
   if (route === undefined || route.action === "none" || (role !== "image" && route.action !== "mirror")) {
     return failure === undefined ? unmirrored(request) : absentBecause(failure);
   }

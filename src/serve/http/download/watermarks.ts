@@ -17,7 +17,7 @@ import type { Authorizer, DownloadGrant, Site, Sites } from "../request/site.ts"
 import { parseTarget } from "../request/target.ts";
 import { shorterLife } from "../response/cache-control.ts";
 import type { DownloadContext } from "./download-context.ts";
-import { locate, NOTHING_KNOWN } from "./locate.ts";
+import { locate, NOTHING } from "./locate.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 export interface WatermarkSearch {
@@ -82,7 +82,7 @@ async function findWatermark(text: string, search: WatermarkSearch, counted: Set
   const grant = admitWatermark(search.client, { authorizer: site.authorizer, sign, object, counted });
   // No client headers: they are about the image of the URL, not about the watermark.
   const request = { exchange: search.exchange, site, url, object, headers: {}, ...WATERMARK };
-  const located = await locate(request, NOTHING_KNOWN).catch((error: unknown) => {
+  const located = await locate(request, NOTHING).catch((error: unknown) => {
     throw faultOfWatermark(text, error);
   });
   if (located.kind === "stored") {

@@ -30,17 +30,22 @@ export interface NamedObject {
   readonly request: ObjectRequest;
   /** `request.instruction`, decoded. */
   readonly instruction: string | undefined;
+  /** The rule that applies to the URL. Undefined: the domain has no mirror source. */
+  readonly route: Route | undefined;
 }
 
 /** Throws url_invalid if path and query together make no valid key. */
 export function nameObject(site: Site, url: ObjectUrl): NamedObject {
   const { path, query } = url;
-  // If no rule keeps queries, the key is the path, and rules need no evaluation before a miss. A domain without a
-  // mirror serves every object of its bucket by the key.
-  const route = site.source?.keysHaveQueries === true ? site.source.route(url) : undefined;
+  const route = site.source?.route(url);
   const { text, raw } = query === "" || route?.type === "everything" ? NO_INSTRUCTION : readInstruction(query);
   const request = { path, query, instruction: raw };
-  return { key: route === undefined ? path : keyUnder(route, request), request, instruction: text };
+  return { key: keyIn(route, request), request, instruction: text, route };
+}
+
+/** A domain without a mirror serves every object of its bucket by the key. */
+function keyIn(route: Route | undefined, request: ObjectRequest): Key {
+  return route?.keysHaveQueries === true ? keyUnder(route, request) : request.path;
 }
 
 /** The instruction in a raw query without the token. */
@@ -62,16 +67,13 @@ export function splitStyle(
   return isKey(base) ? { base, style: key.slice(at + 1) } : undefined;
 }
 
-/** The rule that applies to a URL. `path`: replaces the URL's own, such as the path of a style's original. */
-export function routeOf(site: Site, url: ObjectUrl, path = url.path): Route | undefined {
-  return site.source?.route(path === url.path ? url : { ...url, path });
-}
-
 /** A path that ends in one of the site's aliases. */
 export interface AliasName {
   /** The path of the original. */
   readonly base: Key;
   readonly named: NamedRecipe;
+  /** The rule of the original. */
+  readonly route: Route | undefined;
 }
 
 /**
@@ -80,13 +82,14 @@ export interface AliasName {
  */
 export function aliasIn(site: Site, url: ObjectUrl): AliasName | undefined {
   const alias = aliasAtEnd(site, url.path);
-  const isName =
-    alias !== undefined && [alias.base, url.path].some((each) => routeOf(site, url, each)?.type === "everything");
-  return isName ? undefined : alias;
+  if (alias === undefined) return undefined;
+  const route = site.source?.route({ ...url, path: alias.base });
+  const isName = route?.type === "everything" || site.source?.route(url).type === "everything";
+  return isName ? undefined : { ...alias, route };
 }
 
 /** Ignores the rules. */
-function aliasAtEnd(site: Site, path: Key): AliasName | undefined {
+function aliasAtEnd(site: Site, path: Key): Omit<AliasName, "route"> | undefined {
   if (site.aliases.size === 0) return undefined;
   const styled = splitStyle(path, site.separators);
   const named = styled === undefined ? undefined : site.aliases.get(styled.style);
@@ -98,10 +101,9 @@ function aliasAtEnd(site: Site, path: Key): AliasName | undefined {
  * fetched, because the stored object would replace the alias's image for good. If the name is an alias only for another
  * host or method with the same bucket, the object is passed on without being stored.
  */
-export function missRouteOf(site: Site, url: ObjectUrl): Route | undefined {
-  if (site.aliases.size === 0) return site.source?.route(url);
+export function missRouteOf(site: Site, url: ObjectUrl, { route }: Pick<NamedObject, "route">): Route | undefined {
+  if (site.aliases.size === 0) return route;
   if (aliasIn(site, url) !== undefined) return undefined;
-  const route = routeOf(site, url);
   return route !== undefined && mayBeAlias(site, url.path) ? { ...route, isNeverStored: true } : route;
 }
 
@@ -121,9 +123,10 @@ export function urlTo({ domain, source }: Site, key: Key): ObjectUrl {
  * store the answer. `isStored`: it is revalidated.
  */
 export function storableFetchOf(site: Site, url: ObjectUrl, isStored = false) {
-  const route = isStored ? routeOf(site, url) : missRouteOf(site, url);
+  const object = nameObject(site, url);
+  const route = isStored ? object.route : missRouteOf(site, url, object);
   if (route === undefined || route.action === "none" || route.action === "redirect") return undefined;
-  const request = originRequestForKey(route, nameObject(site, url).request, {});
+  const request = originRequestForKey(route, object.request, {});
   if (!request.isStored) return undefined;
   return { mirror: route.mirror, request: { ...request, via: undefined, cdnLoop: undefined } };
 }
@@ -148,16 +151,17 @@ export interface ProcessingRequest {
  */
 export function processingOf(site: Site, url: ObjectUrl, object: NamedObject): ProcessingRequest | undefined {
   const { aliases, originalAuthorizer, era } = site;
+  const { route } = object;
   // Before the instruction: the name of an alias may begin as one.
   const byQuery = originalAuthorizer === undefined ? undefined : aliases.get(decodedQuery(url.query));
-  if (byQuery !== undefined) return aliasOf(site, { ...url, query: "" }, { named: byQuery, path: url.path });
+  if (byQuery !== undefined) return aliasOf({ ...url, query: "" }, { named: byQuery, base: url.path, route });
   if (object.instruction !== undefined && !site.acceptsInstructions)
     throw new HuiyuanError("processing_refused", `Cannot process "${url.path}": this bucket accepts no instructions`);
   const named = object.instruction === undefined ? undefined : recipeOf(object.instruction, era);
   if (named !== undefined) return { named, path: url.path, original: object, suffix: "", isAlias: false };
   if (aliases.size === 0) return undefined;
   const alias = aliasIn(site, url);
-  return alias === undefined ? undefined : aliasOf(site, url, { named: alias.named, path: alias.base });
+  return alias && aliasOf(url, alias);
 }
 
 function recipeOf(instruction: string, era: Era): NamedRecipe | undefined {
@@ -180,16 +184,10 @@ function decodedQuery(query: string): string {
 }
 
 /** Undefined under `everything`, where an alias is part of the name. */
-function aliasOf(
-  site: Site,
-  url: ObjectUrl,
-  { named, path }: Pick<ProcessingRequest, "named" | "path">,
-): ProcessingRequest | undefined {
-  const request = { path, query: url.query, instruction: undefined };
-  const route = routeOf(site, url, path);
+function aliasOf(url: ObjectUrl, { named, base: path, route }: AliasName): ProcessingRequest | undefined {
   if (route?.type === "everything") return undefined;
-  const key = route === undefined ? path : keyUnder(route, request);
-  const original = { key, request, instruction: undefined };
+  const request = { path, query: url.query, instruction: undefined };
+  const original = { key: keyIn(route, request), request, instruction: undefined, route };
   return { named, path, original, suffix: url.path.slice(path.length), isAlias: true };
 }
 

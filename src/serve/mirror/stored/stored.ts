@@ -53,8 +53,8 @@ export interface Stored extends StoredChanges {
   readonly pendingWrites: PendingWrites;
   /** From memory only; synchronous, for the hot path. */
   peek(key: Key): CachedObject | undefined;
-  /** As lookup(), without a request to the bucket: from memory, or from a recent look-up. Never a purged object. */
-  peekNote(key: Key): Note | undefined;
+  /** The result of a recent lookup(); synchronous. Never a purged object. */
+  noted(key: Key): Note | undefined;
   /** As in Bucket, for a request that needs the bytes. */
   lookupVisible(key: Key): Promise<Entry>;
   /** As in Bucket, for a variant: it needs the description only, so the result is kept for a short time. */
@@ -229,7 +229,7 @@ export function createStored(
     chunks: memoryCache.chunks,
     pendingWrites,
     peek: (key) => memoryCache.get(bucketId, key),
-    peekNote: (key) => memoryCache.get(bucketId, key) ?? memoryCache.noted(bucketId, key),
+    noted: (key) => memoryCache.noted(bucketId, key),
     lookupVisible,
     lookup,
     cacheRevision: () => memoryCache.cacheRevision,

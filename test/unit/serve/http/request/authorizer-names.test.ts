@@ -28,6 +28,7 @@ function named(path: string, key = path): NamedObject {
     key: toKey(key),
     request: { path: toKey(path), query: "", instruction: undefined },
     instruction: undefined,
+    route: undefined,
   };
 }
 

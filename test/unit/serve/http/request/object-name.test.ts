@@ -83,8 +83,9 @@ test.each([
 ] as const)("where rules go by host and method, %s at %s by %s is %s", (path, host, method, expected) => {
   const asked: ObjectUrl = { host, path: toKey(path), query: "", method };
   const site = mixed();
-  const found = missRouteOf(site, asked);
-  const isStored = found && originRequestFor(found, nameObject(site, asked).request, {}).isStored;
+  const object = nameObject(site, asked);
+  const found = missRouteOf(site, asked, object);
+  const isStored = found && originRequestFor(found, object.request, {}).isStored;
   const name = isStored === undefined ? "alias" : isStored ? "stored" : "passed on";
   expect(name).toBe(expected);
   expect(aliasIn(site, asked) !== undefined).toBe(expected === "alias");
@@ -104,6 +105,7 @@ test.each([
   ["a.png!small", undefined],
 ])("aliasIn() and missRouteOf(): %s is an alias of %s, else it is fetched", (path, base) => {
   expect(aliasIn(aliased, url(path))?.base).toBe(base);
-  expect(missRouteOf(aliased, url(path)) === undefined).toBe(base !== undefined);
-  expect(missRouteOf({ ...aliased, aliases: new Map() }, url(path))).toBeDefined();
+  const object = nameObject(aliased, url(path));
+  expect(missRouteOf(aliased, url(path), object) === undefined).toBe(base !== undefined);
+  expect(missRouteOf({ ...aliased, aliases: new Map() }, url(path), object)).toBeDefined();
 });

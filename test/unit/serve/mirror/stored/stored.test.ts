@@ -353,25 +353,27 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
   });
 });
 
-describe("peekNote()", () => {
-  test("returns the result of a look-up, until the object changes", async () => {
+const known = (stored: Stored) => stored.peek(KEY) ?? stored.noted(KEY);
+
+describe("peek() and noted()", () => {
+  test("return the result of a look-up, until the object changes", async () => {
     const { stored } = storedLab();
-    expect(stored.peekNote(KEY)).toBeUndefined();
+    expect(known(stored)).toBeUndefined();
     await stored.lookup(KEY);
-    expect(stored.peekNote(KEY)).toBe("absent");
+    expect(known(stored)).toBe("absent");
     const info = await put(stored, "first");
-    expect(stored.peekNote(KEY)).toMatchObject({ info });
+    expect(known(stored)).toMatchObject({ info });
     await stored.purge(KEY, { hard: false });
-    expect(stored.peekNote(KEY)).toBeUndefined();
+    expect(known(stored)).toBeUndefined();
     // A stale object is never noted: it needs a revalidation.
     await stored.lookup(KEY);
-    expect(stored.peekNote(KEY)).toBeUndefined();
+    expect(known(stored)).toBeUndefined();
     await stored.delete(KEY, "test");
     await stored.lookup(KEY);
-    expect(stored.peekNote(KEY)).toBeUndefined();
+    expect(known(stored)).toBeUndefined();
   });
 
-  test("is updated when the object is renewed", async () => {
+  test("are updated when the object is renewed", async () => {
     const { stored } = storedLab({ cacheBytes: 0 });
     const { hashes } = await put(stored, "first");
     await stored.lookup(KEY);
@@ -383,7 +385,7 @@ describe("peekNote()", () => {
       originLastModified: undefined,
       validated,
     });
-    expect(stored.peekNote(KEY)).toMatchObject({ info: { provenance: { validated } } });
+    expect(known(stored)).toMatchObject({ info: { provenance: { validated } } });
   });
 
   async function put(stored: Stored, text: string): Promise<ObjectInfo> {
@@ -518,13 +520,13 @@ test("onVersionGone is called after memory has dropped the version", async () =>
   const found: unknown[] = [];
   const stored: Stored = createStored("10001234/photos", bucket, memoryCache, {
     async onVersionGone() {
-      found.push(stored.peek(KEY), stored.peekNote(KEY));
+      found.push(stored.peek(KEY), known(stored));
     },
   });
   const body = wholeBody(Buffer.from("first"));
   await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
   await stored.lookup(KEY);
-  expect(stored.peekNote(KEY)).toBeDefined();
+  expect(known(stored)).toBeDefined();
   await stored.delete(KEY, "test");
   expect(found).toEqual([undefined, undefined]);
 });
