@@ -39,7 +39,7 @@ export interface DownloadContext extends LocateRequest {
   readonly grant: DownloadGrant;
   /** True: the URL ends in an alias, and an object with exactly this name is served before the variant. */
   readonly isNameFirst: boolean;
-  /** What its beginning and its earlier rounds have learnt. */
+  /** The result of its beginning and of its earlier rounds. */
   learnt: Learnt;
 }
 
@@ -48,7 +48,7 @@ export type FreshnessStep =
   | { readonly kind: "serve"; readonly life: RemainingLife | undefined }
   | { readonly kind: "revalidate"; readonly route: Route; readonly mayServeStale: boolean };
 
-/** What is known of the image before it is located. */
+/** The knowledge of an image before it is located. */
 export type Learnt =
   | { readonly about: "nothing" }
   /** The image of this key as atHand() has found it, and its freshness. Undefined: it is not at hand. */

@@ -1,6 +1,6 @@
-// Serves one download, top to bottom: begin → admit → hit → locate → transform → answer. A hit in memory, or on the disk
-// if it was read a moment ago, is answered at once; else locate() goes on from what was found. The further steps are
-// functions in the files of this folder. Only finishDownload() begins a download again.
+// Serves one download, top to bottom: begin → admit → hit → locate → transform → answer. A hit in memory, or on the
+// disk if it was read a moment ago, is answered at once; else locate() goes on from what was found. The further steps
+// are functions in the files of this folder. Only finishDownload() begins a download again.
 import { errorKind, HuiyuanError } from "../../../core/errors.ts";
 import { urlOfKey } from "../../mirror/object-keys.ts";
 import { tokenFromQuery } from "../../sign/token.ts";
@@ -97,8 +97,8 @@ function admit(
     role: "image",
     token: authorizer && { sign },
     grant: admitted?.grant ?? OPEN,
-    // A protected bucket never serves an object as it is. A token for the original asks for the variant.
     learnt: NOTHING,
+    // A protected bucket never serves an object as it is. A token for the original asks for the variant.
     isNameFirst: alias !== undefined && admitted?.isForOriginal !== true && originalAuthorizer === undefined,
   };
 }
@@ -179,7 +179,7 @@ export async function finishDownload(context: DownloadContext): Promise<void> {
   }
 }
 
-/** What the next round starts from. Undefined: the error is the answer. */
+/** The start of the next round. Undefined: the error is the answer. */
 function learntFrom(error: unknown, before: Learnt, isLast: boolean): Learnt | undefined {
   if (!(error instanceof HuiyuanError)) return undefined;
   const isUnreadable = before.about === "unreadable";
