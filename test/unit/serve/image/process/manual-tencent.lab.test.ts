@@ -74,7 +74,7 @@ const BOTH: readonly Row[] = [
   ["imageMogr2/crop/!100x100a10a20/gravity/SouthEast", "100x100 png @10,20", MOGR_2015],
   ["imageMogr2/gravity/SouthEast/cut/100x100x10x20", "100x100 png @10,20", LATER],
   ["imageMogr2/crop/!100x100a640a0", "400 imageMogr2/crop or cut", OURS],
-  ["imageMogr2/crop/!100x100-100a0", "400 imageMogr2/crop", OURS],
+  ["imageMogr2/crop/!100x100-100a0", "400 imageMogr2/crop or cut", OURS],
   ["imageMogr2/scrop/300x200", "300x200 png", MOGR_2015],
   ["imageMogr2/iradius/100", "200x200 png", LATER],
   ["imageMogr2/rradius/100", "640x427 png", LATER],
