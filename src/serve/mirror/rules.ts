@@ -70,12 +70,16 @@ export interface OriginRequest extends OriginTarget {
   readonly isStored: boolean;
 }
 
-/** Finds the first rule that matches, else undefined. */
-export function createRuleFinder<Rule extends Pick<RuleOptions, "match">>(
+/** Finds the first rule that matches, else `otherwise`. */
+export function createRuleFinder<Rule extends Pick<RuleOptions, "match">, Other extends Rule | undefined = undefined>(
   rules: readonly Rule[],
-): (request: { readonly path: string; readonly method: string; readonly host: string }) => Rule | undefined {
+  otherwise?: Other,
+) {
   const compiled = rules.map((rule) => ({ rule, matches: createMatcher(rule.match) }));
-  return (request) => compiled.find(({ matches }) => matches(request))?.rule;
+  return (request: { readonly path: string; readonly method: string; readonly host: string }): Rule | Other => {
+    for (const { rule, matches } of compiled) if (matches(request)) return rule;
+    return otherwise as Other;
+  };
 }
 
 /**

@@ -129,27 +129,26 @@ export function createMirrorSource(
   function make() {
     const routes = domain.rules.map(routeOf);
     const own = routeOf(ownRule);
-    const find = createRuleFinder(routes);
     const all = [...routes, own];
     return {
       ages: all.some(({ mirror: { revalidation } }) => revalidation.isFresh !== undefined),
-      route: ((request) => find(request) ?? own) satisfies MirrorSource["route"],
+      route: createRuleFinder(routes, own),
       processes: createOriginalsFinder(all),
     };
   }
   let made = isUsed ? make() : undefined;
   const use = () => {
-    made ??= make();
+    made = make();
     return made;
   };
   return {
     keysHaveQueries,
     get ages() {
-      return use().ages;
+      return (made ?? use()).ages;
     },
-    open: use,
-    route: (request) => use().route(request),
-    processes: (path) => use().processes(path),
+    open: () => void (made ?? use()),
+    route: (request) => (made ?? use()).route(request),
+    processes: (path) => (made ?? use()).processes(path),
   };
 }
 

@@ -48,22 +48,24 @@ export type FreshnessStep =
   | { readonly kind: "serve"; readonly life: RemainingLife | undefined }
   | { readonly kind: "revalidate"; readonly route: Route; readonly mayServeStale: boolean };
 
-/** The knowledge of an image before it is located. */
+/**
+ * The knowledge of an image before it is located. `change`: a recent look-up has turned out wrong. `outage`: the store
+ * did not answer, so an image that the origin lacks may be there. `unreadable`: the store cannot read the object, so
+ * that only the origin can replace it.
+ */
 export type Learnt =
-  | { readonly about: "nothing" }
-  /** The image of this key as atHand() has found it, and its freshness. Undefined: it is not at hand. */
-  | {
-      readonly about: "hit";
-      readonly key: Key;
-      readonly located: LocatedStored | undefined;
-      readonly freshness: FreshnessStep | undefined;
-    }
-  /** A recent look-up has turned out wrong. */
-  | { readonly about: "change" }
-  /** The store did not answer: an image that the origin lacks may be there. */
-  | { readonly about: "outage"; readonly failure: HuiyuanError }
-  /** The store cannot read the object, so that only the origin can replace it. */
-  | { readonly about: "unreadable"; readonly failure: HuiyuanError };
+  | { readonly about: "nothing" | "change"; readonly failure?: undefined }
+  | LearntHit
+  | { readonly about: "outage" | "unreadable"; readonly failure: HuiyuanError };
+
+/** The image of this key as atHand() has found it, and its freshness. Undefined: it is not at hand. */
+export interface LearntHit {
+  readonly about: "hit";
+  readonly key: Key;
+  readonly located: LocatedStored | undefined;
+  readonly freshness: FreshnessStep | undefined;
+  readonly failure?: undefined;
+}
 
 /** The image of a download, or the reason why there is none. */
 export type Located = LocatedStored | LocatedFetch | LocatedWhole | LocatedVariant | LocatedRedirect | LocatedAbsent;

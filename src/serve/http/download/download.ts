@@ -111,16 +111,17 @@ function findHit(context: DownloadContext): LocatedStored | LocatedVariant | und
   const { site, object, processing, isNameFirst, grant } = context;
   if (grant.spend !== undefined) return undefined;
   if (processing === undefined || isNameFirst) {
-    const own = hitOf(context, itselfIn(context));
+    const own = hitOf(context, undefined);
     if (own !== undefined) return withBytes(site, own);
     if (processing === undefined || site.stored.noted(object.key) !== "absent") return undefined;
   }
-  const original = hitOf(context, originalIn(context, processing));
+  const original = hitOf(context, processing);
   return original && variantInMemory(context, processing, original);
 }
 
-/** The object, if it is at hand and may be served as it is. */
-function hitOf(context: DownloadContext, request: LocateRequest): LocatedStored | undefined {
+/** As in requestOf(), if it is at hand and may be served as it is. */
+function hitOf(context: DownloadContext, processing: ProcessingRequest | undefined): LocatedStored | undefined {
+  const request = requestOf(context, processing);
   const located = atHand(request, NOTHING);
   const freshness = located && checkFreshness(request, located.object);
   context.learnt = { about: "hit", key: request.object.key, located, freshness };
@@ -148,16 +149,13 @@ function variantInMemory(
   );
 }
 
-/** The request for the object of exactly the URL's name. */
-function itselfIn(context: DownloadContext): LocateRequest {
-  return context.processing === undefined ? context : { ...context, processing: undefined };
-}
-
-/** The request for the original of a variant. */
-function originalIn(context: DownloadContext, processing: ProcessingRequest): LocateRequest {
+/** The request for the original of a variant. `processing` is undefined: for the object of exactly the URL's name. */
+function requestOf(context: DownloadContext, processing: ProcessingRequest | undefined): LocateRequest {
+  if (context.processing === undefined) return context;
   const { exchange, site, headers, role } = context;
-  const url = { ...context.url, path: processing.path };
-  return { exchange, site, url, object: processing.original, headers, processing, role };
+  const url = processing === undefined ? context.url : { ...context.url, path: processing.path };
+  const object = processing === undefined ? context.object : processing.original;
+  return { exchange, site, url, object, headers, processing, role };
 }
 
 /** Rounds of one download: its object may be replaced or damaged while it is read. */
@@ -218,8 +216,7 @@ async function serveImage(
   learnt: Learnt,
 ): Promise<void> {
   const cacheRevision = processing === undefined ? 0 : context.site.variants.cacheRevision();
-  const request = processing === undefined ? itselfIn(context) : originalIn(context, processing);
-  const located = await locate(request, learnt);
+  const located = await locate(requestOf(context, processing), learnt);
   try {
     if (located.kind === "absent" && located.fallback !== undefined)
       return await serveFallback(context, located, located.fallback);

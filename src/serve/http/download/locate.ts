@@ -15,6 +15,7 @@ import { checkFreshness, revalidationRequest } from "./freshness.ts";
 import { locationOf, redirectOfOrigin } from "./redirect.ts";
 
 export const NOTHING: Learnt = { about: "nothing" };
+const CHANGE: Learnt = { about: "change" };
 
 /** Throws the codes of Mirror.fetch and of the store. */
 export async function locate(request: LocateRequest, learnt: Learnt): Promise<Located> {
@@ -32,7 +33,7 @@ export async function locate(request: LocateRequest, learnt: Learnt): Promise<Lo
   const { certainty } = located;
   if (answer.kind !== "kept") return fetched(answer, route, { certainty, isNewer: true, isProcessed: false });
   // It may have been deleted during the revalidation.
-  const kept = inMemory(request, learnt) ?? (await lookUp(request, learnt));
+  const kept = atHand(request, learnt.failure === undefined ? CHANGE : learnt) ?? (await lookUp(request, learnt));
   if (kept.kind !== "stored") return kept;
   return { ...kept, life: route.mirror.revalidation.lifeOf(kept.object), revalidated: answer.why };
 }
@@ -41,40 +42,34 @@ export async function locate(request: LocateRequest, learnt: Learnt): Promise<Lo
  * The stored image, without waiting: from memory, or by a look-up of a moment ago. Its freshness is not checked.
  * Undefined: lookUp() decides.
  */
-export function atHand(request: LocateRequest, learnt: Learnt): LocatedStored | undefined {
-  const cached = inMemory(request, learnt);
-  if (cached !== undefined || learnt.about === "change" || learnt.about === "outage") return cached;
-  const { site, object, processing } = request;
-  const cacheRevision = site.stored.cacheRevision();
+export function atHand({ site, object, processing }: LocateRequest, learnt: Learnt): LocatedStored | undefined {
+  const { stored } = site;
+  const { key } = object;
+  const cached = stored.peek(key);
+  const about = { cacheRevision: stored.cacheRevision(), failure: learnt.failure };
+  // Neither memory nor notes have purged objects.
+  if (cached !== undefined) {
+    const { info, epoch } = cached;
+    return storedImage({ info, isStale: false, epoch }, { ...about, found: { state: "memory", object: cached } });
+  }
+  if (learnt.about === "change" || learnt.about === "outage") return undefined;
   if (processing === undefined) {
-    const recent = site.stored.lookupRecent(object.key);
-    return recent && storedImage(recent, { cacheRevision, learnt });
+    const recent = stored.lookupRecent(key);
+    return recent && storedImage(recent, about);
   }
   // The bytes of a variant's original are not needed now, so a description will do.
-  const noted = site.stored.noted(object.key);
+  const noted = stored.noted(key);
   if (noted === undefined || noted === "absent") return undefined;
-  return storedImage({ info: noted.info, isStale: false, epoch: noted.epoch }, { cacheRevision, learnt });
-}
-
-function inMemory({ site: { stored }, object: { key } }: LocateRequest, learnt: Learnt): LocatedStored | undefined {
-  const cached = stored.peek(key);
-  if (cached === undefined) return undefined;
-  const { info, epoch } = cached;
-  const found = { state: "memory", object: cached } as const;
-  // The memory cache never holds a purged object.
-  return storedImage({ info, isStale: false, epoch }, { cacheRevision: stored.cacheRevision(), learnt, found });
+  return storedImage({ info: noted.info, isStale: false, epoch: noted.epoch }, about);
 }
 
 function storedImage(
   object: StoredObject,
-  { cacheRevision, learnt, found }: Pick<LocatedStored, "cacheRevision"> & { learnt: Learnt; found?: Found },
+  about: { cacheRevision: number; failure: HuiyuanError | undefined; found?: Found },
 ): LocatedStored {
-  const certainty = failureIn(learnt) === undefined ? (object.certainty ?? "confirmed") : "unknown";
+  const { cacheRevision, failure, found } = about;
+  const certainty = failure === undefined ? (object.certainty ?? "confirmed") : "unknown";
   return { kind: "stored", object, found, cacheRevision, certainty, life: undefined, revalidated: undefined };
-}
-
-function failureIn(learnt: Learnt): HuiyuanError | undefined {
-  return learnt.about === "outage" ? learnt.failure : undefined;
 }
 
 /** The stored image, or the image of a key that has no object. A tombstone is final. */
@@ -83,11 +78,10 @@ async function lookUp(request: LocateRequest, learnt: Learnt): Promise<Located> 
   const { key } = request.object;
   const cacheRevision = stored.cacheRevision();
   const entry = await (request.processing === undefined ? stored.lookupVisible : stored.lookup)(key);
-  if (entry.state === "object") return storedImage(entry, { cacheRevision, learnt });
-  const unanswered = failureIn(learnt);
+  if (entry.state === "object") return storedImage(entry, { cacheRevision, failure: learnt.failure });
   if (entry.state === "tombstone")
-    return absentBecause(unanswered ?? new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`));
-  const { epoch, failure = unanswered, certainty = failure === undefined ? "confirmed" : "unknown" } = entry;
+    return absentBecause(learnt.failure ?? new HuiyuanError("deleted", `Cannot serve "${key}": it was deleted`));
+  const { epoch, failure = learnt.failure, certainty = failure === undefined ? "confirmed" : "unknown" } = entry;
   return locateAtOrigin(request, { epoch, failure, certainty });
 }
 

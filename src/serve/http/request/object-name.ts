@@ -40,12 +40,9 @@ export function nameObject(site: Site, url: ObjectUrl): NamedObject {
   const route = site.source?.route(url);
   const { text, raw } = query === "" || route?.type === "everything" ? NO_INSTRUCTION : readInstruction(query);
   const request = { path, query, instruction: raw };
-  return { key: keyIn(route, request), request, instruction: text, route };
-}
-
-/** A domain without a mirror serves every object of its bucket by the key. */
-function keyIn(route: Route | undefined, request: ObjectRequest): Key {
-  return route?.keysHaveQueries === true ? keyUnder(route, request) : request.path;
+  // A domain without a mirror serves every object of its bucket by the key.
+  const key = route?.keysHaveQueries === true ? keyUnder(route, request) : path;
+  return { key, request, instruction: text, route };
 }
 
 /** The instruction in a raw query without the token. */
@@ -187,7 +184,8 @@ function decodedQuery(query: string): string {
 function aliasOf(url: ObjectUrl, { named, base: path, route }: AliasName): ProcessingRequest | undefined {
   if (route?.type === "everything") return undefined;
   const request = { path, query: url.query, instruction: undefined };
-  const original = { key: keyIn(route, request), request, instruction: undefined, route };
+  const key = route?.keysHaveQueries === true ? keyUnder(route, request) : path;
+  const original = { key, request, instruction: undefined, route };
   return { named, path, original, suffix: url.path.slice(path.length), isAlias: true };
 }
 

@@ -97,12 +97,9 @@ export function createStored(
 
   const isHidden = ({ key, provenance }: ObjectInfo) => provenance.via === "mirror" && hidden.has(key);
 
-  function lookupVisible(key: Key): Promise<Entry> {
-    return bucket
-      .lookup(key)
-      .then((entry) =>
-        entry.state === "object" && isHidden(entry.info) ? { state: "absent", epoch: entry.epoch } : entry,
-      );
+  async function lookupVisible(key: Key): Promise<Entry> {
+    const entry = await bucket.lookup(key);
+    return entry.state === "object" && isHidden(entry.info) ? { state: "absent", epoch: entry.epoch } : entry;
   }
 
   async function lookup(key: Key): Promise<Entry> {
