@@ -45,29 +45,34 @@ export async function locate(request: LocateRequest, learnt: Learnt): Promise<Lo
 export function atHand({ site, object, processing }: LocateRequest, learnt: Learnt): LocatedStored | undefined {
   const { stored } = site;
   const { key } = object;
+  const { failure } = learnt;
+  const cacheRevision = stored.cacheRevision();
   const cached = stored.peek(key);
-  const about = { cacheRevision: stored.cacheRevision(), failure: learnt.failure };
   // Neither memory nor notes have purged objects.
   if (cached !== undefined) {
     const { info, epoch } = cached;
-    return storedImage({ info, isStale: false, epoch }, { ...about, found: { state: "memory", object: cached } });
+    const found = { state: "memory", object: cached } as const;
+    return storedImage({ info, isStale: false, epoch }, { cacheRevision, failure, found });
   }
   if (learnt.about === "change" || learnt.about === "outage") return undefined;
   if (processing === undefined) {
     const recent = stored.lookupRecent(key);
-    return recent && storedImage(recent, about);
+    return recent && storedImage(recent, { cacheRevision, failure });
   }
   // The bytes of a variant's original are not needed now, so a description will do.
   const noted = stored.noted(key);
   if (noted === undefined || noted === "absent") return undefined;
-  return storedImage({ info: noted.info, isStale: false, epoch: noted.epoch }, about);
+  return storedImage({ info: noted.info, isStale: false, epoch: noted.epoch }, { cacheRevision, failure });
 }
 
 function storedImage(
   object: StoredObject,
-  about: { cacheRevision: number; failure: HuiyuanError | undefined; found?: Found },
+  {
+    cacheRevision,
+    failure,
+    found,
+  }: { readonly cacheRevision: number; readonly failure: HuiyuanError | undefined; readonly found?: Found },
 ): LocatedStored {
-  const { cacheRevision, failure, found } = about;
   const certainty = failure === undefined ? (object.certainty ?? "confirmed") : "unknown";
   return { kind: "stored", object, found, cacheRevision, certainty, life: undefined, revalidated: undefined };
 }
