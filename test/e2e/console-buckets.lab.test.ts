@@ -206,8 +206,8 @@ describe("buckets in the console", needs("chromium"), () => {
 
   test("settings with a fault are not saved, and the fault names its line", async () => {
     await go(`${ONE}&view=processing`);
-    await page.getByLabel("New name").first().fill("small");
-    await page.getByLabel("Processing instruction").first().fill("imageView2/9/w/x");
+    await page.getByLabel("Name", { exact: true }).first().fill("small");
+    await page.getByLabel("Value", { exact: true }).first().fill("imageView2/9/w/x");
     await page.getByRole("button", { name: "Add" }).first().click();
     await press("Show the changes");
     await page.getByText(/^Line \d+:.*aliases\.small/).waitFor();

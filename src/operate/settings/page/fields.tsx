@@ -7,7 +7,7 @@ import { language } from "../../console/text/text.ts";
 import { listAt, textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
 import { MASK } from "./draft.ts";
-import { entriesAt, type Form, formAt } from "./form.ts";
+import { type Form, formAt } from "./form.ts";
 import {
   choicesOf,
   kindOf,
@@ -316,9 +316,17 @@ function Item({ form, name, schema, position, value, isLast }: ItemProps) {
   );
 }
 
+interface EntriesProps extends SettingProps {
+  /** What to fill in: an example of a name, and of a value. */
+  readonly examples?: readonly [name: string, value: string];
+  /** Gets the value that is typed, or whose field has the focus. */
+  readonly onValue?: (value: string) => void;
+}
+
 /** A mapping of names to texts; the values may be secrets. */
-function Entries({ form, name, schema }: SettingProps) {
-  const names = entriesAt(form, [name]).map(([each]) => each);
+export function Entries({ form, name, schema, examples = ["", ""], onValue }: EntriesProps) {
+  const entries = Object.entries(Object(form.value(name)));
+  const values: SettingSchema = Object(schema.additionalProperties);
   const inner = formAt(form, [name], schema);
   const add = (event: SubmitEvent) => {
     event.preventDefault();
@@ -327,15 +335,24 @@ function Entries({ form, name, schema }: SettingProps) {
     form.set([name, String(data.get("name")).trim()], String(data.get("value")).trim());
     element.reset();
   };
+  const typed = onValue && (({ currentTarget }: InputEvent) => onValue((currentTarget as HTMLInputElement).value));
   return (
     <fieldset class="stack" data-path={form.place([name])}>
       <legend>{name}</legend>
       <p class="hint">{hintOf(schema)}</p>
       <Fault form={form} name={name} />
-      {names.map((each) => (
-        <div key={each} class="row ends">
+      {entries.map(([each, value]) => (
+        <div key={each} class="row ends" onFocusCapture={() => onValue?.(String(value))} onInput={typed}>
           <div class="grow">
-            <Secret form={inner} name={each} schema={Object(schema.additionalProperties)} />
+            {values.secret ? (
+              <Secret form={inner} name={each} schema={values} />
+            ) : (
+              <TextField
+                {...{ label: each, fault: inner.fault([each]), place: inner.place([each]), value: String(value) }}
+                set={(text) => (text === "" ? inner.reset([each]) : inner.set([each], text))}
+                more={{ class: "mono", readOnly: form.isReadOnly }}
+              />
+            )}
           </div>
           {!form.isReadOnly && (
             <button
@@ -354,13 +371,24 @@ function Entries({ form, name, schema }: SettingProps) {
           <div class="grow">
             <Field
               label={t("entryName")}
-              control={(properties) => <input {...properties} name="name" class="mono" required />}
+              control={(properties) => (
+                <input {...properties} name="name" class="mono" required placeholder={examples[0]} />
+              )}
             />
           </div>
-          <div class="grow">
+          <div class="grow" onInput={typed}>
             <Field
               label={t("value")}
-              control={(properties) => <input {...properties} name="value" class="mono" required autocomplete="off" />}
+              control={(properties) => (
+                <input
+                  {...properties}
+                  name="value"
+                  class="mono"
+                  required
+                  autocomplete="off"
+                  placeholder={examples[1]}
+                />
+              )}
             />
           </div>
           <button type="submit">{t("add")}</button>
