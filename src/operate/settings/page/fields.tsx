@@ -1,6 +1,7 @@
 // The fields of settings: each shows one value of the settings file by its schema, and changes it in the draft. One
 // file of more than 350 lines, because a list, a mapping and a field draw each other.
 import { useState } from "preact/hooks";
+import type { SettingSchema } from "../../../settings/setting-schema.ts";
 import { Field, Select, TextField, TextInput, Toggle } from "../../console/parts/fields.tsx";
 import { Badge } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
@@ -8,16 +9,7 @@ import { listAt, textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
 import { MASK } from "./draft.ts";
 import { type Form, formAt } from "./form.ts";
-import {
-  choicesOf,
-  kindOf,
-  newValue,
-  type SettingSchema,
-  textOf,
-  valueOfLines,
-  valueOfText,
-  variantOf,
-} from "./setting-schema.ts";
+import { choicesOf, kindOf, newValue, textOf, valueOfLines, valueOfText, variantOf } from "./setting-schema.ts";
 
 interface SettingFieldsProps {
   /** A form whose schema is a mapping. */

@@ -1,7 +1,8 @@
 // The drafted settings below a place, and what a form may do with them.
+
+import type { SettingSchema } from "../../../settings/setting-schema.ts";
 import type { Path } from "../../console/tree.ts";
 import type { Edit } from "./draft.ts";
-import type { SettingSchema } from "./setting-schema.ts";
 
 /** An edit that is shown and saved at once, apart from the draft. */
 export interface Single {
