@@ -96,17 +96,6 @@ export const t = textsOf({
     "仅用于自己网络内的服务器，例如 10.0.0.5 或本机。",
   ],
   rarelyNeeded: ["More, rarely needed", "更多（很少需要）"],
-  wrongUrl: [
-    "This is no http or https URL, such as https://img.example.com.",
-    "不是 http 或 https 的 URL，例如 https://img.example.com。",
-  ],
-  wrongHost: ["This is no host name, such as img.example.com.", "不是域名，例如 img.example.com。"],
-  domainTaken: ["The bucket {bucket} already uses this domain.", "空间 {bucket} 已使用这个域名。"],
-  openBucket: ["Open the bucket", "打开空间"],
-  originLoops: [
-    "This is a domain of this server, so fetches would loop. Write the origin's own name or IP address.",
-    "这是本服务的域名，会循环回源。请填写源站自己的域名或 IP。",
-  ],
   cloud: ["Cloud", "云厂商"],
   vendorDomain: ["Any cloud, by its public domain", "任意云，用它的公开域名"],
   cloudUrl: ["Public domain of the images", "图片的公开域名"],
