@@ -137,14 +137,6 @@ export const t = textsOf({
   ],
   privateRefused: ["This is a private address, so nothing was sent to it.", "这是内网地址，没有向它发送请求。"],
   allowAndTest: ["It is my own network: allow it and test again", "是我的内网：允许并重新检测"],
-  tickQuery: [
-    "If the images of your pages have such parameters, tick “{label}” below “{more}”.",
-    "如果页面里的图片 URL 带有这样的参数，请在“{more}”里勾选“{label}”。",
-  ],
-  fillReferer: [
-    "Below “{more}”, fill in “{label}” with the address of your pages, and test again.",
-    "请在“{more}”的“{label}”填写网站的地址，再检测一次。",
-  ],
   testNow: ["Test now", "开始检测"],
   testAgain: ["Test again", "重新检测"],
   testChanged: ["changed: test again", "已改动，请重新检测"],
@@ -161,10 +153,7 @@ export const t = textsOf({
   ],
   testFoundWarnings: ["It works. Warnings to read: {count}.", "可以使用，有 {count} 条警告请留意。"],
   testIsGood: ["The origin works.", "源站正常。"],
-  proposedSettings: [
-    "The changes will lack these settings. Add them to the bucket's mirror source after saving:",
-    "下面的设置不在改动里，保存后请加到空间的镜像源：",
-  ],
+  proposedSettings: ["Settings that the test proposes", "检测建议的设置"],
   ready: ["Ready: {host} serves your images", "完成：{host} 已可用"],
   isInForce: ["The bucket {bucket} is in force.", "空间 {bucket} 已生效。"],
   areInForce: [
