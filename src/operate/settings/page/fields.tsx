@@ -327,7 +327,7 @@ export function Entries({ form, name, schema, examples = ["", ""], onValue }: En
     form.set([name, String(data.get("name")).trim()], String(data.get("value")).trim());
     element.reset();
   };
-  const typed = onValue && (({ currentTarget }: InputEvent) => onValue((currentTarget as HTMLInputElement).value));
+  const typed = onValue && (({ target }: InputEvent) => onValue((target as HTMLInputElement).value));
   return (
     <fieldset class="stack" data-path={form.place([name])}>
       <legend>{name}</legend>
