@@ -132,18 +132,7 @@ export const t = textsOf({
   signPreview: ["With the preview's processing", "包含预览的处理指令"],
   signIt: ["Make the token", "生成签名"],
   signedUrl: ["Signed URL", "签名后的 URL"],
-  signedParts: ["What was signed", "签名内容"],
-  part: ["Part", "字段"],
-  meaning: ["Meaning", "含义"],
   validUntil: ["Valid until {when}.", "有效期至 {when}。"],
   validOnce: ["Valid for one use.", "单次有效。"],
-  partAppid: ["project", "项目"],
-  partBucket: ["bucket", "空间"],
-  partSecretId: ["key pair", "密钥"],
-  partExpires: ["valid until, Unix seconds; 0: one use", "过期时间（Unix 秒），0 为单次有效"],
-  partIssuedAt: ["signed at, Unix seconds", "签名时间（Unix 秒）"],
-  partRandom: ["random number", "随机数"],
-  partUserid: ["user; 0: none", "用户，0 为无"],
-  partFileid: ["image; empty: any of the bucket", "图片，空为空间内任意图片"],
 });
 export type TextName = Parameters<typeof t>[0];
