@@ -183,7 +183,7 @@ export const settingsSchema = z
     { when: () => true },
   );
 
-/** Of the metadata. Editors would warn of keys that JSON Schema does not have. */
+/** Keys of the metadata. Editors warn of keys that JSON Schema does not have. */
 const OWN_KEYS = ["secret", "file", "quantity"];
 
 /**
