@@ -3,7 +3,7 @@ import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Field, TextInput } from "../../console/parts/fields.tsx";
+import { InputField } from "../../console/parts/fields.tsx";
 import { Card, Show } from "../../console/parts/parts.tsx";
 import type { ObjectPage } from "../../images/contract.ts";
 import { Entries } from "../../settings/page/fields.tsx";
@@ -59,12 +59,7 @@ function Preview({ bucket, instruction }: { readonly bucket: string; readonly in
               ) : (
                 <Picture bucket={bucket} imageKey={key} instruction={instruction} />
               )}
-              <Field
-                label={t("imageKey")}
-                control={(properties) => (
-                  <TextInput {...properties} class="mono" value={key} set={(text) => (chosen.value = text.trim())} />
-                )}
-              />
+              <InputField label={t("imageKey")} class="mono" value={key} set={(text) => (chosen.value = text.trim())} />
             </div>
           );
         }}

@@ -3,7 +3,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Field, Select, TextInput } from "../../console/parts/fields.tsx";
+import { InputField, Select } from "../../console/parts/fields.tsx";
 import { Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { UploadDrop } from "../../console/parts/upload.tsx";
 import { Link, query, setQuery } from "../../console/router.tsx";
@@ -56,18 +56,13 @@ function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
           />
         )}
         <div class="grow">
-          <Field
+          <InputField
             label={t("prefix")}
             hint={t("prefixHint")}
-            control={(properties) => (
-              <TextInput
-                {...properties}
-                type="search"
-                value={prefix.value}
-                placeholder="2024/photos/"
-                typing={search}
-              />
-            )}
+            type="search"
+            value={prefix.value}
+            placeholder="2024/photos/"
+            typing={search}
           />
         </div>
       </search>

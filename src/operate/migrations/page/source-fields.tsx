@@ -4,7 +4,7 @@ import type { ComponentType } from "preact";
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { PRESETS } from "../../buckets/page/tree.ts";
 import { t as vendorText } from "../../buckets/words.ts";
-import { Field, type Option, Select } from "../../console/parts/fields.tsx";
+import { Field, InputField, type Option, Select } from "../../console/parts/fields.tsx";
 import { type TextName, t } from "../words.ts";
 
 interface SourceProps extends Pick<BucketsAnswer, "buckets"> {
@@ -177,23 +177,13 @@ interface TextFieldProps {
 
 function TextField({ name, label, hint, hintText, type = "text", placeholder, value, isOptional }: TextFieldProps) {
   return (
-    <Field
-      label={t(label)}
-      hint={hint === undefined ? hintText : t(hint)}
-      control={(properties) => (
-        <input
-          {...properties}
-          class="mono"
-          name={name}
-          // Preact's types want one kind of input; all three take these properties.
-          type={type as "text"}
-          required={isOptional !== true}
-          placeholder={placeholder}
-          defaultValue={value}
-          autocomplete={type === "password" ? "new-password" : "off"}
-          spellcheck={false}
-        />
-      )}
+    <InputField
+      {...{ name, type, placeholder, label: t(label), hint: hint === undefined ? hintText : t(hint) }}
+      class="mono"
+      required={isOptional !== true}
+      defaultValue={value}
+      autocomplete={type === "password" ? "new-password" : "off"}
+      spellcheck={false}
     />
   );
 }

@@ -2,7 +2,7 @@
 // file of more than 350 lines, because a list, a mapping and a field draw each other.
 import { useState } from "preact/hooks";
 import type { SettingSchema } from "../../../settings/setting-schema.ts";
-import { Field, Select, TextField, TextInput, Toggle } from "../../console/parts/fields.tsx";
+import { InputField, Select, TextField, Toggle } from "../../console/parts/fields.tsx";
 import { Badge } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
 import { listAt, textAt } from "../../console/tree.ts";
@@ -131,17 +131,12 @@ function Setting({ form, name, schema, isRequired = false }: SettingProps) {
       <TextField {...field} value={text} set={(typed) => form.set([name], valueOfText(schema, typed))} more={more} />
     );
   return (
-    <Field
+    <InputField
       {...field}
-      control={(properties) => (
-        <TextInput
-          {...properties}
-          {...more}
-          rows={Math.max(2, text.split("\n").length + (text === "" ? 0 : 1))}
-          value={text}
-          set={(typed) => form.set([name], valueOfLines(schema, typed))}
-        />
-      )}
+      {...more}
+      rows={Math.max(2, text.split("\n").length + (text === "" ? 0 : 1))}
+      value={text}
+      set={(typed) => form.set([name], valueOfLines(schema, typed))}
     />
   );
 }
@@ -361,26 +356,12 @@ export function Entries({ form, name, schema, examples = ["", ""], onValue }: En
       {!form.isReadOnly && (
         <form class="row ends" onSubmit={add}>
           <div class="grow">
-            <Field
-              label={t("entryName")}
-              control={(properties) => (
-                <input {...properties} name="name" class="mono" required placeholder={examples[0]} />
-              )}
-            />
+            <InputField label={t("entryName")} name="name" class="mono" required placeholder={examples[0]} />
           </div>
           <div class="grow" onInput={typed}>
-            <Field
+            <InputField
               label={t("value")}
-              control={(properties) => (
-                <input
-                  {...properties}
-                  name="value"
-                  class="mono"
-                  required
-                  autocomplete="off"
-                  placeholder={examples[1]}
-                />
-              )}
+              {...{ name: "value", class: "mono", required: true, autocomplete: "off", placeholder: examples[1] }}
             />
           </div>
           <button type="submit">{t("add")}</button>
