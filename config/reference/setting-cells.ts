@@ -1,5 +1,5 @@
 // Writes the cells of a setting for settings.ts: its type, default and range, in one language.
-import type { SettingSchema } from "../../src/settings/described-schema.ts";
+import type { SettingSchema } from "../../src/settings/setting-schema.ts";
 import { code } from "./markdown.ts";
 
 /** The words of one language. */
@@ -60,10 +60,9 @@ function typeOf(schema: SettingSchema, words: CellWords): string {
   if (secret === true) return types.secret ?? "";
   const [first = rest.const] = rest.enum ?? [];
   if (first !== undefined) return (typeof first === "number" ? types.number : types.word) ?? "";
-  if (anyOf !== undefined)
-    return [...new Set(anyOf.map((each) => typeOf(each as SettingSchema, words)))].join(words.or);
+  if (anyOf !== undefined) return [...new Set(anyOf.map((each) => typeOf(each, words)))].join(words.or);
   if (type === "array") {
-    const item = items as SettingSchema;
+    const item = items ?? {};
     return item.anyOf === undefined ? words.listOf(typeOf(item, words)) : words.numbersOrWords;
   }
   if (typeof additionalProperties === "object")
@@ -83,10 +82,10 @@ function rangeOf(schema: SettingSchema, words: CellWords): string {
   if (quantity !== undefined) return between(words, quantity.min, quantity.max);
   if (anyOf !== undefined)
     return anyOf
-      .map((each) => rangeOf(each as SettingSchema, words))
+      .map((each) => rangeOf(each, words))
       .filter(Boolean)
       .join(words.comma);
-  const inItems = typeof items === "object" ? rangeOf(items as SettingSchema, words) : "";
+  const inItems = typeof items === "object" ? rangeOf(items, words) : "";
   if (maxItems !== undefined) return [words.atMost(maxItems), inItems].filter(Boolean).join(words.colon);
   return inItems || between(words, minimum, maximum);
 }

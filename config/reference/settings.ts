@@ -1,7 +1,8 @@
 // Writes docs/reference/settings.md and docs/zh/settings.md from the schema of the settings and its Chinese words: one
 // table for each mapping of huiyuan.yaml.
-import { describedSchema, type SettingSchema, sectionOf } from "../../src/settings/described-schema.ts";
+import { describedSchema, sectionOf } from "../../src/settings/described-schema.ts";
 import { mirrorShape } from "../../src/settings/schema/mirror-schema.ts";
+import type { SettingSchema } from "../../src/settings/setting-schema.ts";
 import { code, page, table } from "./markdown.ts";
 import { type CellWords, cellsOf, EN_CELLS, ZH_CELLS } from "./setting-cells.ts";
 
@@ -64,9 +65,7 @@ export const zhSettingsPage = (schema = describedSchema()) =>
 /** The table of one mapping, then those of the mappings in it. `path` is empty for the whole file. */
 function sectionsOf(path: string, schema: SettingSchema, language: Language): readonly string[] {
   const isRule = path.endsWith("rules[]");
-  const keys = Object.entries((schema.properties ?? {}) as Record<string, SettingSchema>).filter(
-    ([key]) => !isRule || !(key in mirrorShape),
-  );
+  const keys = Object.entries(schema.properties ?? {}).filter(([key]) => !isRule || !(key in mirrorShape));
   const name = sectionOf(path);
   const above = path.slice(0, path.length - name.length);
   const rows = keys.map(([key, value]) => {
@@ -94,8 +93,8 @@ function partsOf(
   language: Language,
 ): readonly string[] {
   if (properties !== undefined) return sectionsOf(path, { ...rest, properties }, language);
-  if (items !== undefined) return partsOf(`${path}[]`, items as SettingSchema, language);
-  return ((oneOf ?? []) as readonly SettingSchema[]).flatMap((each) => {
+  if (items !== undefined) return partsOf(`${path}[]`, items, language);
+  return (oneOf ?? []).flatMap((each) => {
     const { type } = each.properties as Readonly<Record<"type", SettingSchema>>;
     return sectionsOf(`${path} (type: ${type.const})`, each, language);
   });

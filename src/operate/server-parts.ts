@@ -2,7 +2,6 @@
 import { join, resolve } from "node:path";
 import type { Log } from "../core/log.ts";
 import { readVersion } from "../core/version.ts";
-import { redactTarget } from "../serve/sign/redact.ts";
 import { createSettingsFile } from "../settings/edit/settings-file.ts";
 import type { SettingsReader } from "../settings/edit/text-jobs.ts";
 import { isLoopbackHost } from "../settings/hosts.ts";
@@ -72,7 +71,6 @@ export function createConsoleParts(options: ConsoleOptions): ConsoleParts {
           dir: join(started.data, "migrations"),
           settingsFile: file,
           folders: () => settings().server.migrationFolders,
-          redactUrl: redactTarget,
           checkOrigins: (source) => checkOrigins(settings(), source),
         });
   return {

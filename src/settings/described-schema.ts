@@ -1,40 +1,22 @@
 // The schema of the settings for people: JSON Schema with the words of each setting in English and Chinese. The
 // reference and the forms of the console are made from it. It checks nothing.
-import * as z from "zod";
+import type * as z from "zod";
 import { ROOT_KEYS, SERVER_KEYS } from "./load.ts";
-import type { Quantity } from "./schema/quantities.ts";
-import { settingsSchema } from "./schema/schema.ts";
+import { settingsJsonSchema, settingsSchema } from "./schema/schema.ts";
 import { SETTINGS_ZH, type SettingWords } from "./schema/words-zh.ts";
-
-/** The schema of a value, and what a person should know of it. */
-export interface SettingSchema extends z.core.JSONSchema.BaseSchema {
-  /** The Chinese words; `description` has the English ones. */
-  zh?: string;
-  /** A change waits for a restart. */
-  needsRestart?: true;
-  readonly quantity?: Quantity;
-  readonly secret?: true;
-}
+import type { SettingSchema } from "./setting-schema.ts";
 
 /** `schema` and `words` are arguments, so that a test can add a setting. Throws if a setting has no Chinese words. */
 export function describedSchema(schema: z.ZodType = settingsSchema, words: SettingWords = SETTINGS_ZH): SettingSchema {
-  const described = z.toJSONSchema(schema, {
-    io: "input",
-    override({ jsonSchema }) {
-      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-    },
-  });
+  const described = settingsJsonSchema(schema, []) as SettingSchema;
   describe("", described, words);
   return described;
 }
 
 function describe(path: string, { properties, items, oneOf }: SettingSchema, words: SettingWords): void {
-  if (items !== undefined) describe(`${path}[]`, items as SettingSchema, words);
-  for (const variant of (oneOf ?? []) as readonly SettingSchema[]) {
-    const { const: type } = Object(variant.properties?.type) as SettingSchema;
-    describe(`${path} (type: ${type})`, variant, words);
-  }
-  for (const [key, setting] of Object.entries((properties ?? {}) as Record<string, SettingSchema>)) {
+  if (items !== undefined) describe(`${path}[]`, items, words);
+  for (const variant of oneOf ?? []) describe(`${path} (type: ${variant.properties?.type?.const})`, variant, words);
+  for (const [key, setting] of Object.entries(properties ?? {})) {
     setting.zh = wordsOf(sectionOf(path), key, words);
     if (waitsForRestart(path, key)) setting.needsRestart = true;
     describe(path === "" ? key : `${path}.${key}`, setting, words);

@@ -7,7 +7,7 @@ import { Problem } from "../../src/operate/console/api.ts";
 import { ICONS } from "../../src/operate/console/frame.ts";
 import type { Loaded } from "../../src/operate/console/load.ts";
 import { ConfirmButton } from "../../src/operate/console/parts/dialog.tsx";
-import { Field, Select, TextField, TextInput, Toggle } from "../../src/operate/console/parts/fields.tsx";
+import { InputField, Select, TextField, Toggle } from "../../src/operate/console/parts/fields.tsx";
 import { Icon, Mark } from "../../src/operate/console/parts/icons.tsx";
 import {
   Badge,
@@ -150,16 +150,12 @@ function Fields() {
   return (
     <Card title="Field">
       <div class="controls">
-        <Field label={NAME} control={(properties) => <input {...properties} />} />
-        <Field
-          label={NAME}
-          hint={LONG}
-          control={(properties) => <TextInput {...properties} value={LONG} set={() => undefined} />}
-        />
-        <Field label={LONG} fault={LONG} control={(properties) => <input {...properties} type="date" />} />
+        <InputField label={NAME} />
+        <InputField label={NAME} hint={LONG} value={LONG} set={() => undefined} />
+        <InputField label={LONG} fault={LONG} type="date" />
         <Select label={NAME} options={[[LONG, LONG]]} />
         <TextField label={NAME} value={NAME} set={() => undefined} />
-        <Field label={NAME} control={(properties) => <input {...properties} disabled value={NAME} />} />
+        <InputField label={NAME} disabled value={NAME} />
         <Toggle label={LONG} hint={LONG} value set={() => undefined} />
       </div>
     </Card>

@@ -201,8 +201,8 @@ describe("the first ten minutes", needs("chromium", "nginx"), () => {
     await open("Buckets");
     await page.getByRole("link", { name: `${APPID}/uploads` }).click();
     await page.getByRole("link", { name: "Processing" }).click();
-    await field("New name").first().fill("small");
-    await field("Processing instruction").first().fill("imageView2/2/w/20");
+    await field("Name").first().fill("small");
+    await field("Value").first().fill("imageView2/2/w/20");
     await page.getByRole("button", { name: "Add" }).first().click();
     await shown("1 change is not saved");
     // The edit by hand moves the bucket to another place of the list.

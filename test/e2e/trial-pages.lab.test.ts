@@ -87,7 +87,7 @@ describe("the trial's page", needs("chromium"), () => {
     expect(complaints).toEqual([]);
   });
 
-  test("a slow origin is stopped only when the mirror has every picture, and the page counts them", async () => {
+  test("a slow origin is stopped only when the mirror has every picture, and the button says what it waits for", async () => {
     const folder = await mkdtemp(join(tmpdir(), "huiyuan-slow-"));
     undo.push(() => rm(folder, { recursive: true, force: true }));
     const { app, server } = await startTrialApp(folder, await readSamplePictures(), 3_000);
@@ -98,7 +98,7 @@ describe("the trial's page", needs("chromium"), () => {
     await page.waitForSelector(".badge:text('Stopped: answers 503')", { timeout: 30_000 });
     await page.reload({ waitUntil: "load" });
     expect(await shownOn(page)).toBe(15);
-    expect(complaints).toContainEqual(expect.stringMatching(/^Storing the pictures: \d+ of 15 …$/));
+    expect(complaints).toContainEqual("Storing the pictures …");
   });
 
   test("the page has a slider for the keyboard, takes figures without a reload, and leads to the console", async () => {

@@ -5,7 +5,8 @@ import { toKey } from "../../src/core/object.ts";
 import type { SamplePicture } from "../../src/operate/trial/run/sample-pictures.ts";
 import { type SampleSite, startSampleSite } from "../../src/operate/trial/run/sample-site.ts";
 import { createTrial } from "../../src/operate/trial/run/trial.ts";
-import { makeTrialKeys, trialSettings } from "../../src/operate/trial/run/trial-settings.ts";
+import { trialSettings } from "../../src/operate/trial/run/trial-settings.ts";
+import { makeKeyPair } from "../../src/settings/key-pair.ts";
 
 const PORTS = { port: 0, adminPort: 0 };
 
@@ -16,7 +17,7 @@ export async function startTrialApp(
   delayMs: number,
 ): Promise<{ readonly app: App; readonly server: SampleSite }> {
   const server = await startSampleSite({ pictures, delayMs });
-  const parts = { folder, originUrl: server.url, isPrivate: true, keys: makeTrialKeys() };
+  const parts = { folder, originUrl: server.url, isPrivate: true, keys: makeKeyPair() };
   const keys = pictures.map(({ name }) => toKey(`images/${name}`));
   const trial = createTrial({
     site: { url: server.url, isPrivate: true, pictures: keys, trouble: undefined },

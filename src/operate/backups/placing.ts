@@ -1,8 +1,10 @@
 // Puts the files of blobs and packs into a generation: by hard link if possible, else by copy. It reads the rows of the
 // copied catalogue; the caller keeps the server from removing files meanwhile.
 
-import { copyFile, link, mkdir, open, stat } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
+import { copyFile, link, mkdir, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { errorCodeOf } from "../../core/disk-failure.ts";
 import { blobPath, packPath } from "../../serve/bucket/fs/blob-places.ts";
 import type { Inventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
@@ -123,24 +125,10 @@ export async function unlessMissing<Value>(action: Promise<Value>): Promise<Valu
 
 /** Copies existing bytes to the same place of another file, which is new if `from` is 0. Returns their number. */
 async function copyRange(source: string, target: string, from: number, end: number): Promise<number> {
-  const [input, buffer] = [await open(source, "r"), Buffer.allocUnsafe(CHUNK_BYTES)];
-  try {
-    const output = await open(target, from === 0 ? "wx" : "r+", 0o600);
-    try {
-      for (let at = from; ; ) {
-        const { bytesRead } = await input.read(buffer, 0, Math.min(CHUNK_BYTES, Math.max(0, end - at)), at);
-        if (bytesRead === 0) return at - from;
-        for (let written = 0; written < bytesRead; ) {
-          written += (await output.write(buffer, written, bytesRead - written, at + written)).bytesWritten;
-        }
-        at += bytesRead;
-      }
-    } finally {
-      await output.close();
-    }
-  } finally {
-    await input.close();
-  }
+  if (end <= from) return 0;
+  const output = createWriteStream(target, { flags: from === 0 ? "wx" : "r+", start: from, mode: 0o600 });
+  await pipeline(createReadStream(source, { start: from, end: end - 1, highWaterMark: CHUNK_BYTES }), output);
+  return output.bytesWritten;
 }
 
 /** `bytes` of the images are done in this step, of `total`. */

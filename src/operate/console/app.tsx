@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import { access, hasSession, logIn, logOut, openSession } from "./api.ts";
 import { entriesOf } from "./frame.ts";
 import { useCall } from "./load.ts";
-import { Field } from "./parts/fields.tsx";
+import { InputField } from "./parts/fields.tsx";
 import { Icon, Mark } from "./parts/icons.tsx";
 import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
 import { isTrial, Link, path } from "./router.tsx";
@@ -97,13 +97,11 @@ function LoginPage() {
         <h1>{t("logIn")}</h1>
         {/* Password managers file the token under a name. */}
         <input hidden name="user" autocomplete="username" value="admin" readOnly />
-        <Field
+        <InputField
           label={t("adminToken")}
           hint={t("adminTokenHint")}
           fault={problem.value && (problem.value.status === 0 ? t("noAnswer") : problem.value.message)}
-          control={(properties) => (
-            <input {...properties} type="password" name="token" autocomplete="current-password" required autofocus />
-          )}
+          {...{ type: "password", name: "token", autocomplete: "current-password", required: true, autofocus: true }}
         />
         <button type="submit" class="primary" disabled={isRunning.value}>
           {t("logIn")}

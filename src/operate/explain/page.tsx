@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { post } from "../console/api.ts";
 import { useCall } from "../console/load.ts";
-import { Field } from "../console/parts/fields.tsx";
+import { InputField } from "../console/parts/fields.tsx";
 import { Badge, Card, ProblemNote, type Tone } from "../console/parts/parts.tsx";
 import { failureText } from "../console/text/failures.ts";
 import { duration } from "../console/text/format.ts";
@@ -21,18 +21,7 @@ export function Explain() {
   return (
     <Card title={t("explain")} about={t("explainAbout")}>
       <form class="stack" onSubmit={(event) => void explain(event)}>
-        <Field
-          label="URL"
-          control={(properties) => (
-            <input
-              {...properties}
-              class="mono"
-              name="url"
-              required
-              placeholder="http://images.example.com/a.jpg?sign=…"
-            />
-          )}
-        />
+        <InputField label="URL" class="mono" name="url" required placeholder="http://images.example.com/a.jpg?sign=…" />
         <div>
           <button type="submit" class="primary">
             {t("explain")}

@@ -108,13 +108,6 @@ export const t = textsOf({
     "下次下载从存储读取，合适时放入内存。",
   ],
   servedAfterCheck: ["It was purged: the next download asks the origin first.", "已刷新：下次下载先向源站确认。"],
-  servedQueued: [
-    "It lies on this server's disk until the upload to the remote store has ended.",
-    "写入远程存储之前，图片在本机磁盘上。",
-  ],
-  servedBy: ["Domains", "域名"],
-  isMirrored: ["with a mirror", "有源站"],
-  isNotMirrored: ["without a mirror", "无源站"],
   variants: ["Processed images", "处理结果"],
   variantsAbout: [
     "Stored results, without the original. They are removed with it.",
@@ -139,18 +132,7 @@ export const t = textsOf({
   signPreview: ["With the preview's processing", "包含预览的处理指令"],
   signIt: ["Make the token", "生成签名"],
   signedUrl: ["Signed URL", "签名后的 URL"],
-  signedParts: ["What was signed", "签名内容"],
-  part: ["Part", "字段"],
-  meaning: ["Meaning", "含义"],
   validUntil: ["Valid until {when}.", "有效期至 {when}。"],
   validOnce: ["Valid for one use.", "单次有效。"],
-  partAppid: ["project", "项目"],
-  partBucket: ["bucket", "空间"],
-  partSecretId: ["key pair", "密钥"],
-  partExpires: ["valid until, Unix seconds; 0: one use", "过期时间（Unix 秒），0 为单次有效"],
-  partIssuedAt: ["signed at, Unix seconds", "签名时间（Unix 秒）"],
-  partRandom: ["random number", "随机数"],
-  partUserid: ["user; 0: none", "用户，0 为无"],
-  partFileid: ["image; empty: any of the bucket", "图片，空为空间内任意图片"],
 });
 export type TextName = Parameters<typeof t>[0];

@@ -3,7 +3,7 @@ import { useComputed } from "@preact/signals";
 import type { BucketsAnswer } from "../admin/contract/contract.ts";
 import { get, urlOf } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
-import { Field, type Option, Select, TextInput } from "../console/parts/fields.tsx";
+import { InputField, type Option, Select } from "../console/parts/fields.tsx";
 import { Badge, Card, Empty, Show } from "../console/parts/parts.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { query, setQuery } from "../console/router.tsx";
@@ -44,29 +44,19 @@ export function Operations() {
             name="bucket"
             options={(buckets.state.value.value?.buckets ?? []).map(({ bucket }) => [bucket, bucket])}
           />
-          <Field
+          <InputField
             label={t("key")}
-            control={(properties) => (
-              <TextInput
-                {...properties}
-                type="search"
-                value={filter.value.fileid ?? ""}
-                typing={(fileid) => setQuery({ fileid })}
-              />
-            )}
+            type="search"
+            value={filter.value.fileid ?? ""}
+            typing={(fileid) => setQuery({ fileid })}
           />
           {(["from", "to"] as const).map((name) => (
-            <Field
+            <InputField
               key={name}
               label={t(name)}
-              control={(properties) => (
-                <TextInput
-                  {...properties}
-                  type="date"
-                  value={filter.value[name] ?? ""}
-                  set={(day) => setQuery({ [name]: day })}
-                />
-              )}
+              type="date"
+              value={filter.value[name] ?? ""}
+              set={(day) => setQuery({ [name]: day })}
             />
           ))}
         </form>

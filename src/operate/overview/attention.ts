@@ -47,7 +47,6 @@ const rule = (
 const counted = (name: string, count: number | undefined, message: string) =>
   count === undefined || count === 0 ? undefined : { message: `${count} ${message}`, values: { [name]: count } };
 
-/** The errors that the client did not cause. */
 /** The codes that HuiyuanErrorRatio counts: all but faults of clients, stops and redirects. */
 export const OWN_ERRORS: ReadonlySet<unknown> = new Set(
   ERROR_CODES.filter((code) => !["client", "nobody"].includes(faultOf(code)) && errorRow(code).status >= 400),

@@ -55,6 +55,8 @@ export const t = textsOf({
   newKeyHint: ["Copy it to your server before you leave this page.", "离开页面前，请复制到您的服务器。"],
   whatChanged: ["What changed in the file", "文件的改动"],
   inFile: ["in {file}", "在 {file} 中"],
+  secretId: ["SecretID", "SecretID"],
+  secretKey: ["SecretKey", "SecretKey"],
   isEnabled: ["enabled", "启用"],
   isDisabled: ["disabled", "停用"],
   replaceKey: ["Replace at once", "立即更换"],

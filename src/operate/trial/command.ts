@@ -9,6 +9,7 @@ import { abortable } from "../../async/cancellation.ts";
 import { toKey } from "../../core/object.ts";
 import { encodeKeyForPath } from "../../serve/http/request/target.ts";
 import { type PublicPlace, publicBase, publicUrl } from "../../serve/http/response/public-url.ts";
+import { type KeyPair, makeKeyPair } from "../../settings/key-pair.ts";
 import { isPortFree } from "../cli/first-settings.ts";
 import { createLogger } from "../cli/logger.ts";
 import { newCommand, stopSignal, type Terminal } from "../cli/terminal.ts";
@@ -19,8 +20,6 @@ import { createTrial, isOnThisMachine, type Trial, type TrialOptions, type Trial
 import {
   MEMBERS_HOST,
   MIRROR_HOST,
-  makeTrialKeys,
-  type TrialKeys,
   type TrialParts,
   type TrialPorts,
   trialSettings,
@@ -61,7 +60,7 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
       terminal.out.write(originUrl === undefined ? "Starting the trial …\n" : `Looking at ${originUrl} …\n`);
     const { site, sample } = await abortable(openOrigin(originUrl), signal);
     undo.push(async () => sample?.server.close());
-    const keys = makeTrialKeys();
+    const keys = makeKeyPair();
     const parts = { folder, originUrl: site.url, isPrivate: site.isPrivate, keys };
     let running: Running | undefined;
     const trial = createTrial({
@@ -106,7 +105,7 @@ async function openOrigin(originUrl: string | undefined): Promise<Pick<TrialOpti
   return { site, sample: { server, pictures } };
 }
 
-function urlsOf({ pictures: [picture] }: TrialSite, place: PublicPlace, keys: TrialKeys) {
+function urlsOf({ pictures: [picture] }: TrialSite, place: PublicPlace, keys: KeyPair) {
   const path = picture === undefined ? PATH_OF_AN_IMAGE : encodeKeyForPath(picture);
   const token = encodeURIComponent(trialToken(picture ?? "", keys));
   return {

@@ -61,7 +61,7 @@ function renderSide({ t, language }: TrialChoice) {
 function renderSwitch({ isStopped, requests, delayMs }: NonNullable<TrialView["origin"]>, { t, fault }: TrialChoice) {
   const button = isStopped
     ? html`<form method="post" action="/trial/resume"><button class="primary">${t("resume")}</button></form>`
-    : html`<form method="post" action="/trial/stop"><button class="danger" data-busy="${t("storing", { stored: "{stored}", total: "{total}" })}">${t("stop")}</button></form>`;
+    : html`<form method="post" action="/trial/stop"><button class="danger" data-busy="${t("storing")}">${t("stop")}</button></form>`;
   return html`<section class="card" aria-labelledby="switch">
   <header><h2 id="switch">${t("originName")}</h2> <span class="badge ${isStopped ? "bad" : "good"}">${t(isStopped ? "stopped" : "serving")}</span></header>
   <div class="stack tight">

@@ -68,7 +68,6 @@ export function addTrialRoutes(app: Hono<ApiEnv>, { trial, console, access, log 
     setCookie(context, "huiyuan_language", to, { path: "/", maxAge: 31_536_000, sameSite: "Strict" });
     return context.redirect("/trial", 303);
   });
-  app.get("/trial/progress", (context) => context.json(trial.progress()));
   onForm("stop", trial.stop);
   onForm("resume", trial.resume);
   onForm("use", trial.use);

@@ -22,7 +22,7 @@ const own = {
   stopped: ["Stopped: answers 503", "已停止：返回 503"],
   reached: ["picture requests have reached it", "次图片请求到达过源站"],
   stop: ["Stop the origin", "停止源站"],
-  storing: ["Storing the pictures: {stored} of {total} …", "正在存储图片：{stored} / {total} …"],
+  storing: ["Storing the pictures …", "正在存储图片 …"],
   stopHint: ["Then reload this page: the pictures stay.", "然后刷新本页：图片都还在。"],
   stoppedHint: [
     "The origin is down, and every picture is still here. Reload as often as you like.",

@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createKeyLocks } from "../../async/key-locks.ts";
 import { errorCodeOf, storeFailure } from "../../core/disk-failure.ts";
 import { HuiyuanError } from "../../core/errors.ts";
+import { syncDirectory } from "../../core/files.ts";
 import { type Fault, SettingsFaults } from "../faults.ts";
 import { type RestartSettings, readSettingsText } from "../load.ts";
 import type { Settings } from "../schema/schema.ts";
@@ -170,7 +171,7 @@ export async function replaceFile(file: string, text: string, isCurrent: () => P
     }
     const isReplaced = await isCurrent();
     if (isReplaced) await rename(fresh, target);
-    await syncFolder(dirname(target));
+    syncDirectory(dirname(target));
     return isReplaced;
   } catch (error) {
     const code = errorCodeOf(error);
@@ -178,14 +179,5 @@ export async function replaceFile(file: string, text: string, isCurrent: () => P
     throw storeFailure(error, `write "${file}"`);
   } finally {
     if (temporary !== undefined) await rm(temporary, { force: true });
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

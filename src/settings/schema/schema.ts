@@ -183,18 +183,22 @@ export const settingsSchema = z
     { when: () => true },
   );
 
+/** Keys of the metadata. Editors warn of keys that JSON Schema does not have. */
+const OWN_KEYS = ["secret", "file", "quantity"];
+
 /**
- * JSON Schema (draft 2020-12) of the file for editors and the console, with descriptions and defaults. It cannot
- * express rules between keys.
+ * JSON Schema (draft 2020-12) of the file for editors, with descriptions and defaults. It cannot express rules between
+ * keys. `without`: keys to leave out.
  */
-export function settingsJsonSchema(schema = settingsSchema): z.core.JSONSchema.BaseSchema {
+export function settingsJsonSchema(
+  schema: z.ZodType = settingsSchema,
+  without: readonly string[] = OWN_KEYS,
+): z.core.JSONSchema.BaseSchema {
   return z.toJSONSchema(schema, {
     io: "input",
     override({ jsonSchema }) {
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-      delete jsonSchema.secret;
-      delete jsonSchema.file;
-      delete jsonSchema.quantity;
+      for (const key of without) delete jsonSchema[key];
     },
   });
 }

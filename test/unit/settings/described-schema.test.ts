@@ -3,13 +3,14 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { settingsPage, zhSettingsPage } from "../../../config/reference/settings.ts";
-import { choicesOf, kindOf, type SettingSchema } from "../../../src/operate/settings/page/setting-schema.ts";
+import { choicesOf, kindOf } from "../../../src/operate/settings/page/setting-schema.ts";
 import { describedSchema } from "../../../src/settings/described-schema.ts";
 import { readDocument } from "../../../src/settings/document.ts";
 import { SettingsFaults } from "../../../src/settings/faults.ts";
 import { checkSettings } from "../../../src/settings/load.ts";
 import { settingsJsonSchema, settingsSchema } from "../../../src/settings/schema/schema.ts";
 import { SETTINGS_ZH } from "../../../src/settings/schema/words-zh.ts";
+import type { SettingSchema } from "../../../src/settings/setting-schema.ts";
 
 const greeting = z.enum(["plain", "warm"]).default("plain").describe("How a page begins.");
 const schema = settingsSchema.safeExtend({ greeting });

@@ -3,10 +3,11 @@ import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Field, TextInput } from "../../console/parts/fields.tsx";
+import { InputField } from "../../console/parts/fields.tsx";
 import { Card, Show } from "../../console/parts/parts.tsx";
 import type { ObjectPage } from "../../images/contract.ts";
-import { entriesAt, type Form } from "../../settings/page/form.ts";
+import { Entries } from "../../settings/page/fields.tsx";
+import type { Form } from "../../settings/page/form.ts";
 import { t } from "../words.ts";
 
 interface ProcessingProps {
@@ -18,127 +19,24 @@ interface ProcessingProps {
 
 export function Processing({ form, bucket, children }: ProcessingProps) {
   const instruction = useSignal("");
+  const own = (name: "aliases" | "styles") => (
+    <Entries
+      {...{ form, name, schema: form.schema.properties?.[name] ?? {}, examples: ["small", "imageView2/2/w/200"] }}
+      onValue={(value) => (instruction.value = value.trim())}
+    />
+  );
   return (
     <div class="stack">
       <div class="halves">
-        <div class="stack">
-          <Names form={form} list="aliases" shown={instruction} />
-          <Names form={form} list="styles" shown={instruction} />
-        </div>
+        <Card>
+          <div class="stack">
+            {own("aliases")}
+            {own("styles")}
+          </div>
+        </Card>
         <Preview bucket={bucket} instruction={instruction} />
       </div>
       {children}
-    </div>
-  );
-}
-
-interface NamesProps {
-  readonly form: Form;
-  readonly list: "aliases" | "styles";
-  /** The instruction of the preview. */
-  readonly shown: Signal<string>;
-}
-
-function Names({ form, list, shown }: NamesProps) {
-  const entries = entriesAt(form, [list]);
-  const add = (event: SubmitEvent) => {
-    event.preventDefault();
-    const element = event.currentTarget as HTMLFormElement;
-    const data = new FormData(element);
-    const value = String(data.get("instruction")).trim().replace(/^\?/, "");
-    form.set([list, String(data.get("name")).trim()], value);
-    shown.value = value;
-    element.reset();
-  };
-  return (
-    <Card
-      title={list === "aliases" ? t("aliases") : t("styles")}
-      about={list === "aliases" ? t("aliasesAbout") : t("stylesAbout")}
-    >
-      <div class="stack">
-        {entries.map(([name, value]) => (
-          <Entry key={name} name={name} value={value} form={form} list={list} shown={shown} />
-        ))}
-        {entries.length === 0 && <p class="hint">{t("noneYet")}</p>}
-        {!form.isReadOnly && (
-          <form class="row ends" onSubmit={add}>
-            <div class="grow">
-              <Field
-                label={t("newName")}
-                control={(properties) => (
-                  <input
-                    {...properties}
-                    name="name"
-                    class="mono"
-                    required
-                    pattern="[^\s\/?#%&=]+"
-                    placeholder="small"
-                  />
-                )}
-              />
-            </div>
-            <div class="grow">
-              <Field
-                label={t("instruction")}
-                control={(properties) => (
-                  <input
-                    {...properties}
-                    name="instruction"
-                    class="mono"
-                    required
-                    placeholder="imageView2/2/w/200"
-                    onInput={({ currentTarget }) => (shown.value = currentTarget.value.trim().replace(/^\?/, ""))}
-                  />
-                )}
-              />
-            </div>
-            <button type="submit">{t("add")}</button>
-          </form>
-        )}
-      </div>
-    </Card>
-  );
-}
-
-interface EntryProps extends NamesProps {
-  readonly name: string;
-  readonly value: string;
-}
-
-function Entry({ name, value, form, list, shown }: EntryProps) {
-  return (
-    <div class="row ends">
-      <div class="grow">
-        <Field
-          label={name}
-          fault={form.fault([list, name])}
-          place={form.place([list, name])}
-          control={(properties) => (
-            <TextInput
-              {...properties}
-              class="mono"
-              value={value}
-              readOnly={form.isReadOnly}
-              onFocus={() => (shown.value = value)}
-              typing={(text) => {
-                shown.value = text.trim();
-                if (shown.value !== "") form.set([list, name], shown.value);
-              }}
-              set={(text) => form.set([list, name], text.trim() || undefined)}
-            />
-          )}
-        />
-      </div>
-      {!form.isReadOnly && (
-        <button
-          type="button"
-          class="quiet"
-          aria-label={`${t("remove")}: ${name}`}
-          onClick={() => form.set([list, name], undefined)}
-        >
-          {t("remove")}
-        </button>
-      )}
     </div>
   );
 }
@@ -161,12 +59,7 @@ function Preview({ bucket, instruction }: { readonly bucket: string; readonly in
               ) : (
                 <Picture bucket={bucket} imageKey={key} instruction={instruction} />
               )}
-              <Field
-                label={t("imageKey")}
-                control={(properties) => (
-                  <TextInput {...properties} class="mono" value={key} set={(text) => (chosen.value = text.trim())} />
-                )}
-              />
+              <InputField label={t("imageKey")} class="mono" value={key} set={(text) => (chosen.value = text.trim())} />
             </div>
           );
         }}

@@ -3,13 +3,13 @@ import type { ComponentChildren } from "preact";
 import { type Option, Select, TextField, Toggle } from "../../console/parts/fields.tsx";
 import { PRESETS } from "../page/tree.ts";
 import { t } from "../words.ts";
-import { withScheme } from "./checks.ts";
+import { withScheme } from "./addresses.ts";
 import { type Answers, hasEndpoint, isOnSite, isSite, usesUrl, type Vendor } from "./scenarios.ts";
 
 export interface AnswersProps {
   readonly answers: Answers;
   readonly set: (change: Partial<Answers>) => void;
-  /** The fault in a field, found here or by the server. */
+  /** The fault in a field that the server has found. */
   readonly fault: (name: keyof Answers) => ComponentChildren;
 }
 
@@ -57,7 +57,7 @@ interface UrlFieldProps extends AnswersProps {
 }
 
 function UrlField({ name = "url", example, ...props }: UrlFieldProps) {
-  const more = { inputMode: "url", spellcheck: false, required: true, placeholder: example } as const;
+  const more = { type: "url", spellcheck: false, required: true, placeholder: example } as const;
   return <AnswerField {...props} name={name} tidy={withScheme} more={more} />;
 }
 

@@ -3,7 +3,7 @@ import { type Signal, useSignal } from "@preact/signals";
 import { postLines } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { TextField } from "../../console/parts/fields.tsx";
-import { Badge, Card, CopyButton, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
+import { Badge, Card, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
 import type { DoctorEnd, DoctorLine } from "../../doctor/contract.ts";
 import { findingText } from "../../doctor/words.ts";
 import { Reveal } from "../../settings/page/review.tsx";
@@ -68,7 +68,12 @@ export function OriginTest({ answers, set, sample, isOpen, check, next }: Origin
           </div>
         )}
         <Findings findings={findings.value} />
-        <Advice answers={answers} findings={findings.value} settings={end.value?.settings ?? ""} />
+        {end.value?.settings !== undefined && (
+          <details>
+            <summary>{t("proposedSettings")}</summary>
+            <pre>{end.value.settings}</pre>
+          </details>
+        )}
         <div class="row">
           <button type="button" class={isDone ? "" : "primary"} disabled={isRunning.value} onClick={() => test()}>
             {isRunning.value ? t("isTesting") : tested.value === "" ? t("testNow") : t("testAgain")}
@@ -104,8 +109,6 @@ function SampleField({ sample, hint }: { readonly sample: Signal<string>; readon
 
 const isPrivate = ({ code }: DoctorLine) => code === "origin_blocked";
 
-const isByQuery = ({ id, severity }: DoctorLine) => id === "query" && severity === "warning";
-
 const isAbsent = ({ id, code }: DoctorLine) => id === "image" && code === "absent";
 
 function inputOf(answers: Answers, sample: string): object {
@@ -134,39 +137,6 @@ function Verdict({ end: { problem, warning }, findings }: VerdictProps) {
         {hint !== undefined && <p>{hint}</p>}
       </div>
     </Reveal>
-  );
-}
-
-interface AdviceProps {
-  readonly answers: Answers;
-  readonly findings: readonly DoctorLine[];
-  /** The settings that the doctor proposes. */
-  readonly settings: string;
-}
-
-function Advice({ answers, findings, settings }: AdviceProps) {
-  const more = t("rarelyNeeded");
-  // The wizard has no field for these.
-  const lines = settings
-    .match(/^ *(headMiss|timeouts): .*$/gm)
-    ?.map((line) => line.trim())
-    .join("\n");
-  return (
-    <>
-      {!answers.usesQuery && isSite(answers) && findings.some(isByQuery) && (
-        <p class="note warn">{t("tickQuery", { more, label: t("usesQuery") })}</p>
-      )}
-      {answers.referer === "" && findings.some(({ id }) => id === "referer") && (
-        <p class="note warn">{t("fillReferer", { more, label: t("refererHeader") })}</p>
-      )}
-      {lines !== undefined && (
-        <div class="note warn">
-          <p>{t("proposedSettings")}</p>
-          <pre>{lines}</pre>
-          <CopyButton text={lines} />
-        </div>
-      )}
-    </>
   );
 }
 

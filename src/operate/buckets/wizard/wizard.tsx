@@ -5,13 +5,12 @@ import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Select } from "../../console/parts/fields.tsx";
 import { Card, Page, Show } from "../../console/parts/parts.tsx";
-import { Link } from "../../console/router.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
-import { type Faulty, Reveal, Review, SettingsNotes } from "../../settings/page/review.tsx";
+import { type Faulty, inLanguage, Reveal, Review, SettingsNotes } from "../../settings/page/review.tsx";
 import { defaultDomain } from "../page/tree.ts";
-import { type TextName, t } from "../words.ts";
-import { bareHost, type Slip, slipsOf } from "./checks.ts";
+import { t } from "../words.ts";
+import { bareHost } from "./addresses.ts";
 import { FirstImagePage, type FirstImageProps } from "./first-image.tsx";
 import { AnswerField, type AnswersProps, OriginFields } from "./origin-fields.tsx";
 import { OriginTest } from "./origin-test.tsx";
@@ -62,32 +61,22 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
   const step = useSignal<Step>("fields");
   const sample = useSignal("");
   const faults = useSignal<Faulty>([]);
-  /** Checks since the last change; faults that are found here are shown after the first one. */
-  const checks = useSignal(0);
   const form = useRef<HTMLFormElement>(null);
   const set = (change: Partial<Answers>) => {
     // A field tells its text again when it is left.
     if (Object.entries(change).every(([name, value]) => answers.value[name as keyof Answers] === value)) return;
     answers.value = { ...answers.value, ...change };
     if (step.value === "review") step.value = "test";
-    [faults.value, checks.value] = [[], 0];
+    faults.value = [];
   };
-  useEffect(
-    () => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(),
-    [faults.value, checks.value],
-  );
+  useEffect(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(), [faults.value]);
   const edits = editsOfAnswers(tree, answers.value);
-  const slips = slipsOf(tree, answers.value);
   const fault = (name: keyof Answers) => {
-    const slip = checks.value > 0 ? slips[name] : undefined;
-    if (slip !== undefined) return <SlipWords slip={slip} />;
-    const message = faultOf(faults.value, edits, name)?.message;
-    return message?.includes("allowPrivate") ? t("tickPrivate", { label: t("allowPrivate") }) : message;
+    const found = faultOf(faults.value, edits, name);
+    const isPrivate = found?.message.includes("allowPrivate");
+    return isPrivate ? t("tickPrivate", { label: t("allowPrivate") }) : found && inLanguage(found);
   };
-  const check = () => {
-    checks.value += 1;
-    return Object.values(slips).every((slip) => slip === undefined) && form.current?.reportValidity() === true;
-  };
+  const check = () => form.current?.reportValidity() === true;
   const fields: AnswersProps = { answers: answers.value, set, fault };
   return (
     <div class="stack">
@@ -122,7 +111,7 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
             sample={sample}
             isOpen={step.value === "test"}
             check={check}
-            next={reviewOf(step)}
+            next={() => (step.value = "review")}
           />
         </Reveal>
       )}
@@ -157,21 +146,6 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
   );
 }
 
-function SlipWords({ slip: { words, bucket = "" } }: { readonly slip: Slip }) {
-  return (
-    <>
-      {t(words, { bucket: bucket.replace(/.*\//, "") })}{" "}
-      {bucket !== "" && <Link href={`/buckets/one?${new URLSearchParams({ bucket })}`}>{t("openBucket")}</Link>}
-    </>
-  );
-}
-
-function reviewOf(step: Signal<Step>): () => void {
-  return () => {
-    step.value = "review";
-  };
-}
-
 function freeName(tree: unknown, wanted: string): string {
   const names = new Set(
     listAt(tree, ["projects"]).flatMap((project) =>
@@ -183,13 +157,6 @@ function freeName(tree: unknown, wanted: string): string {
   return name;
 }
 
-const NAMES: Readonly<Record<Scenario, readonly [TextName, TextName]>> = {
-  1: ["scenario1", "scenario1Hint"],
-  2: ["scenario2", "scenario2Hint"],
-  3: ["scenario3", "scenario3Hint"],
-  4: ["scenario4", "scenario4Hint"],
-};
-
 function Scenarios({ value, set }: { readonly value: Scenario; readonly set: (scenario: Scenario) => void }) {
   return (
     <Card title={t("scenario")}>
@@ -199,8 +166,8 @@ function Scenarios({ value, set }: { readonly value: Scenario; readonly set: (sc
           <label key={scenario} class="choice">
             <input type="radio" name="scenario" checked={scenario === value} onChange={() => set(scenario)} />
             <span>
-              <strong>{t(NAMES[scenario][0])}</strong>
-              <span class="hint block">{t(NAMES[scenario][1])}</span>
+              <strong>{t(`scenario${scenario}`)}</strong>
+              <span class="hint block">{t(`scenario${scenario}Hint`)}</span>
             </span>
           </label>
         ))}
@@ -214,6 +181,8 @@ interface BucketFieldsProps extends AnswersProps {
   readonly tree: unknown;
 }
 
+/** A host name or `*`; the server knows more of it. */
+const HOST = "[^\\s:\\/]+";
 const BUCKET_NAME = "[a-z0-9]([a-z0-9\\-]{0,62}[a-z0-9])?";
 
 function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
@@ -244,7 +213,7 @@ function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
         label={isSplit ? t("oldDomain") : t("domain")}
         hint={t("domainHint")}
         tidy={bareHost}
-        more={{ placeholder: "img.example.com" }}
+        more={{ placeholder: "img.example.com", pattern: HOST }}
       />
       {isSplit && (
         <>
@@ -261,7 +230,7 @@ function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
             label={t("newDomain")}
             hint={t("newDomainHint", { own })}
             tidy={bareHost}
-            more={{ placeholder: "img2.example.com" }}
+            more={{ placeholder: "img2.example.com", pattern: HOST }}
           />
         </>
       )}

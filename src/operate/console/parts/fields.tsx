@@ -56,7 +56,7 @@ interface TextInputProps
 }
 
 /** A field of text. While someone types, nothing rewrites it; once it is left, it shows `value`. */
-export function TextInput({ value, set, typing, rows, ...more }: TextInputProps) {
+function TextInput({ value, set, typing, rows, ...more }: TextInputProps) {
   const [typed, setTyped] = useState<string>();
   const all = {
     ...(more as object),
@@ -72,6 +72,26 @@ export function TextInput({ value, set, typing, rows, ...more }: TextInputProps)
     onBlur: () => setTyped(undefined),
   };
   return rows === undefined ? <input {...all} /> : <textarea {...all} rows={rows} />;
+}
+
+interface InputFieldProps extends Omit<FieldProps, "control">, Omit<TextInputProps, "value" | "label"> {
+  readonly value?: string;
+}
+
+/** A field of text. Without a `value` the form reads what is typed. */
+export function InputField({ label, hint, fault, place, value, ...more }: InputFieldProps) {
+  return (
+    <Field
+      {...{ label, hint, fault, place }}
+      control={(properties) =>
+        value === undefined ? (
+          <input {...properties} {...(more as object)} />
+        ) : (
+          <TextInput {...properties} {...more} value={value} />
+        )
+      }
+    />
+  );
 }
 
 /** Its words stand for a value. */
@@ -133,18 +153,13 @@ interface TextFieldProps extends Omit<FieldProps, "control"> {
 
 export function TextField({ value, set, tidy, more, ...field }: TextFieldProps) {
   return (
-    <Field
+    <InputField
       {...field}
-      control={(properties) => (
-        <TextInput
-          autocomplete="off"
-          {...properties}
-          {...more}
-          value={value}
-          typing={(text) => set(text.trimStart())}
-          set={(text) => set(tidy === undefined ? text.trim() : tidy(text))}
-        />
-      )}
+      autocomplete="off"
+      {...more}
+      value={value}
+      typing={(text) => set(text.trimStart())}
+      set={(text) => set(tidy === undefined ? text.trim() : tidy(text))}
     />
   );
 }

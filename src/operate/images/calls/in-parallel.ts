@@ -1,5 +1,4 @@
-// Works on many items concurrently and yields each result when it is ready. It starts at most one further item while
-// its reader is busy, so that results do not pile up.
+// Works on many items concurrently and yields the results in the order in which the work ends.
 import { createPauses } from "../../../async/pauses.ts";
 
 export interface ParallelOptions<Item, Result> {
@@ -12,7 +11,8 @@ export interface ParallelOptions<Item, Result> {
 }
 
 /**
- * Yields in the order in which the work ends. An error of `items` or `pace` is thrown after all started work has ended.
+ * Yields what has ended whenever the next item starts, and starts none while its reader is busy. An error of `items` or
+ * `pace` is thrown after all started work has ended.
  */
 export async function* inParallel<Item, Result>(
   items: AsyncGenerator<Item, void, undefined>,
@@ -20,38 +20,23 @@ export async function* inParallel<Item, Result>(
 ): AsyncGenerator<Result, void, undefined> {
   const running = new Set<Promise<void>>();
   const finished: Result[] = [];
-  let upcoming: Promise<void> | undefined;
-  let isEnd = false;
   // Many works may end without any input or output, such as those for an origin that is not requested for a while.
   const pause = createPauses();
-
-  async function startNext(): Promise<void> {
-    const next = await items.next();
-    if (next.done === true) isEnd = true;
-    else {
+  try {
+    for await (const item of items) {
       await pause();
       await pace?.();
-      const started = work(next.value).then((result) => {
+      const started = work(item).then((result) => {
         running.delete(started);
         finished.push(result);
       });
       running.add(started);
+      if (running.size === places) await Promise.race(running);
+      yield* finished.splice(0);
     }
-    upcoming = undefined;
-  }
-
-  try {
-    for (;;) {
-      while (finished.length > 0) yield finished.shift() as Result;
-      if (!isEnd && running.size < places) upcoming ??= startNext();
-      const events = upcoming === undefined ? [...running] : [...running, upcoming];
-      if (events.length === 0) return;
-      await Promise.race(events);
-    }
+    for (; running.size > 0; yield* finished.splice(0)) await Promise.race(running);
   } finally {
-    await Promise.allSettled([upcoming]);
-    await Promise.allSettled(running);
-    await items.return();
+    await Promise.all(running);
   }
 }
 

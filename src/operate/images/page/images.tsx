@@ -1,9 +1,9 @@
 // Browse and search the images of a bucket.
-import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Field, Select, TextInput } from "../../console/parts/fields.tsx";
+import { InputField, Select } from "../../console/parts/fields.tsx";
 import { Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { UploadDrop } from "../../console/parts/upload.tsx";
 import { Link, query, setQuery } from "../../console/router.tsx";
@@ -34,26 +34,12 @@ export function ImagesPage() {
   );
 }
 
-/** A pause of a person who types. */
-const TYPING_MS = 250;
-
 function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
   const buckets = all.map(({ bucket }) => bucket);
   const bucket = useComputed(() => query.value.get("bucket") ?? buckets[0] ?? "");
   const prefix = useComputed(() => query.value.get("prefix") ?? "");
   const after = useComputed(() => query.value.get("after") ?? undefined);
-  /** Undefined: what was typed is in the address. */
-  const typed = useSignal<string | undefined>(undefined);
-  const search = (text: string) => {
-    setQuery({ prefix: text, after: undefined });
-    typed.value = undefined;
-  };
-  useSignalEffect(() => {
-    const { value } = typed;
-    if (value === undefined) return undefined;
-    const timer = setTimeout(() => search(value), TYPING_MS);
-    return () => clearTimeout(timer);
-  });
+  const search = (text: string) => setQuery({ prefix: text, after: undefined });
   const page = useLoaded((signal) => {
     const where = { bucket: bucket.value, prefix: prefix.value || undefined, after: after.value, limit: PAGE };
     return get<ObjectPage>("/objects", where, signal);
@@ -70,19 +56,13 @@ function Browser({ all }: { readonly all: BucketsAnswer["buckets"] }) {
           />
         )}
         <div class="grow">
-          <Field
+          <InputField
             label={t("prefix")}
             hint={t("prefixHint")}
-            control={(properties) => (
-              <TextInput
-                {...properties}
-                type="search"
-                value={prefix.value}
-                placeholder="2024/photos/"
-                typing={(text) => (typed.value = text)}
-                set={search}
-              />
-            )}
+            type="search"
+            value={prefix.value}
+            placeholder="2024/photos/"
+            typing={search}
           />
         </div>
       </search>

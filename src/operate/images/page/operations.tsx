@@ -1,6 +1,6 @@
 // A few controls that write a processing instruction. What is typed into the field of the instruction counts after it.
 import { useSignal } from "@preact/signals";
-import { Field, type Option, Select, TextInput } from "../../console/parts/fields.tsx";
+import { InputField, type Option, Select } from "../../console/parts/fields.tsx";
 import { type TextName, t } from "../words.ts";
 import { type Choices, instructionOf, NO_CHOICES } from "./instruction.ts";
 
@@ -54,11 +54,11 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
         set={(value) => set({ format: value })}
       />
       <Whole name="quality" {...own} most={100} placeholder={t("byDefault")} />
-      <Field
+      <InputField
         label={t("watermarkText")}
-        control={(properties) => (
-          <TextInput {...properties} value={text} maxLength={100} set={(typed) => set({ text: typed.trim() })} />
-        )}
+        value={text}
+        maxLength={100}
+        set={(typed) => set({ text: typed.trim() })}
       />
       <Whole name="textSize" {...own} most={1_000} placeholder={t("byDefault")} isOff={text === ""} />
     </div>
@@ -77,21 +77,16 @@ interface WholeProps {
 /** A whole number from 1; what is none counts as not given. */
 function Whole({ name, choices, most, placeholder, isOff = false, set }: WholeProps) {
   return (
-    <Field
+    <InputField
       label={t(name)}
-      control={(properties) => (
-        <TextInput
-          {...properties}
-          type="number"
-          inputMode="numeric"
-          min={1}
-          max={most}
-          value={choices[name]}
-          placeholder={placeholder}
-          disabled={isOff}
-          set={(text) => set({ [name]: Number(text) >= 1 ? String(Math.min(Math.round(Number(text)), most)) : "" })}
-        />
-      )}
+      type="number"
+      inputMode="numeric"
+      min={1}
+      max={most}
+      value={choices[name]}
+      placeholder={placeholder}
+      disabled={isOff}
+      set={(text) => set({ [name]: Number(text) >= 1 ? String(Math.min(Math.round(Number(text)), most)) : "" })}
     />
   );
 }

@@ -2,7 +2,7 @@
 import { type Signal, useComputed, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { type Problem, urlOf } from "../../console/api.ts";
-import { Field, TextInput } from "../../console/parts/fields.tsx";
+import { InputField } from "../../console/parts/fields.tsx";
 import { Card, Copied, Scroll } from "../../console/parts/parts.tsx";
 import { bytes, milliseconds, percent } from "../../console/text/format.ts";
 import type { StatAnswer } from "../contract.ts";
@@ -69,7 +69,16 @@ export function Preview({ bucket, imageKey: key, url, object, instruction }: Pre
           }
         />
         <Operations write={(text) => (instruction.value = text)} />
-        <InstructionField instruction={instruction} fault={fault.value} />
+        <InputField
+          label={t("instruction")}
+          hint={t("instructionHint")}
+          fault={fault.value}
+          class="mono"
+          value={instruction.value}
+          placeholder="imageView2/2/w/800"
+          spellcheck={false}
+          set={(text) => (instruction.value = text.trim().replace(/^\?/, ""))}
+        />
         {url !== undefined && <DownloadUrl url={url} instruction={instruction.value} />}
       </div>
     </Card>
@@ -146,30 +155,5 @@ function DownloadUrl({ url, instruction }: { readonly url: string; readonly inst
       <Copied about={t("downloadUrl")} text={whole} />
       <p class="hint">{t("downloadUrlHint")}</p>
     </div>
-  );
-}
-
-interface InstructionProps {
-  readonly instruction: Signal<string>;
-  readonly fault: string | undefined;
-}
-
-function InstructionField({ instruction, fault }: InstructionProps) {
-  return (
-    <Field
-      label={t("instruction")}
-      hint={t("instructionHint")}
-      fault={fault}
-      control={(properties) => (
-        <TextInput
-          {...properties}
-          class="mono"
-          value={instruction.value}
-          placeholder="imageView2/2/w/800"
-          spellcheck={false}
-          set={(text) => (instruction.value = text.trim().replace(/^\?/, ""))}
-        />
-      )}
-    />
   );
 }

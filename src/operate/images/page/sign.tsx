@@ -1,10 +1,9 @@
-// Makes a signed URL or a token for an image, and says what its parts are.
+// Makes a signed URL or a token for an image.
 import { type Signal, useSignal } from "@preact/signals";
 import { post } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { type Option, Select } from "../../console/parts/fields.tsx";
 import { Card, Copied, ProblemNote } from "../../console/parts/parts.tsx";
-import { Table } from "../../console/parts/table.tsx";
 import { duration, moment } from "../../console/text/format.ts";
 import type { SignAnswer } from "../../signing/contract.ts";
 import { type TextName, t } from "../words.ts";
@@ -89,35 +88,12 @@ function Controls({ operation }: { readonly operation: Signal<Operation> }) {
   );
 }
 
-const MEANINGS: Readonly<Record<string, TextName>> = {
-  appid: "partAppid",
-  bucket: "partBucket",
-  secretId: "partSecretId",
-  expires: "partExpires",
-  issuedAt: "partIssuedAt",
-  random: "partRandom",
-  userid: "partUserid",
-  fileid: "partFileid",
-};
-
-function Signed({ answer: { url, token, expiresAt, parts } }: { readonly answer: SignAnswer }) {
+function Signed({ answer: { url, token, expiresAt } }: { readonly answer: SignAnswer }) {
   return (
     <div class="stack">
       <p>{expiresAt === undefined ? t("validOnce") : t("validUntil", { when: moment(expiresAt) })}</p>
       {url !== undefined && <Copied about={t("signedUrl")} text={url} />}
       <Copied about={t("token")} text={token} />
-      <details>
-        <summary>{t("signedParts")}</summary>
-        <Table t={t} head={["part", "meaning", "value"]}>
-          {parts.map(({ letter, name, value, meaning }) => (
-            <tr key={name}>
-              <td class="mono">{letter}</td>
-              <td>{MEANINGS[name] === undefined ? meaning : t(MEANINGS[name])}</td>
-              <td class="long mono">{value}</td>
-            </tr>
-          ))}
-        </Table>
-      </details>
     </div>
   );
 }

@@ -5,7 +5,7 @@ import { type ExitCode, formatBytes, shown, stopSignal, type Terminal } from "..
 import type { SourceTargetFlags, VerifyFlags } from "../jobs/run-input.ts";
 import type { Journal } from "../journal/journal.ts";
 import { createTally, type FindingKind, type Tally, type Verification } from "../journal/verification.ts";
-import { createManifest, type ManifestEnd } from "../verify/manifest.ts";
+import { createManifest } from "../verify/manifest.ts";
 import { DEFAULT_SAMPLE, isSample } from "../verify/sample.ts";
 import { verify } from "../verify/verify.ts";
 import { commandLine, print } from "./job.ts";
@@ -18,8 +18,7 @@ and the size of all other objects are compared too. The journal marks what
 differs or is missing, so that the next start copies it again. Nothing else is
 changed.
 
-The manifest has the lines of sha256sum, in the order of the keys, and the Merkle
-root of RFC 9162 over them.
+The manifest has the lines of sha256sum, in the order of the keys.
 
 Exit codes: 0 all equal, 1 something differs or could not be read, 2 wrong
 usage, config or settings.
@@ -99,7 +98,8 @@ function doneOf({ objects, done, equal, skipped, bytes }: Tally, { counters }: J
 interface Verified {
   readonly flags: VerifyFlags;
   readonly tally: Tally;
-  readonly archived: ManifestEnd | undefined;
+  /** Lines of the manifest, if it is complete. */
+  readonly archived: number | undefined;
   readonly troubles: readonly string[];
   readonly seconds: number;
 }
@@ -135,7 +135,7 @@ function printVerified({ flags, tally, archived, troubles, seconds }: Verified, 
   const kinds = (Object.keys(TITLES) as FindingKind[]).map((kind) => ({ kind, ...found[kind], mend: mends[kind] }));
   const findings = kinds.filter(({ count }) => count > 0);
   const numbers = { ...counts, ...Object.fromEntries(kinds.map(({ kind, count }) => [kind, count])), seconds };
-  const manifest = archived && { file: flags.manifest, ...archived };
+  const manifest = archived === undefined ? undefined : { file: flags.manifest, objects: archived };
   const { objects, equal, hashed, skipped, bytes } = counts;
   const sample = flags.all ? "all" : `a random sample of ${flags.sample ?? DEFAULT_SAMPLE}; --all compares each`;
   print(flags, terminal, { event: "verified", ...numbers, findings, manifest, troubles }, [
@@ -149,9 +149,7 @@ function printVerified({ flags, tally, archived, troubles, seconds }: Verified, 
       ...first.map(({ fileid, reason }) => `  ${shown(fileid)}${reason === "" ? "" : `|${shown(reason)}`}`),
       ...(count > first.length ? [`  and ${count - first.length} more`] : []),
     ]),
-    ...(archived
-      ? [`Manifest: ${archived.objects} objects in ${shown(flags.manifest ?? "")}, root ${archived.root}`]
-      : []),
+    ...(archived === undefined ? [] : [`Manifest: ${archived} objects in ${shown(flags.manifest ?? "")}`]),
   ]);
   return troubles.length === 0 && findings.every(({ kind }) => kind === "deleted") ? 0 : 1;
 }

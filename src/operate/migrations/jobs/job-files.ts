@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HuiyuanError } from "../../../core/errors.ts";
+import { redactTarget } from "../../../serve/sign/redact.ts";
 import type { InputOf } from "../../admin/contract/contract.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/options.ts";
@@ -112,18 +113,15 @@ const SECRET = /key$|secretid$/i;
 const MIN_SECRET_CHARACTERS = 4;
 const URLS = /\b[a-z][a-z\d+.-]*:\/\/[^\s"'<>]+/gi;
 
-/**
- * Removes the keys of the config, if they are not too short, and the secrets and queries of URLs. `redactUrl`: see
- * MigrationJobsOptions.
- */
-export function withoutSecrets(text: string, { config }: JobRequest, redactUrl: (url: string) => string): string {
+/** Removes the keys of the config, if they are not too short, and the secrets and queries of URLs. */
+export function withoutSecrets(text: string, { config }: JobRequest): string {
   const secrets = Object.entries(config).flatMap(([name, value]) => (SECRET.test(name) ? [String(value)] : []));
   const known = secrets
     .filter((secret) => secret.length >= MIN_SECRET_CHARACTERS)
     // The longest first: another one may be a part of it.
     .toSorted((one, other) => other.length - one.length)
     .reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
-  return known.replace(URLS, (url) => redactUrl(url).replace(/\?.*/, "?…"));
+  return known.replace(URLS, (url) => redactTarget(url).replace(/\?.*/, "?…"));
 }
 
 /** The caller's request cannot be met as it is. */

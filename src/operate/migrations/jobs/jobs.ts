@@ -58,8 +58,6 @@ export interface MigrationJobsOptions {
   readonly dir: string;
   /** The settings file of the server, which names the target. */
   readonly settingsFile: string;
-  /** Removes the user name, the password and tokens of a URL. */
-  readonly redactUrl: (url: string) => string;
 }
 
 interface Run {
@@ -75,7 +73,7 @@ const MAX_OUTPUT_CHARACTERS = 4_096;
 const MAX_CAUSES = 20;
 
 export function createMigrationJobs(options: MigrationJobsOptions): MigrationJobs {
-  const { dir, settingsFile, redactUrl } = options;
+  const { dir, settingsFile } = options;
   const thread = createThread<{ checkRequest: typeof checkRequest }>({
     file: "check-thread.js",
     from: import.meta.url,
@@ -130,7 +128,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     const request = readRequest(own);
     const { output = "", ended, work = {} } = runs.get(id) ?? {};
     const state = readJournal(jobFolder(own).journal, (reader) => reader.state());
-    const without = (text: string) => withoutSecrets(text, request, redactUrl);
+    const without = (text: string) => withoutSecrets(text, request);
     const isCut = output.length === MAX_OUTPUT_CHARACTERS;
     return {
       ...{ id, source: sourceOf(request), isRunning: isRunning(id), isVerifying: "sample" in work, ended },
@@ -146,7 +144,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     stat,
     failures(id, after, limit) {
       const request = readRequest(dirOf(id));
-      const without = (text: string) => withoutSecrets(text, request, redactUrl);
+      const without = (text: string) => withoutSecrets(text, request);
       const [failed, causes] = readJournal(jobFolder(dirOf(id)).journal, (reader) => {
         return [reader.failed(after, limit), reader.causes(MAX_CAUSES)] as const;
       }) ?? [[], []];

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
-import { Field, Select } from "../../console/parts/fields.tsx";
+import { InputField, Select } from "../../console/parts/fields.tsx";
 import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { listAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
@@ -47,12 +47,10 @@ function Form({ buckets, folders, done }: FormProps) {
   const { Fields } = SOURCES[kind.value];
   return (
     <form class="stack" onSubmit={(event) => void send(event)} autocomplete="off">
-      <Field
+      <InputField
         label={t("migrationName")}
         hint={t("migrationNameHint")}
-        control={(properties) => (
-          <input {...properties} name="id" class="mono" required maxLength={40} pattern="[a-z0-9][a-z0-9\-]*" />
-        )}
+        {...{ name: "id", class: "mono", required: true, maxLength: 40, pattern: "[a-z0-9][a-z0-9\\-]*" }}
       />
       <SourceChoice kind={kind.value} choose={(chosen) => (kind.value = chosen)} />
       {/* Another kind has other fields: nothing that was typed is carried over. */}
@@ -121,12 +119,10 @@ function Options() {
               ["always", t("overwriteAlways")],
             ]}
           />
-          <Field
+          <InputField
             label={t("requestsLimit")}
             hint={t("requestsLimitHint")}
-            control={(properties) => (
-              <input {...properties} name="limit.requests.per.second" type="number" min={0} inputMode="numeric" />
-            )}
+            {...{ name: "limit.requests.per.second", type: "number", min: 0, inputMode: "numeric" }}
           />
         </div>
         <label class="row one-line">

@@ -2,7 +2,9 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
-import { Field, Select } from "../../console/parts/fields.tsx";
+import { PRESETS } from "../../buckets/page/tree.ts";
+import { t as vendorText } from "../../buckets/words.ts";
+import { Field, InputField, type Option, Select } from "../../console/parts/fields.tsx";
 import { type TextName, t } from "../words.ts";
 
 interface SourceProps extends Pick<BucketsAnswer, "buckets"> {
@@ -120,18 +122,6 @@ function QiniuFields() {
   );
 }
 
-/** Presets of S3 stores, as the docs list them. */
-const VENDORS = [
-  ["oss", "阿里云 OSS"],
-  ["cos", "腾讯云 COS"],
-  ["obs", "华为云 OBS"],
-  ["kodo", "七牛 Kodo"],
-  ["upyun", "又拍云"],
-  ["aws", "Amazon S3"],
-  ["b2", "Backblaze B2"],
-  ["minio", "MinIO"],
-  ["ceph", "Ceph"],
-] as const;
 /** These have no address of their own. */
 const WITHOUT_ENDPOINT: readonly string[] = ["", "minio", "ceph"];
 
@@ -143,7 +133,7 @@ function S3Fields() {
       <Select
         name="s3.preset"
         label={t("vendor")}
-        options={[...VENDORS, ["", t("vendorOther")]]}
+        options={[...PRESETS.map(([preset, name]): Option => [preset, vendorText(name)]), ["", t("vendorOther")]]}
         value={vendor.value}
         set={(name) => (vendor.value = name)}
       />
@@ -187,23 +177,13 @@ interface TextFieldProps {
 
 function TextField({ name, label, hint, hintText, type = "text", placeholder, value, isOptional }: TextFieldProps) {
   return (
-    <Field
-      label={t(label)}
-      hint={hint === undefined ? hintText : t(hint)}
-      control={(properties) => (
-        <input
-          {...properties}
-          class="mono"
-          name={name}
-          // Preact's types want one kind of input; all three take these properties.
-          type={type as "text"}
-          required={isOptional !== true}
-          placeholder={placeholder}
-          defaultValue={value}
-          autocomplete={type === "password" ? "new-password" : "off"}
-          spellcheck={false}
-        />
-      )}
+    <InputField
+      {...{ name, type, placeholder, label: t(label), hint: hint === undefined ? hintText : t(hint) }}
+      class="mono"
+      required={isOptional !== true}
+      defaultValue={value}
+      autocomplete={type === "password" ? "new-password" : "off"}
+      spellcheck={false}
     />
   );
 }

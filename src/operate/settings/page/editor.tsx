@@ -2,6 +2,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
+import type { SettingSchema } from "../../../settings/setting-schema.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Show } from "../../console/parts/parts.tsx";
@@ -25,7 +26,7 @@ import {
 } from "./draft.ts";
 import type { Form, Single } from "./form.ts";
 import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
-import { type SettingSchema, schemaAt } from "./setting-schema.ts";
+import { schemaAt } from "./setting-schema.ts";
 
 export interface Settings {
   readonly state: SettingsState;

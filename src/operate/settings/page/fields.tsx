@@ -1,23 +1,15 @@
 // The fields of settings: each shows one value of the settings file by its schema, and changes it in the draft. One
 // file of more than 350 lines, because a list, a mapping and a field draw each other.
 import { useState } from "preact/hooks";
-import { Field, Select, TextField, TextInput, Toggle } from "../../console/parts/fields.tsx";
+import type { SettingSchema } from "../../../settings/setting-schema.ts";
+import { InputField, Select, TextField, Toggle } from "../../console/parts/fields.tsx";
 import { Badge } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
 import { listAt, textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
 import { MASK } from "./draft.ts";
-import { entriesAt, type Form, formAt } from "./form.ts";
-import {
-  choicesOf,
-  kindOf,
-  newValue,
-  type SettingSchema,
-  textOf,
-  valueOfLines,
-  valueOfText,
-  variantOf,
-} from "./setting-schema.ts";
+import { type Form, formAt } from "./form.ts";
+import { choicesOf, kindOf, newValue, textOf, valueOfLines, valueOfText, variantOf } from "./setting-schema.ts";
 
 interface SettingFieldsProps {
   /** A form whose schema is a mapping. */
@@ -139,17 +131,12 @@ function Setting({ form, name, schema, isRequired = false }: SettingProps) {
       <TextField {...field} value={text} set={(typed) => form.set([name], valueOfText(schema, typed))} more={more} />
     );
   return (
-    <Field
+    <InputField
       {...field}
-      control={(properties) => (
-        <TextInput
-          {...properties}
-          {...more}
-          rows={Math.max(2, text.split("\n").length + (text === "" ? 0 : 1))}
-          value={text}
-          set={(typed) => form.set([name], valueOfLines(schema, typed))}
-        />
-      )}
+      {...more}
+      rows={Math.max(2, text.split("\n").length + (text === "" ? 0 : 1))}
+      value={text}
+      set={(typed) => form.set([name], valueOfLines(schema, typed))}
     />
   );
 }
@@ -316,9 +303,17 @@ function Item({ form, name, schema, position, value, isLast }: ItemProps) {
   );
 }
 
+interface EntriesProps extends SettingProps {
+  /** What to fill in: an example of a name, and of a value. */
+  readonly examples?: readonly [name: string, value: string];
+  /** Gets the value that is typed, or whose field has the focus. */
+  readonly onValue?: (value: string) => void;
+}
+
 /** A mapping of names to texts; the values may be secrets. */
-function Entries({ form, name, schema }: SettingProps) {
-  const names = entriesAt(form, [name]).map(([each]) => each);
+export function Entries({ form, name, schema, examples = ["", ""], onValue }: EntriesProps) {
+  const entries = Object.entries(Object(form.value(name)));
+  const values: SettingSchema = Object(schema.additionalProperties);
   const inner = formAt(form, [name], schema);
   const add = (event: SubmitEvent) => {
     event.preventDefault();
@@ -327,15 +322,24 @@ function Entries({ form, name, schema }: SettingProps) {
     form.set([name, String(data.get("name")).trim()], String(data.get("value")).trim());
     element.reset();
   };
+  const typed = onValue && (({ target }: InputEvent) => onValue((target as HTMLInputElement).value));
   return (
     <fieldset class="stack" data-path={form.place([name])}>
       <legend>{name}</legend>
       <p class="hint">{hintOf(schema)}</p>
       <Fault form={form} name={name} />
-      {names.map((each) => (
-        <div key={each} class="row ends">
+      {entries.map(([each, value]) => (
+        <div key={each} class="row ends" onFocusCapture={() => onValue?.(String(value))} onInput={typed}>
           <div class="grow">
-            <Secret form={inner} name={each} schema={Object(schema.additionalProperties)} />
+            {values.secret ? (
+              <Secret form={inner} name={each} schema={values} />
+            ) : (
+              <TextField
+                {...{ label: each, fault: inner.fault([each]), place: inner.place([each]), value: String(value) }}
+                set={(text) => (text === "" ? inner.reset([each]) : inner.set([each], text))}
+                more={{ class: "mono", readOnly: form.isReadOnly }}
+              />
+            )}
           </div>
           {!form.isReadOnly && (
             <button
@@ -352,15 +356,12 @@ function Entries({ form, name, schema }: SettingProps) {
       {!form.isReadOnly && (
         <form class="row ends" onSubmit={add}>
           <div class="grow">
-            <Field
-              label={t("entryName")}
-              control={(properties) => <input {...properties} name="name" class="mono" required />}
-            />
+            <InputField label={t("entryName")} name="name" class="mono" required placeholder={examples[0]} />
           </div>
-          <div class="grow">
-            <Field
+          <div class="grow" onInput={typed}>
+            <InputField
               label={t("value")}
-              control={(properties) => <input {...properties} name="value" class="mono" required autocomplete="off" />}
+              {...{ name: "value", class: "mono", required: true, autocomplete: "off", placeholder: examples[1] }}
             />
           </div>
           <button type="submit">{t("add")}</button>

@@ -1,7 +1,8 @@
 // The drafted settings below a place, and what a form may do with them.
-import { type Path, valueAt } from "../../console/tree.ts";
+
+import type { SettingSchema } from "../../../settings/setting-schema.ts";
+import type { Path } from "../../console/tree.ts";
 import type { Edit } from "./draft.ts";
-import type { SettingSchema } from "./setting-schema.ts";
 
 /** An edit that is shown and saved at once, apart from the draft. */
 export interface Single {
@@ -50,11 +51,4 @@ export function formAt(form: Form, outer: Path, schema: SettingSchema): Form {
     fault: (path) => form.fault([...outer, ...path]),
     place: (path) => form.place([...outer, ...path]),
   };
-}
-
-/** The entries of a mapping of texts. */
-export function entriesAt(form: Form, path: Path): readonly (readonly [name: string, value: string])[] {
-  const value = valueAt(form.value(...path), []);
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).map(([name, inner]) => [name, String(inner)]);
 }

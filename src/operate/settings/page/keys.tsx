@@ -3,7 +3,8 @@ import { useSignal } from "@preact/signals";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
 import { ConfirmButton } from "../../console/parts/dialog.tsx";
-import { Badge, Card, CopyButton, ProblemNote, Scroll, Show } from "../../console/parts/parts.tsx";
+import { Badge, Card, CopyButton, ProblemNote, Show } from "../../console/parts/parts.tsx";
+import { Table } from "../../console/parts/table.tsx";
 import type { KeysChanged, ProjectKeys } from "../contract.ts";
 import { t } from "../words.ts";
 import { MASK } from "./draft.ts";
@@ -40,7 +41,7 @@ export function Keys({ appid, isReadOnly, file, changed }: KeysProps) {
             const own = projects.find((project) => project.appid === appid)?.keys ?? [];
             return (
               <>
-                <Table keys={own} isReadOnly={isReadOnly} file={file} call={call} />
+                <Pairs keys={own} isReadOnly={isReadOnly} file={file} call={call} />
                 {!isReadOnly && (
                   <div class="row">
                     <button type="button" disabled={own.length >= MOST_KEYS} onClick={() => void call("add")}>
@@ -81,57 +82,43 @@ function Changed({ answer: { secretId, secretKey, diff } }: { readonly answer: K
   );
 }
 
-interface TableProps {
+interface PairsProps {
   readonly keys: ProjectKeys["projects"][number]["keys"];
   readonly isReadOnly: boolean;
   readonly file: string;
   readonly call: (name: "rotate" | "remove", secretId: string) => Promise<void>;
 }
 
-function Table({ keys, isReadOnly, file, call }: TableProps) {
+function Pairs({ keys, isReadOnly, file, call }: PairsProps) {
   return (
-    <Scroll>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">SecretID</th>
-            <th scope="col">SecretKey</th>
-            <th scope="col">{t("state")}</th>
-            <th scope="col">
-              <span class="visually-hidden">{t("changes")}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {keys.map(({ secretId, secretKey, isEnabled }) => (
-            <tr key={secretId}>
-              <td class="long mono">{secretId}</td>
-              <td class="long mono">{secretKey === MASK ? t("inFile", { file }) : secretKey}</td>
-              <td>
-                <Badge tone={isEnabled ? "good" : "plain"}>{isEnabled ? t("isEnabled") : t("isDisabled")}</Badge>
-              </td>
-              <td class="nowrap">
-                {!isReadOnly && (
-                  <div class="row">
-                    <ConfirmButton
-                      label={t("replaceKey")}
-                      question={t("rotateQuestion", { secretId })}
-                      run={() => void call("rotate", secretId)}
-                    />
-                    {keys.length > 1 && (
-                      <ConfirmButton
-                        label={t("remove")}
-                        question={t("removeKeyQuestion", { secretId })}
-                        run={() => void call("remove", secretId)}
-                      />
-                    )}
-                  </div>
+    <Table t={t} head={["secretId", "secretKey", "state", "changes"]}>
+      {keys.map(({ secretId, secretKey, isEnabled }) => (
+        <tr key={secretId}>
+          <td class="long mono">{secretId}</td>
+          <td class="long mono">{secretKey === MASK ? t("inFile", { file }) : secretKey}</td>
+          <td>
+            <Badge tone={isEnabled ? "good" : "plain"}>{isEnabled ? t("isEnabled") : t("isDisabled")}</Badge>
+          </td>
+          <td class="nowrap">
+            {!isReadOnly && (
+              <div class="row">
+                <ConfirmButton
+                  label={t("replaceKey")}
+                  question={t("rotateQuestion", { secretId })}
+                  run={() => void call("rotate", secretId)}
+                />
+                {keys.length > 1 && (
+                  <ConfirmButton
+                    label={t("remove")}
+                    question={t("removeKeyQuestion", { secretId })}
+                    run={() => void call("remove", secretId)}
+                  />
                 )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+              </div>
+            )}
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

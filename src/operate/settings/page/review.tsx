@@ -18,7 +18,6 @@ interface ReviewProps {
   readonly cancel: () => void;
   /** Takes the faults of the proposed file; there may be none. */
   readonly faulty?: (faults: Faulty) => void;
-  /** Goes to the field of a fault. */
   /** Shows the field of a fault; undefined if the page has none. */
   readonly toField?: (fault: Faulty[number]) => (() => void) | undefined;
   /** A consequence that the diff does not show. */
@@ -124,7 +123,8 @@ export function faultText(fault: Faulty[number] | undefined): string | undefined
   return fault && `${t("line", { line: fault.line })} ${inLanguage(fault)}`;
 }
 
-const inLanguage = ({ message, zh }: Faulty[number]) => (language.value === "zh" ? zh : message);
+/** The words of a fault in the reader's language. */
+export const inLanguage = ({ message, zh }: Faulty[number]) => (language.value === "zh" ? zh : message);
 
 function Faults({ faults, toField }: { readonly faults: Faulty; readonly toField?: ReviewProps["toField"] }) {
   return (

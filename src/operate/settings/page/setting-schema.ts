@@ -1,26 +1,6 @@
 // The control that a form shows for a setting, by its schema, which GET /settings/schema answers. It draws nothing.
+import type { Scalar, SettingSchema } from "../../../settings/setting-schema.ts";
 import { type Path, textAt, valueAt } from "../../console/tree.ts";
-
-type Scalar = string | number | boolean;
-
-/** JSON Schema of a setting, as src/settings/described-schema.ts makes it. */
-export interface SettingSchema {
-  readonly type?: string;
-  readonly enum?: readonly Scalar[];
-  readonly const?: Scalar;
-  readonly default?: unknown;
-  readonly anyOf?: readonly SettingSchema[];
-  /** Mappings of several types, told apart by their key `type`. */
-  readonly oneOf?: readonly SettingSchema[];
-  readonly properties?: Readonly<Record<string, SettingSchema>>;
-  readonly required?: readonly string[];
-  readonly items?: SettingSchema;
-  readonly additionalProperties?: SettingSchema | boolean;
-  readonly description?: string;
-  readonly zh?: string;
-  readonly secret?: true;
-  readonly needsRestart?: true;
-}
 
 /**
  * `mappings` is a list of mappings, `lines` a list of texts or numbers, `entries` a mapping with names of any kind;

@@ -2,7 +2,6 @@
 // button does, and takes new figures from a new page when pictures have come. The page works without it.
 
 const QUIET_MS = 300;
-const PROGRESS_MS = 200;
 
 function moveBorder(slider: HTMLElement): void {
   const range = slider.querySelector("input");
@@ -20,14 +19,7 @@ function sayWhatHappens(form: HTMLFormElement): void {
     const text = button?.dataset.busy;
     if (button === null || text === undefined) return;
     button.disabled = true;
-    const show = (stored = 0, total = 0) => {
-      button.textContent = text.replace("{stored}", `${stored}`).replace("{total}", `${total}`);
-    };
-    if (!text.includes("{stored}")) return show();
-    setInterval(async () => {
-      const { stored, total } = await (await fetch("/trial/progress")).json();
-      show(stored, total);
-    }, PROGRESS_MS);
+    button.textContent = text;
   });
 }
 

@@ -1,14 +1,10 @@
 // Makes the settings of a trial, as an operator would write them, and tokens for them. It starts nothing.
-import { randomBytes, randomInt } from "node:crypto";
+import { randomInt } from "node:crypto";
 import { makeToken } from "../../../serve/sign/token.ts";
+import type { KeyPair } from "../../../settings/key-pair.ts";
 import { makeSettings } from "../../../settings/load.ts";
 import type { Settings } from "../../../settings/schema/schema.ts";
 import { SAMPLE_ALIAS } from "./sample-pictures.ts";
-
-export interface TrialKeys {
-  readonly secretId: string;
-  readonly secretKey: string;
-}
 
 export interface TrialPorts {
   readonly port: number;
@@ -21,7 +17,7 @@ export interface TrialParts {
   readonly originUrl: string;
   /** The origin has a private address, which is allowed because the user named it. */
   readonly isPrivate: boolean;
-  readonly keys: TrialKeys;
+  readonly keys: KeyPair;
   /** The site that the public bucket mirrors instead; signed URLs that were printed stay valid. */
   readonly chosen?: ChosenSite;
 }
@@ -43,10 +39,6 @@ export const MIRROR_HOST = "localhost";
 
 /** The host of the second domain, whose bucket requires tokens. */
 export const MEMBERS_HOST = `members-${APPID}.localhost`;
-
-export function makeTrialKeys(): TrialKeys {
-  return { secretId: `AKID${randomBytes(16).toString("hex")}`, secretKey: randomBytes(24).toString("base64url") };
-}
 
 /** Throws settings_invalid if the origin may not be mirrored. */
 export function trialSettings({ folder, keys, chosen, ...first }: TrialParts, ports: TrialPorts): Settings {
@@ -75,7 +67,7 @@ export function trialSettings({ folder, keys, chosen, ...first }: TrialParts, po
 }
 
 /** A token for MEMBERS_HOST, valid for 7 days: for one image, or for every image if `fileid` is empty. */
-export function trialToken(fileid: string, { secretId, secretKey }: TrialKeys): string {
+export function trialToken(fileid: string, { secretId, secretKey }: KeyPair): string {
   const issuedAt = Math.floor(Date.now() / 1_000);
   const random = randomInt(2 ** 31);
   const expires = issuedAt + TOKEN_LIFE_SECONDS;

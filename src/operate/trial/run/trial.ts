@@ -93,8 +93,6 @@ export function createTrial(options: TrialOptions) {
   const first = openSite(options.site, FIRST_BUCKET);
   let current = first;
   let sites = 1;
-  const stored = new Set<Key>();
-  let stopping: Promise<Fault | undefined> | undefined;
 
   const sampleNow = () => (current === first ? sample?.server : undefined);
   const find = (key: string) => current.pictures.find((picture) => picture.key === key);
@@ -157,25 +155,8 @@ export function createTrial(options: TrialOptions) {
     };
   }
 
-  /** Has the mirror fetch and store every picture. */
-  async function storeAll(pictures: readonly Shown[]): Promise<void> {
-    stored.clear();
-    await Promise.all(
-      pictures.map(async (picture) => {
-        const answer = await ask(picture, "original").first;
-        if (isImage(answer) && (await waitUntilStored(urlOf(picture.key, "original"), STOP_MS)))
-          stored.add(picture.key);
-      }),
-    );
-  }
-
-  async function stopSample(server: SampleSite): Promise<Fault | undefined> {
-    const { pictures } = first;
-    await Promise.race([storeAll(pictures), delay(STOP_MS, undefined, { ref: false })]);
-    if (stored.size < pictures.length)
-      return (t) => t("stopIncomplete", { stored: stored.size, total: pictures.length });
-    server.setStopped(true);
-    return undefined;
+  async function isStored(picture: Shown): Promise<boolean> {
+    return isImage(await ask(picture, "original").first) && waitUntilStored(urlOf(picture.key, "original"), STOP_MS);
   }
 
   /** Mirrors a site that was not mirrored before. */
@@ -242,18 +223,16 @@ export function createTrial(options: TrialOptions) {
     async stop(): Promise<Outcome> {
       const server = sampleNow();
       if (server === undefined || server.isStopped()) return {};
-      // Shared, because a second press of the button must not count anew.
-      stopping ??= stopSample(server).finally(() => {
-        stopping = undefined;
-      });
-      return { fault: await stopping };
+      const total = first.pictures.length;
+      const stored = (await Promise.all(first.pictures.map(isStored))).filter(Boolean).length;
+      if (stored < total) return { fault: (t) => t("stopIncomplete", { stored, total }) };
+      server.setStopped(true);
+      return {};
     },
     async resume(): Promise<Outcome> {
       sampleNow()?.setStopped(false);
       return {};
     },
-    /** The number of pictures that a running stop has found stored. */
-    progress: () => ({ stored: stored.size, total: first.pictures.length }),
     /** Mirrors the named site from now on. Empty text: the sample site. */
     async use(text: string): Promise<Outcome> {
       if (text.trim() === "" && sample !== undefined) {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { testUrl } from "../../../../../src/operate/buckets/page/tree.ts";
-import { bareHost, slipsOf, withScheme } from "../../../../../src/operate/buckets/wizard/checks.ts";
+import { bareHost, withScheme } from "../../../../../src/operate/buckets/wizard/addresses.ts";
 import {
   type Answers,
   editsOfAnswers,
@@ -108,21 +108,4 @@ test.each([
   ["img.example.com", "img.example.com"],
 ])("bareHost(%j) is %j", (text, host) => {
   expect(bareHost(text)).toBe(host);
-});
-
-test("wrong and taken domains, and origins that loop, are found", () => {
-  const buckets = [{ name: "a", domains: [{ host: "A.example.com" }] }, { name: "b" }];
-  const tree = { projects: [{ appid: "10001234", buckets }] };
-  const slips = (more: Partial<Answers>) => slipsOf(tree, answersOf(2, more));
-  expect(slips({ host: "a.example.com" }).host).toEqual({ words: "domainTaken", bucket: "10001234/a" });
-  expect(slips({ host: "b-10001234.localhost" }).host).toEqual({ words: "domainTaken", bucket: "10001234/b" });
-  for (const host of ["a b.example.com", "img.example.com/a", "img..example.com", "-a.example.com", "a:80"])
-    expect([host, slips({ host }).host]).toEqual([host, { words: "wrongHost" }]);
-  for (const host of ["", "*", "img.example.com", "图片.example.com", "10.0.0.5"])
-    expect([host, slips({ host }).host]).toEqual([host, undefined]);
-  for (const url of ["http://a.example.com/x", "http://img.example.com"])
-    expect([url, slips({ url }).url]).toEqual([url, { words: "originLoops" }]);
-  expect(slips({ url: "ftp://x" }).url).toEqual({ words: "wrongUrl" });
-  expect(slips({ url: "http://src.example.com" }).url).toBeUndefined();
-  expect(slipsOf(tree, answersOf(3, { vendor: "minio", endpoint: "nothing" })).endpoint).toEqual({ words: "wrongUrl" });
 });

@@ -37,16 +37,6 @@ test("inParallel() yields results in order of completion, and starts the next it
   expect(rest.map(({ value }) => value)).toEqual(["c done", "a done", undefined]);
 });
 
-test("inParallel() yields a result while the pace delays the next item", async () => {
-  const { work, end } = byHand();
-  const paces = [Promise.resolve(), new Promise<void>(() => {})];
-  const results = inParallel(items("a", "b"), { places: 2, work, pace: () => paces.shift() ?? Promise.resolve() });
-  const first = results.next();
-  await turns();
-  end("a");
-  expect(await first).toEqual({ done: false, value: "a done" });
-});
-
 test("inParallel() throws the error of the items after all started work has ended", async () => {
   const { work, end, begun } = byHand();
   const failing = async function* () {

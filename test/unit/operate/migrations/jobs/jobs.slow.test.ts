@@ -22,7 +22,6 @@ beforeEach(() => {
     settingsFile: "none.yaml",
     folders: () => [],
     checkOrigins: () => undefined,
-    redactUrl: (url: string) => url,
   };
   jobs = createMigrationJobs({ dir, ...parts });
 });
@@ -62,5 +61,5 @@ test.each([
   [["AKID", "AKIDAKID-2"], "AKIDAKID-2 AKID", "… …"],
 ])("withoutSecrets() hides secrets of 4 characters or more, longer ones first: %j", (secrets, text, hidden) => {
   const config = Object.fromEntries(secrets.map((secret, index) => [`${index}.secretKey`, secret]));
-  expect(withoutSecrets(text, { ...REQUEST, overwrite: "never", config }, (url) => url)).toBe(hidden);
+  expect(withoutSecrets(text, { ...REQUEST, overwrite: "never", config })).toBe(hidden);
 });

@@ -3,7 +3,6 @@ import {
   choicesOf,
   kindOf,
   newValue,
-  type SettingSchema,
   schemaAt,
   textOf,
   valueOfLines,
@@ -11,8 +10,9 @@ import {
   variantOf,
 } from "../../../../../src/operate/settings/page/setting-schema.ts";
 import { describedSchema } from "../../../../../src/settings/described-schema.ts";
+import type { SettingSchema } from "../../../../../src/settings/setting-schema.ts";
 
-const ROOT = describedSchema() as SettingSchema;
+const ROOT = describedSchema();
 const BUCKET = ["projects", 0, "buckets", 0];
 const ORIGIN = [...BUCKET, "domains", 0, "mirror", "origins", 0];
 const at = (...path: (string | number)[]) => schemaAt(ROOT, path, {});
