@@ -62,6 +62,13 @@ async function* textOf(input: AsyncIterable<Buffer>): AsyncIterable<string> {
   yield decoder.decode();
 }
 
+/** Counts the names in a file. Throws request_invalid. */
+export async function countLines(file: string): Promise<number> {
+  let count = 0;
+  for await (const _ of linesOf(file)) count += 1;
+  return count;
+}
+
 function invalid(message: string, cause?: unknown): HuiyuanError {
   return new HuiyuanError("request_invalid", message, { cause });
 }

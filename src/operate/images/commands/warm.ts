@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "../../cli/admin-command.ts";
 import { createStatusLine, type StatusLine, shown, type Terminal, wholeNumber } from "../../cli/terminal.ts";
 import { type WarmCounts, type WarmLine, warmObjects } from "../contract.ts";
-import { inBatches, linesOf } from "./name-list.ts";
+import { countLines, inBatches, linesOf } from "./name-list.ts";
 
 interface WarmFlags extends BucketFlags {
   readonly domain?: string;
@@ -51,6 +51,7 @@ async function warm(
   { flags, status }: { readonly flags: WarmFlags; readonly status: StatusLine },
 ): Promise<Counts> {
   const { bucket, domain, rate, concurrency } = flags;
+  const total = status.isShown && file !== "-" ? await countLines(file) : undefined;
   const startedAt = performance.now();
   let shownAt = startedAt;
   const counts: Counts = {};
@@ -63,16 +64,18 @@ async function warm(
       await show(line, text);
       if (text === undefined && performance.now() < shownAt + STATUS_EVERY_MS) continue;
       shownAt = performance.now();
-      status.show(progressText(counts, shownAt - startedAt));
+      status.show(progressText(counts, total, shownAt - startedAt));
     }
   }
   return counts;
 }
 
-function progressText(counts: Counts, elapsedMs: number): string {
+/** `total`: names in the list, if known. */
+function progressText(counts: Counts, total: number | undefined, elapsedMs: number): string {
   const done = Object.values(counts).reduce((sum, count) => sum + count, 0);
   const speed = (done * 1_000) / Math.max(1, elapsedMs);
-  return `${done} names, ${speed.toFixed(1)}/s, ${counts.failed ?? 0} failed`;
+  const left = total === undefined ? "" : ` of ${total}, ${Math.ceil((total - done) / speed)} s left`;
+  return `${done} names${left}, ${speed.toFixed(1)}/s, ${counts.failed ?? 0} failed`;
 }
 
 /** The text for each result; undefined: it has no line of its own. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { inBatches, linesOf } from "../../../../../src/operate/images/commands/name-list.ts";
+import { countLines, inBatches, linesOf } from "../../../../../src/operate/images/commands/name-list.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -35,6 +35,7 @@ test.each([
   ["an empty file", "", []],
 ])("linesOf() reads %s", async (_what, content, names) => {
   expect(await namesIn(content)).toEqual(names);
+  expect(await countLines(await listOf(content))).toBe(names.length);
 });
 
 test("linesOf() reads characters that cross chunk boundaries", async () => {
@@ -60,7 +61,7 @@ test.each([
 
 test("linesOf() names the file that cannot be read", async () => {
   const file = join(folder, "missing.txt");
-  await expect(linesOf(file)[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+  await expect(countLines(file)).rejects.toMatchObject({
     code: "request_invalid",
     message: `Cannot read the list "${file}": ENOENT`,
   });
