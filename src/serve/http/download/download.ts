@@ -203,7 +203,6 @@ async function serveImage(
   processing: ProcessingRequest | undefined,
   facts: StoreFacts,
 ): Promise<void> {
-  const cacheRevision = processing === undefined ? 0 : context.site.variants.cacheRevision();
   let request: LocateRequest = context;
   if (processing !== undefined)
     request = { ...context, processing, object: processing.original, url: { ...context.url, path: processing.path } };
@@ -212,7 +211,7 @@ async function serveImage(
   try {
     if (located.kind === "absent" && located.fallback !== undefined)
       return await serveFallback(context, located, located.fallback);
-    const shown = processing === undefined ? located : await transform(context, processing, { located, cacheRevision });
+    const shown = processing === undefined ? located : await transform(context, processing, located);
     await answer(context, shown);
   } finally {
     release(located);

@@ -51,7 +51,6 @@ beforeAll(async () => {
     originalAuthorizer: undefined,
     variants: {
       peek: () => undefined,
-      cacheRevision: () => 0,
       get: () => Promise.reject(new HuiyuanError("render_overloaded", "no renderer here", { retryAfterSeconds: 2 })),
       preview: async () => ({ found: undefined, refusal: undefined }),
       list: async () => ({ variants: [], next: undefined }),
