@@ -76,8 +76,6 @@ export interface Variants {
   drop(version: ObjectInfo): Promise<void>;
 }
 
-const MAX_MEMORY_ONLY = 4_096;
-
 /** `bucketId`: `<appid>/<bucket>` of the originals. */
 export function createVariants(
   bucketId: string,
@@ -88,8 +86,6 @@ export function createVariants(
   const { renderer, meter, log, now } = parts;
   // No bucket of the settings can have this name.
   const id = `variants/${bucketId}`;
-  /** Variants that are in memory but not in the bucket, the oldest first. */
-  const memoryOnly = new Set<Key>();
   const bucket = createBucket({ driver: store.driver, now, maxObjectBytes: MAX_RESULT_BYTES });
   const stored = createStored(id, bucket, memoryCache);
   const renders = createRunningRenders(stored, keepInMemory, parts);
@@ -97,14 +93,6 @@ export function createVariants(
   /** While the disk accepts nothing, a variant that is requested repeatedly must not be rendered each time. */
   function keepInMemory({ info, bytes }: Result): void {
     memoryCache.set(id, { info, body: bytes, epoch: 0 }, memoryCache.cacheRevision);
-    memoryOnly.add(info.key);
-    const [oldest] = memoryOnly;
-    if (memoryOnly.size > MAX_MEMORY_ONLY && oldest !== undefined) dropFromMemory(oldest);
-  }
-
-  function dropFromMemory(key: Key): void {
-    memoryOnly.delete(key);
-    memoryCache.drop(id, key);
   }
 
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
@@ -169,7 +157,6 @@ export function createVariants(
     },
     async drop({ hashes }) {
       await renders.withdraw(hashes.sha256);
-      for (const key of memoryOnly) if (key.startsWith(hashes.sha256)) dropFromMemory(key);
       try {
         for await (const key of store.forget(`${hashes.sha256}/`)) memoryCache.drop(id, key);
       } catch (err) {

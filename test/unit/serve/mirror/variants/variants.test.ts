@@ -486,17 +486,15 @@ test("a variant whose original is removed during the write is removed again", as
   expect(variants.peek(VERSION, SMALL)).toBeUndefined();
 });
 
-test("while the disk accepts nothing a variant is kept in memory, until its original is removed", async () => {
+test("while the disk accepts nothing a variant is kept in memory", async () => {
   const renderer = fakeRenderer(() => small);
   const full = new HuiyuanError("store_full", "no room");
-  const { variants, memoryCache, keys } = lab(renderer, { over: () => ({ put: () => Promise.reject(full) }) });
+  const { variants, keys } = lab(renderer, { over: () => ({ put: () => Promise.reject(full) }) });
   for (let time = 0; time < 3; time += 1) {
     expect((await bytesOf(await variants.get(request()))).equals(small)).toBe(true);
     await eventually(() => variants.peek(VERSION, SMALL) !== undefined, "it is in memory");
   }
   expect([renderer.begun.length, await keys()]).toEqual([1, []]);
-  await variants.drop(VERSION);
-  expect([variants.peek(VERSION, SMALL), memoryCache.usage().objects]).toEqual([undefined, 0]);
 });
 
 /** Like real loggers: methods that call others of the same object. */
