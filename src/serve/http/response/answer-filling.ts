@@ -25,7 +25,7 @@ export async function answerFilling(
 ): Promise<void> {
   const { request } = exchange;
   const { size } = filling.head;
-  // A running fill has no ETag, so none matches, and no date, so If-Unmodified-Since is ignored (RFC 9110 §13.1).
+  // A running fill has neither an ETag, so none matches, nor a date, so If-Unmodified-Since is ignored (RFC 9110 §13.1).
   if ((request.headers["if-match"] ?? "*").trim() !== "*")
     throw new HuiyuanError(
       "precondition_failed",
