@@ -237,20 +237,34 @@ describe("a conditional request for a key that the bucket lacks", () => {
   const OLD = "Sat, 01 Jan 2000 00:00:00 GMT";
   const range = { Range: "bytes=30000-30009" };
 
-  test("gets 412 and no part of an image that is arriving when If-Match names a version", async () => {
+  test.each([
+    ["If-Match", '"another"'],
+    ["If-Unmodified-Since", OLD],
+  ])("gets 412 and no part of this version when %s names another version", async (name, value) => {
     for (const path of ["/slow", "/chunked", "/md5"]) {
-      const answer = await ask(`${path}-412.jpg`, { headers: { ...range, "If-Match": '"another"' } });
+      const answer = await ask(`${path}-412-${name}.jpg`, { headers: { ...range, [name]: value } });
       expect([answer.status, answer.headers["x-errno"]]).toEqual([412, "-103"]);
     }
+    const whole = await ask(`/slow-412-whole-${name}.jpg`, { headers: { [name]: value } });
+    expect(whole.status).toBe(412);
   });
 
-  test("gets the part when If-Match names the version that is stored by then", async () => {
-    const path = "/slow-match.jpg";
-    await stored(path);
-    const { etag } = (await ask(path)).headers;
-    const answer = await ask(path, { headers: { ...range, "If-Match": `"another", ${etag}` } });
-    expect([answer.status, answer.headers.etag]).toEqual([206, etag]);
-    expect(answer.body.equals(jpeg.subarray(30_000, 30_010))).toBe(true);
+  test("gets the part with its ETag when If-Match and If-Unmodified-Since name this version", async () => {
+    await stored("/match.jpg");
+    const { etag } = (await ask("/match.jpg")).headers;
+    const later = new Date(Date.now() + 60_000).toUTCString();
+    for (const [path, condition] of [
+      ["/slow-match.jpg", { "If-Match": `"another", ${etag}` }],
+      ["/slow-unmodified.jpg", { "If-Unmodified-Since": later }],
+    ] as const) {
+      const answer = await ask(path, { headers: { ...range, ...condition } });
+      expect([answer.status, answer.headers.etag, answer.body.equals(jpeg.subarray(30_000, 30_010))]).toEqual([
+        206,
+        etag,
+        true,
+      ]);
+      expect(requestsFor(path)).toBe(1);
+    }
   });
 
   test("succeeds at once with If-Match: *", async () => {

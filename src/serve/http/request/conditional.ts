@@ -50,6 +50,18 @@ export function evaluate(conditions: Conditions, object: ObjectValidators): Cond
   return ifRange === undefined || holdsIfRange(ifRange, object) ? "range" : "full";
 }
 
+/**
+ * Whether the response depends on the object's version: If-Match with a list, or else a date in If-Unmodified-Since. A
+ * running fill has no validators, so such a request waits for its end.
+ */
+export function wantsVersion({
+  ifMatch,
+  ifUnmodifiedSince,
+}: Pick<Conditions, "ifMatch" | "ifUnmodifiedSince">): boolean {
+  if (ifMatch !== undefined) return ifMatch.trim() !== "*";
+  return ifUnmodifiedSince !== undefined && parseHttpDate(ifUnmodifiedSince) !== undefined;
+}
+
 /** True for `*`, and if the list holds the tag. Weak comparison ignores `W/`, strong comparison refuses it. */
 function matches(list: string, etag: string, comparison: "strong" | "weak"): boolean {
   if (list.trim() === "*") return true;

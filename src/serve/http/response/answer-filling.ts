@@ -6,6 +6,7 @@ import { type ByteRange, MEDIA_TYPES } from "../../../core/object.ts";
 import { damageOf, type FillHead } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/reader.ts";
 import type { OriginAnswer } from "../../origin/origin.ts";
+import { wantsVersion } from "../request/conditional.ts";
 import type { HeaderList } from "../request/download-response.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import type { AnswerState } from "../request/site.ts";
@@ -25,16 +26,11 @@ export async function answerFilling(
 ): Promise<void> {
   const { request } = exchange;
   const { size } = filling.head;
-  // A running fill has neither an ETag, so none matches, nor a date, so If-Unmodified-Since is ignored (RFC 9110 §13.1).
-  if ((request.headers["if-match"] ?? "*").trim() !== "*")
-    throw new HuiyuanError(
-      "precondition_failed",
-      "Cannot answer: If-Match names a version, and the fetch has none yet",
-    );
   const range = requestedRange(exchange);
   // Without a length an HTTP/1.0 client cannot tell a broken body from a whole one, and a range has no meaning.
   const needsLength = request.method === "GET" && (range !== undefined || request.httpVersion === "1.0");
-  if (size === undefined && needsLength) return answerEnded(exchange, filling, contextFor);
+  const mustEnd = (size === undefined && needsLength) || isForOneVersion(exchange);
+  if (mustEnd) return answerEnded(exchange, filling, contextFor);
   const span = size === undefined ? undefined : requestedSpan(range, size);
   return stream(exchange, filling, { contextFor, span });
 }
@@ -43,6 +39,12 @@ export async function answerFilling(
 function requestedRange({ request }: DownloadExchange): string | undefined {
   const { range, "if-range": ifRange } = request.headers;
   return request.method === "GET" && ifRange === undefined ? range : undefined;
+}
+
+/** Whether the request names a version; a running fill does not know its version yet. */
+function isForOneVersion({ request }: DownloadExchange): boolean {
+  const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = request.headers;
+  return wantsVersion({ ifMatch, ifUnmodifiedSince });
 }
 
 /** Waits for the end of the fill, then answers a sound body as a stored object, also if the disk has refused it. */
@@ -57,6 +59,7 @@ async function answerEnded(exchange: DownloadExchange, filling: Filling, context
     const read: ReadAt = (offset) => spool.peek(offset) ?? spool.read(offset, context.client());
     return answerObject(exchange, end.info, { kind: "read", read }, context);
   }
+  if (isForOneVersion(exchange)) throw unproven();
   const span = requestedSpan(requestedRange(exchange), spool.received);
   await stream(exchange, { ...filling, head: end.head, isSuspect: true }, { contextFor, span });
 }
@@ -143,4 +146,12 @@ export function answerOriginHead(exchange: DownloadExchange, answer: OriginAnswe
   if (answer.size !== undefined) headers.push("Content-Length", String(answer.size));
   exchange.response.writeHead(200, headers, ...context.headers);
   exchange.response.end();
+}
+
+/** The error for a request that names a version, of an image without proof: no validators, so no version matches. */
+function unproven(): HuiyuanError {
+  return new HuiyuanError(
+    "precondition_failed",
+    "Cannot answer: the request names a version, and the image is not proven whole",
+  );
 }

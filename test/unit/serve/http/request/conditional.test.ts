@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Conditions, type ConditionVerdict, evaluate } from "../../../../../src/serve/http/request/conditional.ts";
+import {
+  type Conditions,
+  type ConditionVerdict,
+  evaluate,
+  wantsVersion,
+} from "../../../../../src/serve/http/request/conditional.ts";
 import { anyText } from "../../../../helpers/texts.ts";
 
 const ETAG = '"0123456789abcdef0123456789abcdef"';
@@ -146,4 +151,18 @@ test("evaluate() accepts any texts", () => {
     }),
     { numRuns: 1_000 },
   );
+});
+
+const DATE = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+test.each<[string | undefined, string | undefined, boolean]>([
+  [undefined, undefined, false],
+  ['"a"', undefined, true],
+  ['"a"', DATE, true],
+  [" * ", undefined, false],
+  ["*", DATE, false],
+  [undefined, DATE, true],
+  [undefined, "yesterday", false],
+])("wantsVersion() of If-Match %j and If-Unmodified-Since %j is %j", (ifMatch, ifUnmodifiedSince, expected) => {
+  expect(wantsVersion({ ifMatch, ifUnmodifiedSince })).toBe(expected);
 });
