@@ -220,21 +220,14 @@ describe("a range request for a key that the bucket lacks", () => {
   });
 
   test.each(["/several.jpg", "/slow-several.jpg", "/chunked-several.jpg"])(
-    "for several ranges of %s gets the same response as from a stored object",
+    "for several ranges of %s gets the whole image, from the origin and from the bucket",
     async (path) => {
       const headers = { Range: "bytes=0-9,-10,20000-20009" };
       const cold = await ask(path, { headers });
       await stored(path);
       const warm = await ask(path, { headers });
-      const boundary = (type: unknown) => /boundary=(\S+)/.exec(String(type))?.[1] ?? "none";
-      const plain = ({ body, headers: { "content-type": type } }: typeof cold) =>
-        body.toString("latin1").replaceAll(boundary(type), "boundary");
-      expect([cold.status, cold.headers.etag, cold.headers["content-length"]]).toEqual([
-        206,
-        warm.headers.etag,
-        warm.headers["content-length"],
-      ]);
-      expect(plain(cold)).toBe(plain(warm));
+      for (const { status, body, headers: said } of [cold, warm])
+        expect([status, body.equals(jpeg), said["content-range"]]).toEqual([200, true, undefined]);
       expect(requestsFor(path)).toBe(1);
     },
   );

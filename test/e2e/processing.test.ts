@@ -169,7 +169,7 @@ describe("a variant", () => {
       `bytes */${whole.body.length}`,
     ]);
     const many = await ask(path, { headers: { Range: "bytes=0-1,5-9" } });
-    expect([many.status, many.headers["content-type"]]).toEqual([206, expect.stringContaining("multipart/byteranges")]);
+    expect([many.status, many.body.equals(whole.body)]).toEqual([200, true]);
     const cors = await ask(path, { headers: { Origin: "https://a.example" } });
     expect([cors.headers["access-control-allow-origin"], cors.headers.vary]).toEqual(["https://a.example", "Origin"]);
   });

@@ -182,10 +182,7 @@ test("a stored image has validators and no cookie, and conditions and ranges wor
   expect((await ask({ Range: "bytes=10-19", "If-Range": '"other"' })).status).toBe(200);
   expect((await ask({ Range: `bytes=${jpeg.length}-` })).status).toBe(416);
   const several = await ask({ Range: "bytes=0-1,-2" });
-  expect([several.status, several.headers["content-type"]]).toEqual([
-    206,
-    expect.stringMatching(/^multipart\/byteranges; boundary=/),
-  ]);
+  expect([several.status, several.body.equals(jpeg)]).toEqual([200, true]);
   expect(several.body.length).toBe(Number(several.headers["content-length"]));
   const asHead = await ask({}, "HEAD");
   const { date: _a, "x-request-id": _b, ...headHeaders } = asHead.headers;

@@ -1,4 +1,4 @@
-// Bodies of requests to S3 and of its responses: idle timeouts, a minimum rate, and bounds on size and time.
+// Bodies of requests to S3 and of its responses: idle timeouts, and bounds on size and time.
 
 import type { SharedSignal } from "../../../async/cancellation.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
@@ -11,28 +11,12 @@ export interface BodyBounds {
   readonly ms?: number;
 }
 
-/**
- * A response below 16 KB/s over 15 s of waiting is aborted. An idle timeout alone would never end a slow trickle, and
- * clients get no response before it is complete.
- */
-const RATE_WINDOW_MS = 15_000;
-const MIN_BYTES_PER_MS = 16;
 /** Sent in chunks of this size, so that the progress of a request can be seen. Bytes. */
 const CHUNK_BYTES = 262_144;
 
-/** No byte moved for `milliseconds`. */
-export class IdleTimeoutError extends Error {
-  readonly milliseconds: number;
-
-  constructor(milliseconds: number) {
-    super(`no progress in ${milliseconds} ms`);
-    this.milliseconds = milliseconds;
-  }
-}
-
 /**
- * `signal` aborts with an IdleTimeoutError if no byte moves for `milliseconds`, and when `closing` aborts. The caller
- * calls `end()` or reads the watched reply to its end.
+ * `signal` aborts if no byte moves for `milliseconds`, and when `closing` aborts. The caller calls `end()` or reads the
+ * watched reply to its end.
  */
 export function createIdleTimeout(milliseconds: number, closing: SharedSignal) {
   const controller = new AbortController();
@@ -41,7 +25,7 @@ export function createIdleTimeout(milliseconds: number, closing: SharedSignal) {
     end();
     controller.abort(reason);
   };
-  const timer = setTimeout(() => stop(new IdleTimeoutError(milliseconds)), milliseconds);
+  const timer = setTimeout(() => stop(new Error(`no progress in ${milliseconds} ms`)), milliseconds);
   // AbortSignal.any would leave a reference to each signal with `closing`, which lives as long as the program.
   const stopListening = closing.listeners.add(() => stop(closing.signal.reason));
   const end = () => {
@@ -59,30 +43,16 @@ export function createIdleTimeout(milliseconds: number, closing: SharedSignal) {
         timer.refresh();
       }
     },
-    /**
-     * Throws if the body arrives below the minimum rate; the reader's own time does not count. `isTotal`: there is no
-     * minimum, and the timeout is a deadline for the whole reply.
-     */
+    /** `isTotal`: the timeout is a deadline for the whole reply. */
     async *watchReply(chunks: AsyncIterable<Buffer>, isTotal: boolean) {
       const progress = () => void (isTotal || timer.refresh());
-      let [waitedMs, bytes, since] = [0, 0, performance.now()];
       progress();
       try {
         for await (const chunk of chunks) {
           signal.throwIfAborted();
           progress();
-          waitedMs += performance.now() - since;
-          bytes += chunk.length;
-          if (waitedMs >= RATE_WINDOW_MS && !isTotal) {
-            if (bytes < waitedMs * MIN_BYTES_PER_MS)
-              throw new Error(`no more than ${bytes} bytes in ${Math.round(waitedMs / 1_000)} s`);
-            // A new window, because a fast start may be followed by a trickle.
-            waitedMs = 0;
-            bytes = 0;
-          }
           yield chunk;
           progress();
-          since = performance.now();
         }
       } finally {
         end();

@@ -8,7 +8,7 @@ import type { Log } from "../../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../../core/sigv4.ts";
 import { type Availability, createAvailability } from "../remote/availability.ts";
 import { errorCode, hasRequestId, isAboutObject, isFull, isRetryable } from "./answers.ts";
-import { type BodyBounds, createIdleTimeout, discardBody, IdleTimeoutError, readBody } from "./bodies.ts";
+import { type BodyBounds, createIdleTimeout, discardBody, readBody } from "./bodies.ts";
 
 /** Location of the S3 bucket, as from s3Place(), and the credentials. */
 export interface S3Access {
@@ -34,7 +34,7 @@ export interface S3Request {
    * with spaces while it works.
    */
   readonly isTotalTimeout?: boolean;
-  /** Attempts that may end without a response; 3 by default. No retry follows 20 s of idle time in total. */
+  /** Attempts that may end without a response; 3 by default. */
   readonly maxAttempts?: number;
   /** True: sent even while S3 is down. */
   readonly isProbe?: boolean;
@@ -72,8 +72,6 @@ export interface S3ClientOptions extends S3Access {
 }
 
 const MAX_ATTEMPTS = 3;
-/** No retry follows this much idle time in total, because a client waits and its connection has a timeout. */
-const MAX_IDLE_MS = 20_000;
 /** Attempts that S3 refuses for the moment, as under load. Such responses arrive fast. */
 const MAX_REFUSED_ATTEMPTS = 3;
 const RETRY_MS = 150;
@@ -179,7 +177,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
     // A retry would find the same blocked address, and a closing store sends none.
     if (code === "origin_blocked" || closing.signal.aborted) throw failure;
     availability.failed(failure);
-    return { failure, status: undefined, idleMs: error instanceof IdleTimeoutError ? error.milliseconds : 0 };
+    return { failure, status: undefined };
   }
 
   /** As attempt(), for an error status. */
@@ -214,13 +212,11 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   async function send(request: S3Request): Promise<HttpReply> {
-    let idleMs = 0;
     for (let attempts = 1; ; attempts += 1) {
       if (availability.isDown && request.isProbe !== true) throw markRetryable(failed(request, "S3 is down"));
       const outcome = await attempt(request);
       if (!("failure" in outcome)) return outcome;
-      idleMs += outcome.idleMs ?? 0;
-      if (attempts >= maxAttemptsOf(request, outcome) || idleMs >= MAX_IDLE_MS) throw finalFailure(outcome);
+      if (attempts >= maxAttemptsOf(request, outcome)) throw finalFailure(outcome);
       await delay(retryMs * 2 ** (attempts - 1) * (0.5 + random()), undefined, { ref: false });
     }
   }
@@ -279,8 +275,6 @@ interface Retryable {
   readonly failure: HuiyuanError;
   /** Undefined without a response. */
   readonly status: number | undefined;
-  /** Milliseconds of idle time that ended the attempt. */
-  readonly idleMs?: number;
 }
 
 async function readText(reply: HttpReply, bounds: BodyBounds): Promise<string> {

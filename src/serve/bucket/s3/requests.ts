@@ -19,6 +19,7 @@ export interface S3RequestsParts {
 const META = "x-amz-meta-";
 const HEAD_TIMEOUT_MS = 2_000;
 const HEAD_ATTEMPTS = 2;
+/** Three attempts without a byte end before a client's connection does. */
 const IDLE_TIMEOUT_MS = 15_000;
 /**
  * For the whole response, including the spaces that S3 sends while it copies. Shorter than a client's connection waits
@@ -80,6 +81,7 @@ export function createS3Requests({ client, conditions, s3Bucket }: S3RequestsPar
         },
         idleTimeoutMs: COPY_TIMEOUT_MS,
         isTotalTimeout: true,
+        maxAttempts: 1,
       });
       if (reply.status === 404 || reply.status === 412) return false;
       // A copy may fail after its 200.

@@ -215,12 +215,11 @@ async function serveImage(
   processing: ProcessingRequest | undefined,
   learnt: Learnt,
 ): Promise<void> {
-  const cacheRevision = processing === undefined ? 0 : context.site.variants.cacheRevision();
   const located = await locate(requestOf(context, processing), learnt);
   try {
     if (located.kind === "absent" && located.fallback !== undefined)
       return await serveFallback(context, located, located.fallback);
-    const shown = processing === undefined ? located : await transform(context, processing, { located, cacheRevision });
+    const shown = processing === undefined ? located : await transform(context, processing, located);
     await answer(context, shown);
   } finally {
     release(located);

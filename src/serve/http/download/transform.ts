@@ -19,19 +19,19 @@ import { type FoundWatermarks, findWatermarks } from "./watermarks.ts";
 import { suspectOriginalError, wholeOf } from "./whole-original.ts";
 
 /**
- * `cacheRevision`: that of the variants before the original was located. A redirect, an absence, and an image that the
- * origin has processed are returned as they are. Throws the codes of Variants.get and of findWatermarks.
+ * A redirect, an absence, and an image that the origin has processed are returned as they are. Throws the codes of
+ * Variants.get and of findWatermarks.
  */
 export async function transform(
   context: DownloadContext,
   processing: ProcessingRequest,
-  { located, cacheRevision }: { readonly located: Located; readonly cacheRevision: number },
+  located: Located,
 ): Promise<Located> {
   const original = await wholeOriginal(context, processing, located);
   if (original.kind !== "stored" && original.kind !== "whole") return original;
   const named = negotiatedFor(processing.named, context.exchange.request.headers.accept);
   try {
-    return await makeVariant(context, processing, { original, cacheRevision, named });
+    return await makeVariant(context, processing, { original, named });
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     if (!mayServeOriginal(named.recipe, error) || !isOriginalFree(context)) throw error;
@@ -58,11 +58,7 @@ async function wholeOriginal(
 async function makeVariant(
   { site, sites, exchange, token, grant: own }: DownloadContext,
   { isAlias }: ProcessingRequest,
-  {
-    original,
-    cacheRevision,
-    named,
-  }: { readonly original: LocatedStored | LocatedWhole } & Pick<VariantRequest, "cacheRevision" | "named">,
+  { original, named }: { readonly original: LocatedStored | LocatedWhole } & Pick<VariantRequest, "named">,
 ): Promise<LocatedVariant> {
   const isMiss = original.kind === "whole";
   const version = isMiss ? original.info : original.object.info;
@@ -78,7 +74,6 @@ async function makeVariant(
   try {
     const variant = await site.variants.get({
       version,
-      cacheRevision,
       named,
       watermarks,
       bytes,

@@ -9,9 +9,8 @@ import type { OriginAnswer } from "../../origin/origin.ts";
 import { wantsVersion } from "../request/conditional.ts";
 import type { HeaderList } from "../request/download-response.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
-import { parseRange } from "../request/range.ts";
 import type { AnswerState } from "../request/site.ts";
-import { type AnswerContext, answerObject, SVG_POLICY, spend } from "./answer.ts";
+import { type AnswerContext, answerObject, requestedSpan, SVG_POLICY, spend } from "./answer.ts";
 import { pump, type ReadAt } from "./pump.ts";
 
 type Filling = Extract<MissAnswer, { kind: "filling" }>;
@@ -32,11 +31,8 @@ export async function answerFilling(
   const needsLength = request.method === "GET" && (range !== undefined || request.httpVersion === "1.0");
   const mustEnd = (size === undefined && needsLength) || isForOneVersion(exchange);
   if (mustEnd) return answerEnded(exchange, filling, contextFor);
-  if (range === undefined || size === undefined) return stream(exchange, filling, { contextFor, span: undefined });
-  const set = parseRange(range, size);
-  if (set?.kind === "unsatisfiable") throw outside(size);
-  if (set !== undefined && set.ranges.length > 1) return answerEnded(exchange, filling, contextFor);
-  return stream(exchange, filling, { contextFor, span: set?.ranges[0] });
+  const span = size === undefined ? undefined : requestedSpan(range, size);
+  return stream(exchange, filling, { contextFor, span });
 }
 
 /** Undefined too if the request has If-Range, which a response without validators never satisfies. */
@@ -64,11 +60,7 @@ async function answerEnded(exchange: DownloadExchange, filling: Filling, context
     return answerObject(exchange, end.info, { kind: "read", read }, context);
   }
   if (isForOneVersion(exchange)) throw unproven();
-  const range = requestedRange(exchange);
-  const set = range === undefined ? undefined : parseRange(range, spool.received);
-  if (set?.kind === "unsatisfiable") throw outside(spool.received);
-  // For several ranges of a body that will not be stored, the whole body is allowed and simple.
-  const span = set?.ranges.length === 1 ? set.ranges[0] : undefined;
+  const span = requestedSpan(requestedRange(exchange), spool.received);
   await stream(exchange, { ...filling, head: end.head, isSuspect: true }, { contextFor, span });
 }
 
@@ -154,12 +146,6 @@ export function answerOriginHead(exchange: DownloadExchange, answer: OriginAnswe
   if (answer.size !== undefined) headers.push("Content-Length", String(answer.size));
   exchange.response.writeHead(200, headers, ...context.headers);
   exchange.response.end();
-}
-
-function outside(size: number): HuiyuanError {
-  return new HuiyuanError("range_unsatisfiable", `Cannot answer the range: the object has ${size} bytes`, {
-    objectBytes: size,
-  });
 }
 
 /** The error for a request that names a version, of an image without proof: no validators, so no version matches. */

@@ -1,13 +1,12 @@
 // Answers a download with an object of known size and validators: conditions, ranges, HEAD, whole. Memory, bucket and
 // finished spools use the same function. Running fills are answered by answer-filling.ts.
-import { randomBytes } from "node:crypto";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../../../core/object.ts";
 import { evaluate } from "../request/conditional.ts";
 import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "../request/download-response.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { parseRange } from "../request/range.ts";
-import { createMultipart, pump, type ReadAt } from "./pump.ts";
+import { pump, type ReadAt } from "./pump.ts";
 
 /** An SVG may contain scripts and links; a browser that opens one runs none of them and loads nothing. */
 export const SVG_POLICY = [
@@ -31,25 +30,15 @@ export interface AnswerContext {
   readonly status?: 404;
 }
 
-type Plan =
-  | { readonly kind: "full" }
-  | { readonly kind: "not-modified" }
-  | { readonly kind: "ranges"; readonly ranges: readonly ByteRange[] };
+/** Undefined: the whole object is sent. */
+type Plan = "not-modified" | ByteRange | undefined;
 
-/** A text, then bytes of the object; either may be missing. */
-interface Part {
-  readonly before?: Buffer | undefined;
-  readonly span?: ByteRange;
-}
-
-/** The head and the parts of the body of a planned response. */
+/** The head of a planned response, and the bytes of the object that it sends. */
 interface Layout {
   readonly status: 200 | 206;
-  /** Bytes of the whole body. */
-  readonly length: number;
   /** The headers that depend on the object alone, Content-Length included. */
   readonly headers: Headers;
-  readonly parts: readonly Part[];
+  readonly span: ByteRange;
 }
 
 /** The facts about an object that are the same for all clients. It is small, because each object in memory has one. */
@@ -62,8 +51,6 @@ export interface ObjectFacts {
 }
 
 const factsOfStored = new WeakMap<ObjectInfo, ObjectFacts>();
-
-const WHOLE: Plan = { kind: "full" };
 
 /** Built at the first hit of an object; they live as long as its description. */
 function storedFactsOf(info: ObjectInfo): ObjectFacts {
@@ -80,7 +67,7 @@ export function factsOf(info: ObjectInfo): ObjectFacts {
   const etag = etagOf(info.hashes);
   const type = ["Content-Type", MEDIA_TYPES[info.image.format]];
   const headers = headerBlock(withLength(type, ownHeaders(info, etag), size));
-  const whole: Layout = { status: 200, length: size, headers, parts: [{ span: { start: 0, end: size - 1 } }] };
+  const whole: Layout = { status: 200, headers, span: { start: 0, end: size - 1 } };
   // No response had this date before the object was stored.
   const isDateStrong = storedAt - modifiedAt >= 1_000;
   return { etag, modifiedAt, isDateStrong, isMade: provenance.originUrl === MADE_HERE, whole };
@@ -116,16 +103,17 @@ function plan(exchange: DownloadExchange, info: ObjectInfo, facts: ObjectFacts):
   );
   if (verdict === "precondition-failed")
     throw new HuiyuanError("precondition_failed", "Cannot answer: If-Match or If-Unmodified-Since does not hold");
-  if (verdict === "not-modified") return { kind: "not-modified" };
-  if (verdict === "full" || headers.range === undefined) return { kind: "full" };
-  const range = parseRange(headers.range, info.size);
-  if (range === undefined) return { kind: "full" };
-  if (range.kind === "unsatisfiable") {
-    throw new HuiyuanError("range_unsatisfiable", `Cannot answer ${headers.range}: the object has ${info.size} bytes`, {
-      objectBytes: info.size,
-    });
-  }
-  return range;
+  if (verdict === "not-modified") return "not-modified";
+  return verdict === "range" ? requestedSpan(headers.range, info.size) : undefined;
+}
+
+/** The bytes that a Range header asks for; undefined: the whole body. Throws range_unsatisfiable. */
+export function requestedSpan(header: string | undefined, size: number): ByteRange | undefined {
+  const range = header === undefined ? undefined : parseRange(header, size);
+  if (range !== "unsatisfiable") return range;
+  throw new HuiyuanError("range_unsatisfiable", `Cannot answer ${header}: the object has ${size} bytes`, {
+    objectBytes: size,
+  });
 }
 
 /**
@@ -139,9 +127,9 @@ export function answerObject(
   context: AnswerContext,
   facts = storedFactsOf(info),
 ): void | Promise<void> {
-  const planned = context.status === undefined ? plan(exchange, info, facts) : WHOLE;
+  const planned = context.status === undefined ? plan(exchange, info, facts) : undefined;
   const { response, requestId } = exchange;
-  if (planned.kind === "not-modified") {
+  if (planned === "not-modified") {
     response.writeHead(304, validatorsOf(info, facts.etag), ...context.headers, ["X-Request-Id", requestId]);
     response.end();
     return;
@@ -155,26 +143,11 @@ export async function spend(context: AnswerContext): Promise<void> {
   throw new HuiyuanError("sign_spent", "Cannot answer: the one-time signature has been used before");
 }
 
-function layOut(
-  info: ObjectInfo,
-  { etag, whole }: ObjectFacts,
-  planned: Exclude<Plan, { kind: "not-modified" }>,
-): Layout {
-  if (planned.kind === "full") return whole;
-  const { size } = info;
-  const own = ownHeaders(info, etag);
-  const mediaType = MEDIA_TYPES[info.image.format];
-  const [only, second] = planned.ranges;
-  if (only !== undefined && second === undefined) {
-    const length = only.end - only.start + 1;
-    const type = ["Content-Type", mediaType, "Content-Range", `bytes ${only.start}-${only.end}/${size}`];
-    return { status: 206, length, headers: withLength(type, own, length), parts: [{ span: only }] };
-  }
-  const multipart = createMultipart(planned.ranges, { size, mediaType, boundary: randomBytes(12).toString("hex") });
-  const parts: Part[] = planned.ranges.map((span, index) => ({ before: multipart.heads[index], span }));
-  parts.push({ before: multipart.trailer });
-  const headers = withLength(["Content-Type", multipart.mediaType], own, multipart.length);
-  return { status: 206, length: multipart.length, headers, parts };
+function layOut(info: ObjectInfo, { etag, whole }: ObjectFacts, span: ByteRange | undefined): Layout {
+  if (span === undefined) return whole;
+  const { start, end } = span;
+  const type = ["Content-Type", MEDIA_TYPES[info.image.format], "Content-Range", `bytes ${start}-${end}/${info.size}`];
+  return { status: 206, headers: withLength(type, ownHeaders(info, etag), end - start + 1), span };
 }
 
 function withLength(type: HeaderList, own: HeaderList, length: number): HeaderList {
@@ -198,29 +171,15 @@ function sendPlanned(
     response.end();
     return;
   }
-  exchange.bodyBytes = layout.length;
-  if (bytes.kind === "read") return stream(response, { layout, writeHead, read: bytes.read, context });
+  const { span } = layout;
+  exchange.bodyBytes = span.end - span.start + 1;
+  if (bytes.kind === "read") return stream(response, { span, writeHead, read: bytes.read, context });
   const send = () => {
     writeHead();
-    sendParts(response, layout.parts, bytes);
+    // One `end` with the bytes costs least.
+    response.end(slice(bytes.body, span), bytes.taken);
   };
   return context.spend === undefined ? send() : spend(context).then(send);
-}
-
-function sendParts(
-  response: DownloadResponse,
-  parts: readonly Part[],
-  { body, taken }: Extract<ObjectBytes, { readonly kind: "memory" }>,
-): void {
-  const pieces: Buffer[] = [];
-  for (const { before, span } of parts) {
-    if (before !== undefined) pieces.push(before);
-    if (span !== undefined) pieces.push(slice(body, span));
-  }
-  const last = pieces.pop();
-  for (const piece of pieces) response.write(piece);
-  // The usual response is one piece, and one `end` with the bytes costs least.
-  response.end(last, taken);
 }
 
 function slice(body: Buffer, span: ByteRange): Buffer {
@@ -229,18 +188,12 @@ function slice(body: Buffer, span: ByteRange): Buffer {
 
 async function stream(
   response: DownloadResponse,
-  { layout, writeHead, read, context }: { layout: Layout; writeHead: () => void; read: ReadAt; context: AnswerContext },
+  { span, writeHead, read, context }: { span: ByteRange; writeHead: () => void; read: ReadAt; context: AnswerContext },
 ): Promise<void> {
   // The first bytes are read before the head goes out, so that damage there can still be repaired or reported.
-  const start = layout.parts.find((part) => part.span !== undefined)?.span;
-  const first = start === undefined ? undefined : await read(start.start, start.end);
+  const first = await read(span.start, span.end);
   await spend(context);
   writeHead();
-  for (const { before, span } of layout.parts) {
-    if (before !== undefined) response.write(before);
-    if (span === undefined) continue;
-    const readPart: ReadAt = (offset, end) => (span === start && offset === span.start ? first : read(offset, end));
-    await pump(response, readPart, span, context.client());
-  }
+  await pump(response, (offset, end) => (offset === span.start ? first : read(offset, end)), span, context.client());
   response.end();
 }

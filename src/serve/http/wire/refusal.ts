@@ -44,7 +44,11 @@ export function isForeignCoding({ headers, httpVersion }: IncomingMessage): bool
   return coding !== undefined && (httpVersion !== "1.1" || !CHUNKED.test(coding));
 }
 
-/** Whether `Connection` has `close`, which wins (RFC 9112 §9.3). Node's parser sees only the first word in HTTP/1.0. */
-export function asksToClose({ headers: { connection } }: IncomingMessage): boolean {
-  return connection !== undefined && /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(connection);
+/**
+ * Whether the response ends the connection. `close` in `Connection` wins (RFC 9112 §9.3); node's parser sees only the
+ * first word in HTTP/1.0. A chunked body does too: request-framing.ts does not know where it ends.
+ */
+export function isLastRequest({ headers }: IncomingMessage): boolean {
+  const { connection = "", "transfer-encoding": coding } = headers;
+  return coding !== undefined || /(?:^|,)[\t ]*close[\t ]*(?:,|$)/i.test(connection);
 }

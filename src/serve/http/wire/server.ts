@@ -9,7 +9,7 @@ import { isCallHead } from "../rest/target.ts";
 import { createLingeringCloses, type LingeringCloses } from "./lingering-close.ts";
 import { createFairness, createParserFeed, type ParserFeed, reportFaults } from "./parser-feed.ts";
 import { createPipelining, type Pipelining } from "./pipelining.ts";
-import { asksToClose, headOf, isForeignCoding, isHttp1, refusal } from "./refusal.ts";
+import { headOf, isForeignCoding, isHttp1, isLastRequest, refusal } from "./refusal.ts";
 
 export interface ServerOptions {
   readonly host: string;
@@ -140,7 +140,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   let isStopping = false;
   const begin = (request: IncomingMessage, response: ServerResponse) => {
     response.once("close", answering.add(response));
-    if (isStopping || asksToClose(request)) response.shouldKeepAlive = false;
+    if (isStopping || isLastRequest(request)) response.shouldKeepAlive = false;
     options.listener(request, response);
   };
   const take = (request: IncomingMessage, response: ServerResponse) => {

@@ -54,14 +54,13 @@ export function createRenderAhead({ log, signal }: { readonly log: Log; readonly
   }
 
   async function renderStyle({ stored, variants, key, findWatermarks }: AheadTask, named: NamedRecipe): Promise<void> {
-    const cacheRevision = variants.cacheRevision();
     const entry = await stored.lookup(key);
     if (entry.state !== "object") return;
     const { info } = entry;
     const { watermarks, isStorable, release } = await findWatermarks(named.signedWatermarks, signal);
     try {
       const bytes = stored.bytesOf(info);
-      const request = { version: info, cacheRevision, named, watermarks, bytes, isStored: isStorable, signal };
+      const request = { version: info, named, watermarks, bytes, isStored: isStorable, signal };
       const { found } = await variants.get(request);
       if (found.state === "large") found.reader.close();
     } finally {

@@ -45,8 +45,7 @@ export interface Result {
 
 /** A variant that a request may join. */
 export interface RunningRender {
-  /** The epoch of the original's version when the render began. */
-  readonly epoch: number;
+  readonly key: Key;
   readonly render: SharedRender;
   /** Rejects with the codes of Renderer.render. */
   readonly result: Promise<Result>;
@@ -54,7 +53,7 @@ export interface RunningRender {
   readonly settled: Promise<void>;
   /** The render has ended, and the write of its result is pending. */
   hasEnded: boolean;
-  /** True if at least one of its requests allows to store the result. */
+  /** True if at least one of its requests allows to store the result, and its original is still there. */
   isStored: boolean;
 }
 
@@ -67,13 +66,10 @@ const MAX_FAILED = 2_000;
 /** An image that cannot be processed is not rendered again for this time. Milliseconds. */
 const UNPROCESSABLE_MS = 10_000;
 
-/**
- * `stored`: the bucket of the variants. `notStored` is called with a result that could not be stored, and the epoch of
- * its render.
- */
+/** `stored`: the bucket of the variants. `notStored` is called with a result that could not be stored. */
 export function createRunningRenders(
   stored: Stored,
-  notStored: (result: Result, epoch: number) => void,
+  notStored: (result: Result) => void,
   { renderer, meter, writeBack, room, renders, log, now, ticks = () => performance.now(), signal }: VariantParts,
 ) {
   const stop = shareSignal(signal);
@@ -96,22 +92,22 @@ export function createRunningRenders(
     }
   }
 
-  async function store(result: Result, epoch: number): Promise<void> {
+  async function store(result: Result): Promise<void> {
     const { info, body } = result;
     const release = room.tryAcquire(info.size);
     if (release === undefined) meter.notStored("overloaded");
-    else if ((await writeBack.store({ stored, info, epoch, body, spool: { release } })) === undefined) return;
-    notStored(result, epoch);
+    else if ((await writeBack.store({ stored, info, epoch: 0, body, spool: { release } })) === undefined) return;
+    notStored(result);
   }
 
-  async function settle(key: Key, item: RunningRender): Promise<void> {
+  async function settle(item: RunningRender): Promise<void> {
     const result = await item.result.catch(() => undefined); // Each request that waits gets the failure.
     item.hasEnded = true;
     try {
       // Before the next turn: a stop waits for the renders first, and for the pending writes then.
-      if (result !== undefined && item.isStored) await store(result, item.epoch);
+      if (result !== undefined && item.isStored) await store(result);
     } finally {
-      if (running.get(key) === item) running.delete(key);
+      if (running.get(item.key) === item) running.delete(item.key);
     }
   }
 
@@ -119,13 +115,19 @@ export function createRunningRenders(
   const failure = (key: Key): HuiyuanError | undefined => failures.get(key, ticks());
 
   return {
-    /** Undefined if none runs that a request at this epoch may join. */
-    find(key: Key, epoch: number): RunningRender | undefined {
+    /** Undefined if none runs that a request may join. */
+    find(key: Key): RunningRender | undefined {
       const item = running.get(key);
-      return item !== undefined && item.epoch >= epoch && item.render.isJoinable() ? item : undefined;
+      return item?.render.isJoinable() === true ? item : undefined;
+    },
+    /** Keys that begin so are not stored from now on. Resolves when their pending writes have ended. */
+    async withdraw(prefix: string): Promise<void> {
+      const items = [...running.values()].filter(({ key }) => key.startsWith(prefix));
+      for (const item of items) item.isStored = false;
+      await Promise.all(items.map(({ hasEnded, settled }) => hasEnded && settled));
     },
     /** Throws a recent failure of the same variant, draining, the codes of `beforeRender`, and overloaded. */
-    start(key: Key, epoch: number, { isStored, beforeRender, ...task }: RenderStart): RunningRender {
+    start(key: Key, { isStored, beforeRender, ...task }: RenderStart): RunningRender {
       const known = failure(key);
       if (known !== undefined) throw known;
       if (signal.aborted) throw new HuiyuanError("draining", "Cannot render: the server is stopping");
@@ -137,8 +139,8 @@ export function createRunningRenders(
         });
       const render = startRender(renderer, task, stop);
       const result = finish(key, render).finally(release);
-      const item = { epoch, render, result, hasEnded: false, isStored, settled: Promise.resolve() };
-      item.settled = settle(key, item);
+      const item = { key, render, result, hasEnded: false, isStored, settled: Promise.resolve() };
+      item.settled = settle(item);
       running.set(key, item);
       return item;
     },

@@ -4,9 +4,7 @@
 import { abortable, type Cancellation } from "../../../async/cancellation.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
-import type { WholeBody } from "../../body/spool/spool.ts";
 import { createBucket } from "../../bucket/contract/bucket.ts";
-import type { BucketDriver, PutCondition, PutResult } from "../../bucket/contract/driver.ts";
 import type { VariantBucket } from "../../bucket/tier/disk/variants.ts";
 import { refuseHeavy } from "../../image/formats/loaders.ts";
 import { type NamedRecipe, shortHash } from "../../image/grammar/named-recipe.ts";
@@ -33,8 +31,6 @@ export interface WatermarkImage {
 export interface VariantRequest {
   /** The original. */
   readonly version: Pick<ObjectInfo, "hashes" | "size" | "isDamaged" | "image">;
-  /** The result of cacheRevision() before the original was looked up. */
-  readonly cacheRevision: number;
   /** The recipe, with its output format negotiated for the client. */
   readonly named: NamedRecipe;
   /** All watermark images of the recipe, by URL without its token. */
@@ -61,12 +57,10 @@ export type Variant =
 export interface Variants {
   /** From memory only; synchronous, for the hot path. Not for recipes with watermark images. */
   peek(version: Pick<ObjectInfo, "hashes">, named: NamedRecipe): CachedObject | undefined;
-  /** Call it before an original is looked up: variants of a version that is removed after it are not stored. */
-  cacheRevision(): number;
   /** Throws the codes of Renderer.render and of `beforeRender`, store_failed, not_kept, overloaded and draining. */
   get(request: VariantRequest): Promise<Variant>;
   /** The result of get() now, without rendering. If both fields are undefined, the variant would be rendered. */
-  preview(request: Omit<VariantRequest, "cacheRevision" | "bytes" | "signal" | "beforeRender">): Promise<{
+  preview(request: Omit<VariantRequest, "bytes" | "signal" | "beforeRender">): Promise<{
     readonly found: CachedObject | ObjectInfo | undefined;
     readonly refusal: HuiyuanError | undefined;
   }>;
@@ -78,11 +72,9 @@ export interface Variants {
     readonly variants: readonly { readonly name: string; readonly info: ObjectInfo }[];
     readonly next: string | undefined;
   }>;
-  /** Removes all variants of this version. Never rejects. */
+  /** Removes all variants of this version, also those in progress. Never rejects. */
   drop(version: ObjectInfo): Promise<void>;
 }
-
-const MAX_MEMORY_ONLY = 4_096;
 
 /** `bucketId`: `<appid>/<bucket>` of the originals. */
 export function createVariants(
@@ -94,38 +86,24 @@ export function createVariants(
   const { renderer, meter, log, now } = parts;
   // No bucket of the settings can have this name.
   const id = `variants/${bucketId}`;
-  const versions = createVersions();
-  /** Variants that are in memory but not in the bucket, the oldest first. */
-  const memoryOnly = new Set<Key>();
-  const bucket = createBucket({ driver: versions.guard(store), now, maxObjectBytes: MAX_RESULT_BYTES });
+  const bucket = createBucket({ driver: store.driver, now, maxObjectBytes: MAX_RESULT_BYTES });
   const stored = createStored(id, bucket, memoryCache);
   const renders = createRunningRenders(stored, keepInMemory, parts);
 
   /** While the disk accepts nothing, a variant that is requested repeatedly must not be rendered each time. */
-  function keepInMemory({ info, bytes }: Result, epoch: number): void {
-    if (!versions.isCurrent(info.key, epoch)) return;
+  function keepInMemory({ info, bytes }: Result): void {
     memoryCache.set(id, { info, body: bytes, epoch: 0 }, memoryCache.cacheRevision);
-    memoryOnly.add(info.key);
-    const [oldest] = memoryOnly;
-    if (memoryOnly.size > MAX_MEMORY_ONLY && oldest !== undefined) dropFromMemory(oldest);
-  }
-
-  function dropFromMemory(key: Key): void {
-    memoryOnly.delete(key);
-    memoryCache.drop(id, key);
   }
 
   async function make(key: Key, request: VariantRequest): Promise<Variant> {
-    const { cacheRevision, named, version, bytes, watermarks, isStored, beforeRender } = request;
+    const { named, version, bytes, watermarks, isStored, beforeRender } = request;
     const { size, image } = version;
     refuseHeavy(size, renderer.limits);
-    const epoch = versions.epochOf(key, cacheRevision);
     const images = { bytes, watermarks };
-    const running = renders.find(key, epoch);
+    const running = renders.find(key);
     const how = running === undefined ? "first" : running.hasEnded ? "after" : "collapsed";
     if (how === "collapsed") meter.collapsed();
-    const item =
-      running ?? renders.start(key, epoch, { recipe: named.recipe, size, image, images, isStored, beforeRender });
+    const item = running ?? renders.start(key, { recipe: named.recipe, size, image, images, isStored, beforeRender });
     item.isStored ||= isStored;
     const leave = item.render.join(images);
     try {
@@ -152,7 +130,6 @@ export function createVariants(
 
   return {
     peek: ({ hashes }, named) => stored.peek(keyOf(hashes.sha256, named.name)),
-    cacheRevision: versions.cacheRevision,
     async get(request) {
       const key = keyOf(request.version.hashes.sha256, nameOf(request));
       const found = await stored.find(key);
@@ -165,8 +142,7 @@ export function createVariants(
       const entry = await bucket.lookup(key);
       if (entry.state === "object") return { found: entry.info, refusal: undefined };
       refuseHeavy(version.size, renderer.limits);
-      const epoch = versions.epochOf(key, versions.cacheRevision());
-      const refusal = renders.find(key, epoch) === undefined ? renders.failure(key) : undefined;
+      const refusal = renders.find(key) === undefined ? renders.failure(key) : undefined;
       return { found: undefined, refusal };
     },
     async list({ hashes: { sha256 } }, { after, limit, signal }) {
@@ -180,8 +156,7 @@ export function createVariants(
       };
     },
     async drop({ hashes }) {
-      versions.raise(hashes.sha256);
-      for (const key of memoryOnly) if (key.startsWith(hashes.sha256)) dropFromMemory(key);
+      await renders.withdraw(hashes.sha256);
       try {
         for await (const key of store.forget(`${hashes.sha256}/`)) memoryCache.drop(id, key);
       } catch (err) {
@@ -203,54 +178,4 @@ function keyOf(sha256: string, name: string): Key {
 function nameOf({ named, watermarks }: Pick<VariantRequest, "named" | "watermarks">): string {
   if (named.watermarks.length === 0) return named.name;
   return shortHash([named.name, ...named.watermarks.map((url) => watermarks.get(url)?.sha256)].join("\n"));
-}
-
-/** Once a version is forgotten, variants in progress are refused and later ones are accepted. */
-const MAX_VERSIONS = 10_000;
-
-/**
- * Versions of originals that were removed while a variant of them was being made. Such a variant is never stored, so a
- * deleted image leaves none behind.
- */
-function createVersions() {
-  const epochs = new Map<string, number>();
-  let latest = 0;
-  const current = (key: Key) => epochs.get(key.slice(0, key.indexOf("/"))) ?? 0;
-
-  /** False: the version was removed after this epoch. */
-  const isCurrent = (key: Key, epoch: number | undefined) => epoch === undefined || epoch === current(key);
-
-  async function put(
-    { driver, forget }: VariantBucket,
-    [info, body, condition]: readonly [ObjectInfo, WholeBody, PutCondition],
-  ): Promise<PutResult> {
-    const epoch = condition.when === "absent" ? condition.epoch : undefined;
-    if (!isCurrent(info.key, epoch)) return "outdated";
-    const result = await driver.put(info, body, { when: "absent" });
-    if (isCurrent(info.key, epoch)) return result;
-    // The version was removed during the write, so its other variants were removed without this one.
-    for await (const _ of forget(info.key));
-    return "outdated";
-  }
-
-  return {
-    /** Call it before a version is looked up, and pass the result to epochOf(). */
-    cacheRevision: () => latest,
-    /**
-     * The epoch for the fetch of a variant whose original was looked up at this revision of the cache. If that version
-     * was removed since, its epoch is higher, and the variant is not stored.
-     */
-    epochOf: (key: Key, cacheRevision: number) => Math.min(current(key), cacheRevision),
-    /** Records that the version was removed. `sha256`: lower-case hex. */
-    raise(sha256: string): void {
-      latest += 1;
-      epochs.delete(sha256);
-      epochs.set(sha256, latest);
-      const [oldest] = epochs.keys();
-      if (epochs.size > MAX_VERSIONS && oldest !== undefined) epochs.delete(oldest);
-    },
-    isCurrent,
-    /** The driver of the variants; it refuses a variant that was begun at an earlier epoch (`outdated`). */
-    guard: (store: VariantBucket): BucketDriver => ({ ...store.driver, put: (...parts) => put(store, parts) }),
-  };
 }

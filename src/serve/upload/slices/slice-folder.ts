@@ -1,6 +1,6 @@
-// Keeps uploads in slices on the disk: a note `<id>.json` and the received bytes `<id>.part`, with a hard link
-// `<id>.lent` while they are being stored. Acknowledged bytes are durable. slices.ts decides which slice is accepted.
-import { constants, type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+// Keeps uploads in slices on the disk: a note `<id>.json` and the received bytes `<id>.part`. Acknowledged bytes are
+// durable. slices.ts decides which slice is accepted.
+import { constants, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { storeFailure } from "../../../core/disk-failure.ts";
 import { isKey, type Key } from "../../../core/object.ts";
@@ -23,11 +23,6 @@ export interface SliceFolder {
   /** Writes `chunks` from byte `from` on, and overwrites bytes of a failed attempt. */
   append(id: string, from: number, chunks: AsyncIterable<Buffer>): Promise<void>;
   pathOf(id: string): string;
-  /**
-   * Path of a hard link to the bytes, for a reader that renames its file away. After a crash the upload then still has
-   * its own. If the file system has no hard links, it is the path of the bytes themselves.
-   */
-  linkBytes(id: string): Promise<string>;
   /** Best effort, as `remove`: files that stay are removed at the next start. */
   removeBytes(id: string): Promise<void>;
   remove(id: string): Promise<void>;
@@ -35,7 +30,6 @@ export interface SliceFolder {
 
 const NOTE = ".json";
 const BYTES = ".part";
-const LENT = ".lent";
 const MAX_NOTE_BYTES = 524_288;
 /** Unlike `a`, creates no file: missing bytes are a failure. */
 const APPENDING = constants.O_WRONLY | constants.O_APPEND;
@@ -43,13 +37,7 @@ const APPENDING = constants.O_WRONLY | constants.O_APPEND;
 export function createSliceFolder(dir: string): SliceFolder {
   const notePath = (id: string) => join(dir, id + NOTE);
   const bytesPath = (id: string) => join(dir, id + BYTES);
-
-  const linkPath = (id: string) => join(dir, id + LENT);
-
-  async function removeBytes(id: string): Promise<void> {
-    await removeBestEffort(bytesPath(id));
-    await removeBestEffort(linkPath(id));
-  }
+  const removeBytes = (id: string) => removeBestEffort(bytesPath(id));
 
   async function writeWhole(id: string, note: SliceNote): Promise<void> {
     const fresh = join(dir, `${id}.new`);
@@ -104,13 +92,6 @@ export function createSliceFolder(dir: string): SliceFolder {
         }),
       ),
     pathOf: bytesPath,
-    async linkBytes(id) {
-      await removeBestEffort(linkPath(id)); // An earlier attempt has failed.
-      return link(bytesPath(id), linkPath(id)).then(
-        () => linkPath(id),
-        () => bytesPath(id),
-      );
-    },
     removeBytes,
     async remove(id) {
       // The note first, because the next start removes bytes without a note.

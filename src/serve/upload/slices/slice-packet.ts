@@ -207,21 +207,14 @@ async function storeNow(upload: SliceUpload, parts: FinishParts): Promise<Stored
   const { id, order, path } = upload;
   const { fileid, sha1, magicContext } = order;
   const received = await readBack(path, order);
-  // The file is gone after a crash while the bucket was storing it, on a file system without hard links.
+  // The file is gone after a crash while the bucket was storing it: the bucket renames it away.
   if (received === undefined) throw unknownUpload(id);
   if (received.body.hashes.sha1 !== sha1) {
     const found = `its slices have the SHA-1 ${received.body.hashes.sha1}, declared was ${sha1}`;
     throw new HuiyuanError("slices_hash_wrong", `Cannot store "${fileid}": ${found}`);
   }
   await upload.setPhase("storing");
-  // A hard link, because the bucket renames the file away before the image is durable.
-  const stored = await storeUpload({
-    ...parts,
-    fileid,
-    received: { ...received, body: { ...received.body, content: { kind: "file", path: await upload.linkBytes() } } },
-    fields: {},
-    magicContext,
-  });
+  const stored = await storeUpload({ ...parts, fileid, received, fields: {}, magicContext });
   await markStored(upload);
   return stored;
 }

@@ -14,8 +14,6 @@ export interface SliceUpload {
   /** Number of acknowledged bytes. */
   readonly received: number;
   readonly path: string;
-  /** As SliceFolder.linkBytes. */
-  linkBytes(): Promise<string>;
   /** Runs the functions of one upload one after the other. */
   runExclusive<Result>(run: () => Promise<Result>): Promise<Result>;
   /** Appends the next `size` bytes, durable when it resolves. Throws store_full, store_failed. */
@@ -70,7 +68,6 @@ export async function openSlices(options: SlicesOptions): Promise<Slices> {
       id,
       order,
       path: folder.pathOf(id),
-      linkBytes: () => folder.linkBytes(id),
       lastUsedAt: ticks(),
       phase: state.phase,
       received: state.received,

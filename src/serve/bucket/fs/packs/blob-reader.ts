@@ -75,7 +75,6 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
   const idlePacks = new LRUCache<number, SharedFile>({ max: MAX_IDLE_PACKS, dispose: release });
   const quickReads = createQuickReads();
   const readQueue = createReadQueue();
-  const packsOpening = new Map<number, Promise<SharedFile>>();
 
   /** Opens a file. If no descriptor is left, closes half of the cached files and retries, until none is left. */
   async function openSparing(path: string): Promise<SharedFile> {
@@ -92,21 +91,14 @@ export function createBlobReaders({ dataDir, blob: find, onDamage }: BlobReaderO
     }
   }
 
-  /** Opens a pack once for all callers. The caller must release the file. */
+  /** The caller must release the file. */
   async function openPack(pack: number): Promise<SharedFile> {
     const idle = idlePacks.get(pack);
     if (idle !== undefined) return retain(idle);
-    const known = packsOpening.get(pack);
-    if (known !== undefined) return retain(await known);
-    const opening = openSparing(packPath(dataDir, pack));
-    packsOpening.set(pack, opening);
-    try {
-      const file = await opening;
-      idlePacks.set(pack, file);
-      return retain(file);
-    } finally {
-      packsOpening.delete(pack);
-    }
+    const file = await openSparing(packPath(dataDir, pack));
+    // Replaces the file of a caller that opened the pack at the same time; that one closes after its last use.
+    idlePacks.set(pack, file);
+    return retain(file);
   }
 
   async function openBlob(sha256: string, size: number): Promise<OpenBlob | undefined> {

@@ -18,7 +18,7 @@ export interface VariantBucket {
 export type VariantTierOptions = Pick<EdgeOptions, "embedded" | "disk">;
 
 const PAGE = 1_000;
-/** Variants have no epochs; those of their originals count (mirror/variants/variant-versions.ts). */
+/** Variants have no epochs: a variant belongs to the bytes of its original. */
 const ABSENT: Entry = { state: "absent", epoch: 0 };
 
 /** The returned function opens the variants of a bucket id. */

@@ -104,58 +104,6 @@ test("get() throws store_failed with the cause if the body breaks off", async ()
   await expect(read()).rejects.toMatchObject({ code: "store_failed", message: expect.stringContaining("terminated") });
 });
 
-interface Run {
-  readonly pieces: number;
-  /** Size of each piece. */
-  readonly bytes: number;
-  /** Milliseconds before each piece arrives. */
-  readonly ms: number;
-}
-
-/** Reads an object's body that arrives in these runs. Returns the received bytes. */
-async function readInPieces(runs: readonly Run[], readerMs = 0): Promise<number> {
-  // Whole milliseconds, so that their sums are exact.
-  let now = Math.round(performance.now());
-  async function* drips(): AsyncGenerator<Buffer> {
-    for (const { pieces, bytes, ms } of runs) {
-      for (let sent = 0; sent < pieces; sent += 1) {
-        now += ms;
-        yield Buffer.alloc(bytes);
-      }
-    }
-  }
-  const remote = await open(({ target }) => (target.endsWith("a.jpg") ? drips : whole));
-  vi.spyOn(performance, "now").mockImplementation(() => now);
-  let received = 0;
-  for await (const piece of (await remote.bucket("10001234/photos").get(A, undefined)) ?? []) {
-    received += piece.length;
-    now += readerMs;
-  }
-  return received;
-}
-
-test("get() aborts a body that trickles, after 15 s", async () => {
-  await expect(readInPieces([{ pieces: 1_000, bytes: 1, ms: 1_000 }])).rejects.toMatchObject({
-    code: "store_failed",
-    message: expect.stringContaining("15 bytes in 15 s"),
-  });
-});
-
-test("get() aborts as soon if the trickle follows a fast start", async () => {
-  const fast = { pieces: 160, bytes: 1_000_000, ms: 100 };
-  // The rest of the window that received 160 MB, and one more window.
-  const drops = { pieces: 30, bytes: 1, ms: 1_000 };
-  await expect(readInPieces([fast, drops])).rejects.toMatchObject({ code: "store_failed" });
-});
-
-test("get() reads a body of several minutes at a modest rate to its end", async () => {
-  expect(await readInPieces([{ pieces: 300, bytes: 20_000, ms: 1_000 }])).toBe(6_000_000);
-});
-
-test("get() does not count the time of a slow reader", async () => {
-  expect(await readInPieces([{ pieces: 300, bytes: 100, ms: 10 }], 5_000)).toBe(30_000);
-});
-
 test.each([
   ["206 to a whole object", 206, (bucket: RemoteBucket) => bucket.get(A, undefined)],
   ["304 to a HEAD", 304, (bucket: RemoteBucket) => bucket.head(A)],

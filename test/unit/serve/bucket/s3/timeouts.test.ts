@@ -53,13 +53,11 @@ async function failsAfter(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - begun;
 }
 
-test.each([
-  [15_000, 2],
-  [35_000, 1],
-])("send() with an idle timeout of %i ms makes %i attempts if S3 never answers", async (idleTimeoutMs, times) => {
+test("send() makes three attempts if S3 never answers, before a client's connection ends", async () => {
   const call = vi.fn(silence);
-  await failsAfter(() => clientOf(call).send({ method: "GET", name: "a.jpg", idleTimeoutMs: idleTimeoutMs }));
-  expect(call).toHaveBeenCalledTimes(times);
+  const send = () => clientOf(call).send({ method: "GET", name: "a.jpg", idleTimeoutMs: 15_000 });
+  expect(await failsAfter(send)).toBeLessThan(CLIENT_MS);
+  expect(call).toHaveBeenCalledTimes(3);
 });
 
 test("send() of a long body makes three attempts if the connection breaks, however long they take", async () => {

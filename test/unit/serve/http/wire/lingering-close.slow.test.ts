@@ -166,12 +166,12 @@ describe.each([
     const socket = client(server);
     socket.resume();
     const request = lines("POST /9 HTTP/1.1", "Host:a.example", "Transfer-Encoding: chunked", ...OFFER);
-    for (const piece of [request.slice(0, 40), `${request.slice(40)}5\r\nab`, "cde\r\n0\r", `\n\r\n${get("/8")}`]) {
+    for (const piece of [request.slice(0, 40), `${request.slice(40)}5\r\nab`, "cde\r\n0\r", "\n\r\n"]) {
       socket.write(piece);
       await delay(20);
     }
-    await eventually(() => socket.received.split("HTTP/1.1 200").length === 3, "both are answered");
-    expect(server.begun).toEqual(["POST /9 5", "GET /8 0"]);
+    await eventually(() => socket.received.endsWith("a".repeat(9)), "it is answered");
+    expect(server.begun).toEqual(["POST /9 5"]);
   });
 
   test("completes a running response when an offer to upgrade arrives after it", async () => {

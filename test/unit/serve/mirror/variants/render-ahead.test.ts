@@ -25,7 +25,6 @@ async function lab(options: { readonly fails?: boolean } = {}) {
   let most = 0;
   const variants: Variants = {
     peek: () => undefined,
-    cacheRevision: () => 0,
     preview: () => Promise.reject(new Error("not asked")),
     list: async () => ({ variants: [], next: undefined }),
     drop: () => Promise.resolve(),

@@ -1,6 +1,6 @@
 // Uploads in slices: restarts in each phase, lifetime and bounds.
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
@@ -11,7 +11,6 @@ import type { Slices } from "../../../../../src/serve/upload/slices/slices.ts";
 import { noisyJpeg } from "../../../../helpers/images.ts";
 import { BUCKET_ID, storedLab } from "../../../../helpers/mirror-lab.ts";
 import { slicesLab, temporaryFolder } from "../../../../helpers/photos-lab.ts";
-import { eventually } from "../../../../helpers/program.ts";
 import { testPool } from "../../../../helpers/spools.ts";
 
 const SLICE = 2_048;
@@ -141,28 +140,6 @@ describe("after a restart", () => {
       expect(await packet(at, { session })).toMatchObject({ kind: "stored", info: { key: "a.jpg" } });
     },
   );
-
-  test("an image is stored without being sent again if the bucket has taken its file but not stored it", async () => {
-    const large = await noisyJpeg(1400, 1100);
-    const at = await lab();
-    const fields = { sha: hex(large), filesize: String(large.byteLength), slice_size: String(large.byteLength) };
-    const begun = await packet(at, fields);
-    const session = begun.kind === "begun" ? begun.session : "";
-    const taken = join(temporaryFolder(), "blob");
-    const killed = storedLab({
-      over: () => ({
-        put: (_info, { content }) => {
-          if (content.kind === "file") renameSync(content.path, taken);
-          return new Promise(() => {}); // And then the power went.
-        },
-      }),
-    });
-    void packet({ ...at, place: killed.stored }, { session, offset: "0" }, large);
-    await eventually(() => existsSync(taken), "the bucket has the file");
-    await at.restart();
-    expect(await packet(at, { session })).toMatchObject({ kind: "stored", info: { size: large.byteLength } });
-    expect(readdirSync(at.dir)).toEqual([`${session}.json`]);
-  });
 
   test("an image has to be sent again if its file is gone and the bucket has not stored it", async () => {
     const at = await lab();
