@@ -9,10 +9,19 @@ import { Show } from "../../console/parts/parts.tsx";
 import { Table } from "../../console/parts/table.tsx";
 import { bytes, count, moment } from "../../console/text/format.ts";
 import type { MigrationAnswer, MigrationFailures } from "../contract.ts";
-import { causeText, t } from "../words.ts";
+import { causeText, type TextName, t } from "../words.ts";
 
 type Found = NonNullable<MigrationAnswer["verification"]>;
 type Kind = Found["findings"][number]["kind"];
+
+const NEXT: Readonly<Record<Kind, TextName>> = {
+  differs: "differsNext",
+  missing: "missingNext",
+  gone: "goneNext",
+  unread: "unreadNext",
+  failed: "failedNext",
+  deleted: "deletedNext",
+};
 
 /** The comparison of the last run; undefined if that has copied. */
 export function lastVerification({ verification, counters }: MigrationAnswer): Found | undefined {
@@ -42,7 +51,7 @@ export function Verification({ migration }: { readonly migration: MigrationAnswe
               <tr key={kind}>
                 <td>{t(kind)}</td>
                 <td class="number">{count(many)}</td>
-                <td>{t(`${kind}Next`)}</td>
+                <td>{t(NEXT[kind])}</td>
               </tr>
             ))}
           </Table>
