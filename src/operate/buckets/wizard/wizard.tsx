@@ -9,7 +9,7 @@ import { listAt, textAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
 import { type Faulty, inLanguage, Reveal, Review, SettingsNotes } from "../../settings/page/review.tsx";
 import { defaultDomain } from "../page/tree.ts";
-import { t } from "../words.ts";
+import { type TextName, t } from "../words.ts";
 import { bareHost } from "./addresses.ts";
 import { FirstImagePage, type FirstImageProps } from "./first-image.tsx";
 import { AnswerField, type AnswersProps, OriginFields } from "./origin-fields.tsx";
@@ -111,7 +111,7 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
             sample={sample}
             isOpen={step.value === "test"}
             check={check}
-            next={() => (step.value = "review")}
+            next={reviewOf(step)}
           />
         </Reveal>
       )}
@@ -146,6 +146,12 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
   );
 }
 
+function reviewOf(step: Signal<Step>): () => void {
+  return () => {
+    step.value = "review";
+  };
+}
+
 function freeName(tree: unknown, wanted: string): string {
   const names = new Set(
     listAt(tree, ["projects"]).flatMap((project) =>
@@ -157,6 +163,13 @@ function freeName(tree: unknown, wanted: string): string {
   return name;
 }
 
+const NAMES: Readonly<Record<Scenario, readonly [TextName, TextName]>> = {
+  1: ["scenario1", "scenario1Hint"],
+  2: ["scenario2", "scenario2Hint"],
+  3: ["scenario3", "scenario3Hint"],
+  4: ["scenario4", "scenario4Hint"],
+};
+
 function Scenarios({ value, set }: { readonly value: Scenario; readonly set: (scenario: Scenario) => void }) {
   return (
     <Card title={t("scenario")}>
@@ -166,8 +179,8 @@ function Scenarios({ value, set }: { readonly value: Scenario; readonly set: (sc
           <label key={scenario} class="choice">
             <input type="radio" name="scenario" checked={scenario === value} onChange={() => set(scenario)} />
             <span>
-              <strong>{t(`scenario${scenario}`)}</strong>
-              <span class="hint block">{t(`scenario${scenario}Hint`)}</span>
+              <strong>{t(NAMES[scenario][0])}</strong>
+              <span class="hint block">{t(NAMES[scenario][1])}</span>
             </span>
           </label>
         ))}
