@@ -56,7 +56,6 @@ export const t = textsOf({
   whatChanged: ["What changed in the file", "文件的改动"],
   inFile: ["in {file}", "在 {file} 中"],
   secretId: ["SecretID", "SecretID"],
-  secretKey: ["SecretKey", "SecretKey"],
   isEnabled: ["enabled", "启用"],
   isDisabled: ["disabled", "停用"],
   replaceKey: ["Replace at once", "立即更换"],
