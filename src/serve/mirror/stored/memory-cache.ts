@@ -39,7 +39,7 @@ export interface MemoryCache {
   note(bucketId: string, key: Key, note: Note, readAt: number): void;
   drop(bucketId: string, key: Key): void;
   /** Read it before a read from the bucket, and pass it to set(). */
-  readonly cacheRevision: number;
+  cacheRevision(): number;
   /** Buffers for objects that are read from the bucket and not kept. */
   readonly scratch: Scratch;
   readonly chunks: Chunks;
@@ -133,9 +133,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       objects.delete(id);
       notes.delete(id);
     },
-    get cacheRevision() {
-      return cacheRevision;
-    },
+    cacheRevision: () => cacheRevision,
     scratch: createScratch(),
     chunks: createChunks(),
     get maxObjectBytes() {

@@ -110,7 +110,7 @@ export function createStoredChanges(parts: {
    * earlier version.
    */
   async function putIfAbsent(info: ObjectInfo, body: WholeBody, epoch: number, fetched?: Fetched): Promise<PutResult> {
-    const { cacheRevision } = memoryCache;
+    const cacheRevision = memoryCache.cacheRevision();
     const result = await bucket.put(info, body, { when: "absent", epoch });
     if (result === "exists" && fetched !== undefined) return replaceEarlier(body, fetched);
     if (result !== "stored") {
@@ -154,9 +154,9 @@ export function createStoredChanges(parts: {
       const note = memoryCache.noted(bucketId, key);
       const isSame = ({ hashes }: ObjectInfo) => etagOf(hashes) === renewal.etag;
       if (note !== undefined && note !== "absent" && isSame(note.info))
-        memoryCache.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, memoryCache.cacheRevision);
+        memoryCache.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, memoryCache.cacheRevision());
       if (object !== undefined && isSame(object.info))
-        memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.cacheRevision);
+        memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.cacheRevision());
       return true;
     },
     copy: (from, to, condition) => applyChange(to, () => bucket.copy(from, to, condition)),

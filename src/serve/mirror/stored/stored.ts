@@ -103,7 +103,7 @@ export function createStored(
   }
 
   async function lookup(key: Key): Promise<Entry> {
-    const cacheRevision = memoryCache.cacheRevision;
+    const cacheRevision = memoryCache.cacheRevision();
     const entry = await lookupVisible(key);
     if (entry.state === "object" && !entry.isStale && entry.certainty !== "unknown")
       memoryCache.note(bucketId, key, { info: entry.info, epoch: entry.epoch }, cacheRevision);
@@ -123,7 +123,7 @@ export function createStored(
     const lease = memoryCache.scratch.take(info.size);
     const body = bucket.recent?.read(info, lease?.bytes);
     if (body === undefined) return void lease?.free();
-    return loaded(object, body, { lease, cacheRevision: memoryCache.cacheRevision });
+    return loaded(object, body, { lease, cacheRevision: memoryCache.cacheRevision() });
   }
 
   const mayBeWhole = ({ size }: ObjectInfo) =>
@@ -169,7 +169,7 @@ export function createStored(
   async function load(info: ObjectInfo): Promise<Buffer> {
     const body = inMemory(info);
     if (body !== undefined) return body;
-    const cacheRevision = memoryCache.cacheRevision;
+    const cacheRevision = memoryCache.cacheRevision();
     const reader = await bucket.open(info, { mayBeReplaced: true });
     if (reader === undefined) throw replaced(info);
     try {
@@ -181,7 +181,7 @@ export function createStored(
 
   async function download(info: ObjectInfo): Promise<HeldBytes | undefined> {
     if (inMemory(info) !== undefined) return undefined;
-    const cacheRevision = memoryCache.cacheRevision;
+    const cacheRevision = memoryCache.cacheRevision();
     const reader = await bucket.open(info, { mayBeReplaced: true });
     // Without `proven` it is on this machine already, and `load` opens it again.
     if (reader?.proven === undefined) return void reader?.close();
@@ -208,7 +208,7 @@ export function createStored(
   }
 
   async function findOnce(key: Key): Promise<Found | NoObject | "retry"> {
-    const cacheRevision = memoryCache.cacheRevision;
+    const cacheRevision = memoryCache.cacheRevision();
     // Not lookup(): variants would push the notes of originals out.
     const entry = await lookupVisible(key);
     if (entry.state !== "object") return entry;
@@ -229,7 +229,7 @@ export function createStored(
     noted: (key) => memoryCache.noted(bucketId, key),
     lookupVisible,
     lookup,
-    cacheRevision: () => memoryCache.cacheRevision,
+    cacheRevision: memoryCache.cacheRevision,
     open,
     lookupRecent,
     openRecent,

@@ -92,7 +92,7 @@ export function createVariants(
 
   /** While the disk accepts nothing, a variant that is requested repeatedly must not be rendered each time. */
   function keepInMemory({ info, bytes }: Result): void {
-    memoryCache.set(id, { info, body: bytes, epoch: 0 }, memoryCache.cacheRevision);
+    memoryCache.set(id, { info, body: bytes, epoch: 0 }, memoryCache.cacheRevision());
   }
 
   async function make(key: Key, request: VariantRequest): Promise<Variant> {

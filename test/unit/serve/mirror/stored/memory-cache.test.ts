@@ -21,7 +21,7 @@ function objectOf(key: string, size: number): CachedObject {
 
 function keep(memoryCache: MemoryCache, key: string, size: number): CachedObject {
   const object = objectOf(key, size);
-  memoryCache.set("a/b", object, memoryCache.cacheRevision);
+  memoryCache.set("a/b", object, memoryCache.cacheRevision());
   return object;
 }
 
@@ -47,7 +47,7 @@ test("set() copies a body that is part of a larger buffer, so that it keeps no m
     ["y", 0],
   ] as const) {
     const body = Buffer.from(new ArrayBuffer(3_000 + around), 0, 3_000).fill(1);
-    memoryCache.set("a/b", { info: infoOf(key, wholeBody(body)), body, epoch: 0 }, memoryCache.cacheRevision);
+    memoryCache.set("a/b", { info: infoOf(key, wholeBody(body)), body, epoch: 0 }, memoryCache.cacheRevision());
     body.fill(2);
   }
   // The bytes tell whether the cache has the buffer itself.
@@ -91,11 +91,11 @@ test("set() keeps nothing in a cache of 0 bytes", () => {
 test("set() refuses an object that was read before any drop", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   keep(memoryCache, "a", 10);
-  const { cacheRevision } = memoryCache;
+  const cacheRevision = memoryCache.cacheRevision();
   memoryCache.drop("a/b", toKey("a"));
   memoryCache.set("a/b", objectOf("a", 10), cacheRevision);
   expect(kept(memoryCache, "a")).toEqual([]);
-  memoryCache.set("a/b", objectOf("a", 10), memoryCache.cacheRevision);
+  memoryCache.set("a/b", objectOf("a", 10), memoryCache.cacheRevision());
   expect(kept(memoryCache, "a")).toEqual(["a"]);
 });
 
@@ -129,8 +129,8 @@ test("note() holds for ten seconds, until a drop, and for its bucket alone", () 
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 }, () => now);
   const [a, b] = [toKey("a"), toKey("b")];
   const note = objectOf("a", 10);
-  memoryCache.note("a/b", a, note, memoryCache.cacheRevision);
-  memoryCache.note("a/b", b, "absent", memoryCache.cacheRevision);
+  memoryCache.note("a/b", a, note, memoryCache.cacheRevision());
+  memoryCache.note("a/b", b, "absent", memoryCache.cacheRevision());
   expect([memoryCache.noted("a/b", a), memoryCache.noted("a/b", b), memoryCache.noted("a/c", a)]).toEqual([
     note,
     "absent",
@@ -147,7 +147,7 @@ test("note() holds for ten seconds, until a drop, and for its bucket alone", () 
 test("note() of a look-up before a drop is refused, and clears the note", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const key = toKey("a");
-  const before = memoryCache.cacheRevision;
+  const before = memoryCache.cacheRevision();
   memoryCache.note("a/b", key, "absent", before);
   memoryCache.drop("a/b", toKey("other"));
   memoryCache.note("a/b", key, objectOf("a", 10), before);
