@@ -137,9 +137,9 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
           running = fills.find(id, request);
         }
         if (running === undefined) return await joinFill(fills.start(id, request), "first", client, rules);
-        const how = running.end === undefined ? "collapsed" : "after";
-        if (how === "collapsed") meter.collapsed();
-        return await joinFill(running, how, client, rules);
+        const servedFrom = running.end === undefined ? "collapsed" : "after";
+        if (servedFrom === "collapsed") meter.collapsed();
+        return await joinFill(running, servedFrom, client, rules);
       } catch (error) {
         return servePending(request, error);
       }
@@ -150,7 +150,7 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       appendViaHeaders(request, viaValue);
       const outcome = await revalidation.revalidate(object, request);
       if (outcome.kind === "kept") return outcome;
-      return joinFill(outcome.fill, outcome.how, request.signal, rules);
+      return joinFill(outcome.fill, outcome.servedFrom, request.signal, rules);
     },
     async whenStored(request) {
       await fills.whenStored(fillId(request));

@@ -125,7 +125,7 @@ function answerFetch(context: DownloadContext, located: LocatedFetch): void | Pr
   };
   if (miss.kind === "filling")
     return answerFilling(exchange, miss, (state, isWhole) => contextFor(state, isWhole && miss.isStored()));
-  if (isLate(miss.how)) exchange.outcome = { kind: "hit", tier: "spool" };
+  if (isLate(miss.servedFrom)) exchange.outcome = { kind: "hit", tier: "spool" };
   const bytes = bytesOfFetch(miss, () => clientSignal(exchange));
   return answerObject(exchange, miss.info, bytes, contextFor("stored", miss.isStored()), factsOf(miss.info));
 }
@@ -182,13 +182,13 @@ export function bytesOfFetch(
 }
 
 /** The Cache-Status of a fetch. `isStored`: its image is in the bucket, or surely gets there. */
-export function missStatus({ answer: { how }, isNewer, certainty }: LocatedFetch, isStored: boolean): string {
+export function missStatus({ answer: { servedFrom }, isNewer, certainty }: LocatedFetch, isStored: boolean): string {
   // A newer version from an earlier fetch has the status of a miss.
-  if (isNewer && !isLate(how)) return CACHE_STATUS.replaced;
-  if (how === "collapsed") return CACHE_STATUS.collapsed;
-  if (how === "gone" || how === "failed") return CACHE_STATUS.revalidated[how];
+  if (isNewer && !isLate(servedFrom)) return CACHE_STATUS.replaced;
+  if (servedFrom === "collapsed") return CACHE_STATUS.collapsed;
+  if (servedFrom === "gone" || servedFrom === "failed") return CACHE_STATUS.revalidated[servedFrom];
   if (!isStored || !isProven(certainty)) return CACHE_STATUS.missed;
-  return how === "after" ? CACHE_STATUS.spool : CACHE_STATUS.stored;
+  return servedFrom === "after" ? CACHE_STATUS.spool : CACHE_STATUS.stored;
 }
 
 type Tier = Extract<DownloadOutcome["tier"], "memory" | "bucket" | "spool" | "renderer">;
@@ -201,7 +201,7 @@ function tierOf({ found, object }: LocatedStored): Tier {
 
 function tierOfVariant(variant: Variant): Tier {
   // `after`: an earlier request rendered it, and its write is pending.
-  if (variant.kind === "made") return variant.how === "after" ? "spool" : "renderer";
+  if (variant.kind === "made") return variant.servedFrom === "after" ? "spool" : "renderer";
   return variant.found.state === "memory" ? "memory" : "bucket";
 }
 

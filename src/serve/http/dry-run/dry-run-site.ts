@@ -147,7 +147,7 @@ function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunN
       note("miss", request, { ...preview, isStored: request.isStored && !isHead });
       if (preview.refusal !== undefined) throw preview.refusal;
       // As a HEAD: the download then starts its background fetches too, which are noted.
-      return { kind: "head", answer: UNKNOWN_ANSWER, requestedAt: Date.now(), how: "first" };
+      return { kind: "head", answer: UNKNOWN_ANSWER, requestedAt: Date.now(), servedFrom: "first" };
     },
     async revalidate(object, request) {
       const preview = await mirror.preview.revalidation(object, request);

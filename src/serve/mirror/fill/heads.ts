@@ -75,7 +75,7 @@ export function createHeads({ options, parts, negativeCache }: MirrorContext) {
       if (isShared) meter.collapsed();
       const { requestedAt, outcome } = isShared ? running : begin(id, request);
       const answer = await abortable(outcome, request.signal);
-      return answer && { kind: "head", answer, requestedAt, how: isShared ? "collapsed" : "first" };
+      return answer && { kind: "head", answer, requestedAt, servedFrom: isShared ? "collapsed" : "first" };
     },
     /** The requests that run; they may reject. */
     pending: () => [...heads.values()].map(({ outcome }) => outcome),

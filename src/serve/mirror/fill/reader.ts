@@ -35,12 +35,12 @@ export type MissAnswer =
       readonly answer: OriginAnswer;
       /** As in FillHead. */
       readonly requestedAt: number;
-      readonly how: "first" | "collapsed";
+      readonly servedFrom: "first" | "collapsed";
     };
 
 interface MissBody {
   readonly head: FillHead;
-  readonly how: Join;
+  readonly servedFrom: ServedFrom;
   /** Call it only once the reader has seen a whole end. */
   isStored(): boolean;
   readonly isStorable: boolean;
@@ -51,11 +51,11 @@ interface MissBody {
  * `first`: this request started the fetch. `collapsed`: it joined a running one. `after`: the fill had ended before.
  * `gone`, `failed`: as `after`, because a newer fetch found no object, or nothing usable.
  */
-export type Join = "first" | "collapsed" | Late;
+export type ServedFrom = "first" | "collapsed" | Late;
 export type Late = "after" | "gone" | "failed";
 
-export function isLate(how: Join): how is Late {
-  return how !== "first" && how !== "collapsed";
+export function isLate(servedFrom: ServedFrom): servedFrom is Late {
+  return servedFrom !== "first" && servedFrom !== "collapsed";
 }
 
 /** Milliseconds; they bound each client's own wait, and are the deadlines of the origins. */
@@ -76,12 +76,17 @@ export interface JoinRules {
 }
 
 /** `client` aborts when the client leaves. Throws not_found, and the error of a failed fill. */
-export function joinFill(fill: Fill, how: Join, client: Cancellation, rules: JoinRules): Promise<FillAnswer> {
+export function joinFill(
+  fill: Fill,
+  servedFrom: ServedFrom,
+  client: Cancellation,
+  rules: JoinRules,
+): Promise<FillAnswer> {
   const { firstByte, idle, total } = rules.timeouts;
   // The first request waits as long as all its origins together may take; their own deadlines end the fill earlier.
-  const reader = new FillReader(fill, { head: how === "first" ? total : firstByte, idle, total }, client);
+  const reader = new FillReader(fill, { head: servedFrom === "first" ? total : firstByte, idle, total }, client);
   return reader.head().then(
-    (head) => answerOf(fill, how, { reader, head, rules }),
+    (head) => answerOf(fill, servedFrom, { reader, head, rules }),
     (error: unknown) => {
       reader.close();
       throw error;
@@ -97,7 +102,7 @@ interface Joined {
   readonly rules: JoinRules;
 }
 
-function answerOf(fill: Fill, how: Join, { reader, head, rules }: Joined): FillAnswer {
+function answerOf(fill: Fill, servedFrom: ServedFrom, { reader, head, rules }: Joined): FillAnswer {
   head.spool.hold();
   let isReleased = false;
   const release = () => {
@@ -109,9 +114,10 @@ function answerOf(fill: Fill, how: Join, { reader, head, rules }: Joined): FillA
   const { end } = fill;
   const isStorable = rules.isStorable(head.answer);
   const isStored = () => isStorable && rules.mayStore(fill);
-  if (end?.kind === "whole") return { kind: "finished", info: end.info, head, how, isStorable, isStored, release };
+  if (end?.kind === "whole")
+    return { kind: "finished", info: end.info, head, servedFrom, isStorable, isStored, release };
   const isSuspect = damageOf(end) !== undefined;
-  return { kind: "filling", reader, isSuspect, head, how, isStorable, isStored, release };
+  return { kind: "filling", reader, isSuspect, head, servedFrom, isStorable, isStored, release };
 }
 
 /** Milliseconds, counted from the start of this request, or from the last byte it received (`idle`). */

@@ -47,7 +47,7 @@ export interface StaleKept {
  */
 export type RevalidationOutcome =
   | StaleKept
-  | { readonly kind: "new"; readonly fill: Fill; readonly how: "first" | Late };
+  | { readonly kind: "new"; readonly fill: Fill; readonly servedFrom: "first" | Late };
 
 export interface RevalidateRequest extends RevalidationRequest {
   /** Aborts when the client leaves. */
@@ -274,12 +274,12 @@ function pausingEnd(end: RevalidationEnd, key: Key): PausingEnd | undefined {
 
 function outcomeOf(key: Key, end: RevalidationEnd, mayServeStale: boolean): RevalidationOutcome {
   const served = servedAfter(end.kind, mayServeStale);
-  if (served === "new" && "fill" in end) return { kind: "new", fill: end.fill, how: "first" };
+  if (served === "new" && "fill" in end) return { kind: "new", fill: end.fill, servedFrom: "first" };
   if (served === "error") throw end.kind === "failed" ? end.error : absent(key);
   return { kind: "kept", why: end.kind === "current" || end.kind === "gone" ? end.kind : "failed" };
 }
 
 /** Serves the pending write instead of the stored object. */
-function instead({ fill }: ServableWrite, how: Late): RevalidationOutcome {
-  return { kind: "new", fill, how };
+function instead({ fill }: ServableWrite, servedFrom: Late): RevalidationOutcome {
+  return { kind: "new", fill, servedFrom };
 }

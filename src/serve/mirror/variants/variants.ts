@@ -9,7 +9,7 @@ import type { VariantBucket } from "../../bucket/tier/disk/variants.ts";
 import { refuseHeavy } from "../../image/formats/loaders.ts";
 import { type NamedRecipe, shortHash } from "../../image/grammar/named-recipe.ts";
 import { MAX_RESULT_BYTES } from "../../image/renderer.ts";
-import type { Join } from "../fill/reader.ts";
+import type { ServedFrom } from "../fill/reader.ts";
 import type { ImageBytes } from "../stored/image-bytes.ts";
 import type { CachedObject, MemoryCache } from "../stored/memory-cache.ts";
 import { createStored, type Found, type NoObject } from "../stored/stored.ts";
@@ -51,7 +51,7 @@ export type Variant =
   | {
       readonly kind: "made";
       readonly found: Found;
-      readonly how: Extract<Join, "first" | "collapsed" | "after">;
+      readonly servedFrom: Extract<ServedFrom, "first" | "collapsed" | "after">;
     };
 
 export interface Variants {
@@ -101,13 +101,13 @@ export function createVariants(
     refuseHeavy(size, renderer.limits);
     const images = { bytes, watermarks };
     const running = renders.find(key);
-    const how = running === undefined ? "first" : running.hasEnded ? "after" : "collapsed";
-    if (how === "collapsed") meter.collapsed();
+    const servedFrom = running === undefined ? "first" : running.hasEnded ? "after" : "collapsed";
+    if (servedFrom === "collapsed") meter.collapsed();
     const item = running ?? renders.start(key, { recipe: named.recipe, size, image, images, isStored, beforeRender });
     item.isStored ||= isStored;
     const leave = item.render.join(images);
     try {
-      return { kind: "made", how, found: await resultOf(item, key, request.signal) };
+      return { kind: "made", servedFrom, found: await resultOf(item, key, request.signal) };
     } finally {
       leave();
     }

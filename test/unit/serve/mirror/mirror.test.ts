@@ -49,7 +49,7 @@ describe.each([
     const lab = mirrorLab({ origins: [origin], pool });
     const answers = Array.from({ length: 20 }, () => lab.miss("a.jpg"));
     body.send(jpeg.subarray(0, 600));
-    const joined = (await Promise.all(answers)).map((answer) => (answer.kind === "head" ? "head" : answer.how));
+    const joined = (await Promise.all(answers)).map((answer) => (answer.kind === "head" ? "head" : answer.servedFrom));
     expect(joined).toEqual(["first", ...Array(19).fill("collapsed")]);
     const bodies = answers.map(async (answer) => bodyOf(await answer));
     body.send(jpeg.subarray(600));
@@ -114,7 +114,7 @@ describe.each([
     expect((await lab.fetch("a.jpg")).equals(jpeg)).toBe(true);
     const after = await lab.miss("a.jpg");
     if (after.kind !== "finished") throw new Error(after.kind);
-    expect([after.how, etagOf(after.info.hashes), lab.writeBack.backlog().depth]).toEqual([
+    expect([after.servedFrom, etagOf(after.info.hashes), lab.writeBack.backlog().depth]).toEqual([
       "after",
       expect.any(String),
       1,
@@ -395,7 +395,7 @@ describe("epochs", () => {
     refusing.open();
     const answer = await asked;
     if (answer.kind === "head") throw new Error(answer.kind);
-    expect([answer.how, answer.head.size]).toEqual(["first", other.byteLength]);
+    expect([answer.servedFrom, answer.head.size]).toEqual(["first", other.byteLength]);
     answer.release();
     old.send(jpeg);
     old.end();
@@ -469,7 +469,9 @@ describe("HEAD of a key that the bucket lacks", () => {
     const hows: unknown[] = [];
     for (const _time of [1, 2]) {
       const answers = await Promise.all(Array.from({ length: 50 }, () => lab.miss("a.jpg", { method: "HEAD" })));
-      hows.push(...new Set(answers.map(({ kind, ...answer }) => `${kind} ${"how" in answer ? answer.how : ""}`)));
+      hows.push(
+        ...new Set(answers.map(({ kind, ...answer }) => `${kind} ${"how" in answer ? answer.servedFrom : ""}`)),
+      );
     }
     expect(hows).toEqual(["head first", "head collapsed", "head first", "head collapsed"]);
     expect([origin.requests.length, lab.fetches.running]).toEqual([2, 0]);
@@ -503,7 +505,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     leaving.abort(new HuiyuanError("client_gone", "it has left"));
     expect(await first).toBe("client_gone");
     answer();
-    expect(await second).toMatchObject({ kind: "head", how: "collapsed" });
+    expect(await second).toMatchObject({ kind: "head", servedFrom: "collapsed" });
     expect(origin.requests).toHaveLength(1);
   });
 
@@ -556,7 +558,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     body.send(jpeg.subarray(0, 600));
     const answer = await asked;
     if (answer.kind !== "filling") throw new Error(answer.kind);
-    expect([answer.how, answer.head.size]).toEqual(["collapsed", jpeg.byteLength]);
+    expect([answer.servedFrom, answer.head.size]).toEqual(["collapsed", jpeg.byteLength]);
     answer.release();
     body.send(jpeg.subarray(600));
     body.end();

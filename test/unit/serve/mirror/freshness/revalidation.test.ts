@@ -788,7 +788,7 @@ describe("a pending write that the store refuses", () => {
     const given = async (mayServeStale: boolean) => {
       const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: mayServeStale });
       if (answer.kind === "kept" || answer.kind === "head") return answer.kind;
-      return [answer.how, lab.mirror.revalidation.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer)];
+      return [answer.servedFrom, lab.mirror.revalidation.lifeOfAnswer(answer.head)?.leftSeconds, await bodyOf(answer)];
     };
     lab.clock.now += 1_099 * S;
     for (const mayServeStale of [false, true]) expect(await given(mayServeStale)).toEqual(["failed", -999, other]);
@@ -895,7 +895,7 @@ describe("a pending write that the store refuses", () => {
     await turns();
     expect(await standing(lab)).toBe("revalidate-first");
     const answer = await lab.mirror.revalidate(await found(lab), { ...REQUEST, mayServeStale: true });
-    expect(answer).toMatchObject({ kind: "finished", how: "after" });
+    expect(answer).toMatchObject({ kind: "finished", servedFrom: "after" });
     expect(await bodyOf(answer as MissAnswer)).toEqual(other);
     latch.open();
     await lab.settled();
