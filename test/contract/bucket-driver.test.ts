@@ -1,7 +1,7 @@
 // Runs the contract of bucket drivers. A new driver is one line in the table.
 
 import { SILENT_LOG } from "../../src/core/log.ts";
-import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
+import { createFsStore } from "../../src/serve/bucket/fs/fs-store.ts";
 import { createMemoryStore } from "../helpers/memory-store.ts";
 import { bucketDriverContract, type OpenStore } from "./bucket-driver.ts";
 import { scriptedS3DriverContract } from "./s3-driver.ts";

@@ -12,7 +12,7 @@ import { createAdminTarget } from "../../src/operate/migrations/targets/admin.ts
 import { createRestTarget } from "../../src/operate/migrations/targets/rest.ts";
 import { createStoreTarget } from "../../src/operate/migrations/targets/store.ts";
 import { createBucket } from "../../src/serve/bucket/contract/bucket.ts";
-import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
+import { createFsStore } from "../../src/serve/bucket/fs/fs-store.ts";
 import { loadSettings } from "../../src/settings/load.ts";
 import { APPID, KEYS, oneBucket } from "../helpers/settings.ts";
 import { infoOf, readAll, wholeBody } from "../helpers/whole-body.ts";

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe } from "vitest";
 import type { BucketDriver, Store } from "../../src/serve/bucket/contract/driver.ts";
-import type { FsStore } from "../../src/serve/bucket/fs/store.ts";
+import type { FsStore } from "../../src/serve/bucket/fs/fs-store.ts";
 import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { createMemoryRemote } from "../helpers/memory-remote.ts";

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
-import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
+import { createFsStore } from "../../src/serve/bucket/fs/fs-store.ts";
 import { infoOf, wholeBody, wholeBodyInFile } from "./whole-body.ts";
 
 /** The bytes of object number `n`, the same in every process: between 1 and about 190,000 bytes. */

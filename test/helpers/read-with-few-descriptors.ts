@@ -3,7 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SILENT_LOG } from "../../src/core/log.ts";
-import { createFsStore } from "../../src/serve/bucket/fs/store.ts";
+import { createFsStore } from "../../src/serve/bucket/fs/fs-store.ts";
 import { infoOf, readAll, wholeBodyInFile } from "./whole-body.ts";
 
 /** Concurrent puts; far fewer than the limit of descriptors. */

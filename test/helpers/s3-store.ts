@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Log } from "../../src/core/log.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
-import { openS3Store } from "../../src/serve/bucket/s3/store.ts";
+import { openS3Store } from "../../src/serve/bucket/s3/s3-store.ts";
 import { createSystemResolve } from "../../src/serve/origin/dial/lookup.ts";
 import { createCaller } from "../../src/serve/origin/exchange/caller.ts";
 

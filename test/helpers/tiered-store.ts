@@ -2,10 +2,10 @@
 
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { createSpoolPool } from "../../src/serve/body/spool/spool-pool.ts";
-import { createFsStore, type FsStore } from "../../src/serve/bucket/fs/store.ts";
+import { createFsStore, type FsStore } from "../../src/serve/bucket/fs/fs-store.ts";
 import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import { createDiskCache, type DiskCache } from "../../src/serve/bucket/tier/disk/disk-cache.ts";
-import { createTieredStore, type TieredStore, type TieredStoreOptions } from "../../src/serve/bucket/tier/store.ts";
+import { createTieredStore, type TieredStore, type TieredStoreOptions } from "../../src/serve/bucket/tier/tiered-store.ts";
 
 export interface TieredLab {
   readonly store: TieredStore;

@@ -8,7 +8,7 @@ import type { Log } from "../../core/log.ts";
 import { type Key, type ObjectInfo, toKey } from "../../core/object.ts";
 import { describeObject } from "../../serve/bucket/contract/bucket.ts";
 import type { RestApiParts } from "../../serve/http/rest/call.ts";
-import { type ReceivedBody, receiveBody } from "../../serve/upload/store.ts";
+import { type ReceivedBody, receiveBody } from "../../serve/upload/upload-store.ts";
 import { auditOf } from "../admin/audit.ts";
 import { type ApiEnv, assertAllowed, type Calls } from "../admin/calls.ts";
 import type { InputOf } from "../admin/contract/contract.ts";

@@ -27,7 +27,7 @@ import type { OutboxState } from "../upload/callback/outbox.ts";
 import { createKnownMd5 } from "../upload/known-md5.ts";
 import { createSliceFolder } from "../upload/slices/slice-folder.ts";
 import { openSlices, type Slices } from "../upload/slices/slices.ts";
-import { createVerifyDecodable } from "../upload/store.ts";
+import { createVerifyDecodable } from "../upload/upload-store.ts";
 import { type Callbacks, createCallbacks } from "./callbacks.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";

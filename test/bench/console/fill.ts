@@ -9,7 +9,7 @@ import { createOperationLog, OPERATIONS_PLAN } from "../../../src/operate/operat
 import { USAGE_PLAN } from "../../../src/operate/usage/usage.ts";
 import { describeObject } from "../../../src/serve/bucket/contract/bucket.ts";
 import type { BucketDriver } from "../../../src/serve/bucket/contract/driver.ts";
-import { createFsStore } from "../../../src/serve/bucket/fs/store.ts";
+import { createFsStore } from "../../../src/serve/bucket/fs/fs-store.ts";
 import { createOutbox, MAX_ENTRIES, OUTBOX_PLAN } from "../../../src/serve/upload/callback/outbox.ts";
 import { APPID } from "../../helpers/settings.ts";
 import { UPLOADED } from "../../helpers/uploaded.ts";

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { HuiyuanError } from "../../../src/core/errors.ts";
 import { SILENT_LOG } from "../../../src/core/log.ts";
 import { type Key, toKey } from "../../../src/core/object.ts";
-import { createFsStore, type FsStore } from "../../../src/serve/bucket/fs/store.ts";
+import { createFsStore, type FsStore } from "../../../src/serve/bucket/fs/fs-store.ts";
 import { infoOf, readAll, wholeBody } from "../../helpers/whole-body.ts";
 import { createRandom, type Random } from "./random.ts";
 import { visitsEveryPoint } from "./sweep.ts";

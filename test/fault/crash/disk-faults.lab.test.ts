@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../src/core/log.ts";
-import { leaveNote } from "../../../src/serve/mirror/storing/note.ts";
+import { leaveNote } from "../../../src/serve/mirror/storing/recovery-file.ts";
 import { get } from "../../helpers/get.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";
 import { eventually, type Program } from "../../helpers/program.ts";

@@ -12,7 +12,7 @@ import {
   type Stored,
   storeUpload,
   type UploadedFile,
-} from "../../../serve/upload/store.ts";
+} from "../../../serve/upload/upload-store.ts";
 import { auditOf, entryOf, loggedName, messageOf } from "../../admin/audit.ts";
 import { type ApiEnv, assertAllowed, type Calls } from "../../admin/calls.ts";
 import type { InputOf } from "../../admin/contract/contract.ts";

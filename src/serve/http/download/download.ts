@@ -11,7 +11,7 @@ import { nameObject, negotiatedFor, type ProcessingRequest, processingOf } from 
 import type { DownloadGrant, Site, Sites } from "../request/site.ts";
 import { type RequestTarget, targetOf } from "../request/target.ts";
 import { preflightHeaders } from "../response/cors.ts";
-import { answer, answerFallback } from "./answer.ts";
+import { answer, answerFallback } from "./download-answer.ts";
 import type {
   DownloadContext,
   Learnt,

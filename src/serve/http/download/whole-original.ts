@@ -5,7 +5,7 @@ import type { ObjectInfo } from "../../../core/object.ts";
 import { bodyRoom } from "../../body/head-room.ts";
 import type { Spool } from "../../body/spool/spool.ts";
 import { damageOf } from "../../mirror/fill/fill-end.ts";
-import { bytesOfFetch, missStatus } from "./answer.ts";
+import { bytesOfFetch, missStatus } from "./download-answer.ts";
 import type { LocatedFetch, LocatedWhole } from "./download-context.ts";
 
 /**

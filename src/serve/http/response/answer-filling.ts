@@ -10,7 +10,7 @@ import { wantsVersion } from "../request/conditional.ts";
 import type { HeaderList } from "../request/download-response.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import type { AnswerState } from "../request/site.ts";
-import { type AnswerContext, answerObject, requestedSpan, SVG_POLICY, spend } from "./answer.ts";
+import { type AnswerContext, answerObject, requestedSpan, SVG_POLICY, spend } from "./object-answer.ts";
 import { pump, type ReadAt } from "./pump.ts";
 
 type Filling = Extract<MissAnswer, { kind: "filling" }>;

@@ -9,11 +9,11 @@ import type { VerifiedTokens } from "../../sign/verified.ts";
 import { joinCallback, type MakeOutboxDraft } from "../../upload/callback/callback.ts";
 import type { KnownMd5 } from "../../upload/known-md5.ts";
 import type { Slices } from "../../upload/slices/slices.ts";
-import type { Stored, UploadedFile, VerifyDecodable } from "../../upload/store.ts";
+import type { Stored, UploadedFile, VerifyDecodable } from "../../upload/upload-store.ts";
 import type { ClientLimits } from "../request/client-limits.ts";
 import { encodeKeyForPath } from "../request/target.ts";
 import { type ApiPlace, apiBase, publicUrl } from "../response/public-url.ts";
-import { type ApiAnswer, type Links, success, uploadData } from "./answer.ts";
+import { type ApiAnswer, type Links, success, uploadData } from "./rest-answer.ts";
 import type { ManagedBucket, Project, Projects } from "./project.ts";
 import type { ApiTarget } from "./target.ts";
 

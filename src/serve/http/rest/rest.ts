@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
-import { type ApiAnswer, wholeAnswer } from "./answer.ts";
+import { type ApiAnswer, wholeAnswer } from "./rest-answer.ts";
 import type { Call, CallExchange, CallName, CallNotes, RestApiParts } from "./call.ts";
 import { stat } from "./operations.ts";
 import { post } from "./post.ts";

@@ -3,7 +3,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { type ErrorCode, errorRow, HuiyuanError } from "../../../core/errors.ts";
 import { headerLines } from "../request/download-response.ts";
 import { errorAnswer } from "../response/error-answer.ts";
-import { failure, wholeAnswer } from "../rest/answer.ts";
+import { failure, wholeAnswer } from "../rest/rest-answer.ts";
 
 /**
  * The response to input that is no request for the listener; the connection ends after it. `isCall`: the client reads

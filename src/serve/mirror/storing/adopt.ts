@@ -7,7 +7,7 @@ import { hashFile } from "../../body/spool/hashing.ts";
 import { SPOOL_SUFFIX, type WholeBody } from "../../body/spool/spool.ts";
 import type { Stored } from "../stored/stored.ts";
 import { validatedAt } from "../stored/versions.ts";
-import { NOTE_SUFFIX, type Note, readNote } from "./note.ts";
+import { NOTE_SUFFIX, type Note, readNote } from "./recovery-file.ts";
 import type { WriteBack, WriteBackTask } from "./write-back.ts";
 
 interface Found {

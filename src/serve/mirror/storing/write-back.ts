@@ -17,7 +17,7 @@ import type { Stored } from "../stored/stored.ts";
 import type { Fetched } from "../stored/stored-changes.ts";
 import { createBatching } from "./batching.ts";
 import { createDesyncedImages } from "./desync.ts";
-import { isStillThere, leaveNote, removeNote } from "./note.ts";
+import { isStillThere, leaveNote, removeNote } from "./recovery-file.ts";
 
 /** One finished body that is to be written to a bucket. */
 export interface WriteBackTask extends Fetched {

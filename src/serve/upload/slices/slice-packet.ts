@@ -18,7 +18,7 @@ import {
   storeUpload,
   type UploadTarget,
   type VerifyDecodable,
-} from "../store.ts";
+} from "../upload-store.ts";
 import type { SliceOrder } from "./slice-folder.ts";
 import type { Slices, SliceUpload } from "./slices.ts";
 

@@ -2,7 +2,7 @@
 import { Readable } from "node:stream";
 import { expect, test } from "vitest";
 import { readForm } from "../../../../src/serve/upload/form.ts";
-import { receiveFile } from "../../../../src/serve/upload/store.ts";
+import { receiveFile } from "../../../../src/serve/upload/upload-store.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { eventually } from "../../../helpers/program.ts";
 import { fileForm } from "../../../helpers/rest-api.ts";

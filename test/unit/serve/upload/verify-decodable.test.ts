@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError, restError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
-import { createVerifyDecodable } from "../../../../src/serve/upload/store.ts";
+import { createVerifyDecodable } from "../../../../src/serve/upload/upload-store.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { photosLab } from "../../../helpers/photos-lab.ts";
 import { callApi, fileForm, uploadToken } from "../../../helpers/rest-api.ts";

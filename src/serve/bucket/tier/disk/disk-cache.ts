@@ -6,7 +6,7 @@ import type { Log } from "../../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../../core/object.ts";
 import type { FsBucket } from "../../fs/bucket.ts";
 import type { ListedState } from "../../fs/catalogue/reads.ts";
-import type { FsStore } from "../../fs/store.ts";
+import type { FsStore } from "../../fs/fs-store.ts";
 
 export interface DiskCache {
   /** Limit for copies and variants together. */

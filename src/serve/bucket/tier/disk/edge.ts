@@ -6,7 +6,7 @@ import type { Key, ObjectInfo } from "../../../../core/object.ts";
 import type { WholeBody } from "../../../body/spool/spool.ts";
 import type { Entry } from "../../contract/driver.ts";
 import type { FsBucket } from "../../fs/bucket.ts";
-import type { FsStore } from "../../fs/store.ts";
+import type { FsStore } from "../../fs/fs-store.ts";
 import { copyOf, type DiskCache } from "./disk-cache.ts";
 
 export interface Edge {

@@ -4,7 +4,7 @@ import type { HttpCall } from "../../../../../src/core/http-call.ts";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
 import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
-import { openS3Store } from "../../../../../src/serve/bucket/s3/store.ts";
+import { openS3Store } from "../../../../../src/serve/bucket/s3/s3-store.ts";
 
 const A = toKey("a.jpg");
 let store: RemoteStore | undefined;

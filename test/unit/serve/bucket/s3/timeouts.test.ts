@@ -7,7 +7,7 @@ import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
 import { createIdleTimeout } from "../../../../../src/serve/bucket/s3/bodies.ts";
 import { createS3Client, type S3Client } from "../../../../../src/serve/bucket/s3/client.ts";
-import { openS3Store } from "../../../../../src/serve/bucket/s3/store.ts";
+import { openS3Store } from "../../../../../src/serve/bucket/s3/s3-store.ts";
 import { infoOf, wholeBody } from "../../../../helpers/whole-body.ts";
 
 const ACCESS = { url: "http://127.0.0.1:1/b", region: "test", accessKeyId: "key", secretAccessKey: "secret" };

@@ -9,7 +9,7 @@ import { type ObjectInfo, toKey } from "../../../../../src/core/object.ts";
 import type { Stored } from "../../../../../src/serve/mirror/stored/stored.ts";
 import { type Version, versionOf } from "../../../../../src/serve/mirror/stored/versions.ts";
 import { adoptSpoolFiles } from "../../../../../src/serve/mirror/storing/adopt.ts";
-import { leaveNote } from "../../../../../src/serve/mirror/storing/note.ts";
+import { leaveNote } from "../../../../../src/serve/mirror/storing/recovery-file.ts";
 import { createWriteBack } from "../../../../../src/serve/mirror/storing/write-back.ts";
 import { BUCKET_ID, countingMeter, storedLab } from "../../../../helpers/mirror-lab.ts";
 import { testPool } from "../../../../helpers/spools.ts";

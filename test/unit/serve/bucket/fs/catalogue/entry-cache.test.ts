@@ -8,7 +8,7 @@ import { etagOf, toKey } from "../../../../../../src/core/object.ts";
 import { createEntryCache } from "../../../../../../src/serve/bucket/fs/catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "../../../../../../src/serve/bucket/fs/catalogue/reads.ts";
 import { openCatalogueForReading } from "../../../../../../src/serve/bucket/fs/catalogue/schema.ts";
-import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
+import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/fs-store.ts";
 import { infoOf, wholeBody } from "../../../../../helpers/whole-body.ts";
 
 const BUCKETS = ["1/one", "1/other"];

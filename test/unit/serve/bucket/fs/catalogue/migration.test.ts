@@ -10,7 +10,7 @@ import { etagOf, toKey } from "../../../../../../src/core/object.ts";
 import { openSqlite } from "../../../../../../src/core/sqlite.ts";
 import type { WholeBody } from "../../../../../../src/serve/body/spool/spool.ts";
 import type { BucketDriver } from "../../../../../../src/serve/bucket/contract/driver.ts";
-import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
+import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/fs-store.ts";
 import { infoOf, readAll, wholeBody } from "../../../../../helpers/whole-body.ts";
 
 const ONE = wholeBody(Buffer.from("one"));

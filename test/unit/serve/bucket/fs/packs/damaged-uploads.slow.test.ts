@@ -7,7 +7,7 @@ import type { Log } from "../../../../../../src/core/log.ts";
 import { toKey } from "../../../../../../src/core/object.ts";
 import { createBucket } from "../../../../../../src/serve/bucket/contract/bucket.ts";
 import type { PutCondition } from "../../../../../../src/serve/bucket/contract/driver.ts";
-import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
+import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/fs-store.ts";
 import { blobWith, damageBlob, readSha256 } from "../../../../../helpers/stored-blobs.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../../../../helpers/whole-body.ts";
 

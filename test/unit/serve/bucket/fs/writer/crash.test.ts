@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../../../src/core/log.ts";
 import { firstValue, openSqlite } from "../../../../../../src/core/sqlite.ts";
-import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
+import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/fs-store.ts";
 import { bytesOfNumber } from "../../../../../helpers/put-until-killed.ts";
 import { readAll } from "../../../../../helpers/whole-body.ts";
 

@@ -8,7 +8,7 @@ import { toKey } from "../../../../../../src/core/object.ts";
 import { firstValue, openSqlite } from "../../../../../../src/core/sqlite.ts";
 import type { PutCondition } from "../../../../../../src/serve/bucket/contract/driver.ts";
 import { blobPath } from "../../../../../../src/serve/bucket/fs/blob-places.ts";
-import { createFsStore, type FsStore, type FsStoreOptions } from "../../../../../../src/serve/bucket/fs/store.ts";
+import { createFsStore, type FsStore, type FsStoreOptions } from "../../../../../../src/serve/bucket/fs/fs-store.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../../../../helpers/whole-body.ts";
 
 const BLOCK = 65_536;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../../../src/core/log.ts";
 import { toKey } from "../../../../../../src/core/object.ts";
-import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/store.ts";
+import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/fs-store.ts";
 import { createDiskCache, type DiskCache } from "../../../../../../src/serve/bucket/tier/disk/disk-cache.ts";
 import { createVariantTier, type VariantBucket } from "../../../../../../src/serve/bucket/tier/disk/variants.ts";
 import { eventually } from "../../../../../helpers/program.ts";

@@ -6,7 +6,7 @@ import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { Store } from "../contract/driver.ts";
-import type { FsStore } from "../fs/store.ts";
+import type { FsStore } from "../fs/fs-store.ts";
 import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
 import { type DiskCache, EDGE_FOLDER, objectsIn } from "./disk/disk-cache.ts";
