@@ -5,7 +5,11 @@ import { createSpoolPool } from "../../src/serve/body/spool/spool-pool.ts";
 import { createFsStore, type FsStore } from "../../src/serve/bucket/fs/fs-store.ts";
 import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import { createDiskCache, type DiskCache } from "../../src/serve/bucket/tier/disk/disk-cache.ts";
-import { createTieredStore, type TieredStore, type TieredStoreOptions } from "../../src/serve/bucket/tier/tiered-store.ts";
+import {
+  createTieredStore,
+  type TieredStore,
+  type TieredStoreOptions,
+} from "../../src/serve/bucket/tier/tiered-store.ts";
 
 export interface TieredLab {
   readonly store: TieredStore;

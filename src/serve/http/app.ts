@@ -21,9 +21,9 @@ import {
 } from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
-import { failure } from "./rest/rest-answer.ts";
 import type { CallExchange, RestApiParts } from "./rest/call.ts";
 import { type AnsweredCall, beginCall, finishCall, serveCall } from "./rest/rest.ts";
+import { failure } from "./rest/rest-answer.ts";
 import { isCall } from "./rest/target.ts";
 
 export interface DownloadAppOptions {

@@ -34,7 +34,12 @@ export async function* inParallel<Item, Result>(
       if (running.size === places) await Promise.race(running);
       yield* finished.splice(0);
     }
-    for (; running.size > 0; yield* finished.splice(0)) await Promise.race(running);
+    while (running.size > 0) {
+      await Promise.race(running);
+      yield* finished.splice(0);
+    }
+    // The last works may have ended before the items did.
+    yield* finished;
   } finally {
     await Promise.all(running);
   }

@@ -10,8 +10,8 @@ import type { Variant } from "../../mirror/variants/variants.ts";
 import { flatHeaders, type HeaderList } from "../request/download-response.ts";
 import { clientSignal, type DownloadExchange, type DownloadOutcome } from "../request/exchange.ts";
 import type { AnswerState } from "../request/site.ts";
-import { type AnswerContext, answerObject, factsOf, type ObjectBytes } from "../response/object-answer.ts";
 import { answerFilling, answerOriginHead } from "../response/answer-filling.ts";
+import { type AnswerContext, answerObject, factsOf, type ObjectBytes } from "../response/object-answer.ts";
 import {
   CACHE_STATUS,
   contextOf,

@@ -12,8 +12,8 @@ import type { Variant } from "../../mirror/variants/variants.ts";
 import { clientSignal, type DownloadExchange, type DownloadRequest, type Requester } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl, ProcessingRequest } from "../request/object-name.ts";
 import type { AnswerState, DownloadGrant, Route, Site, Sites } from "../request/site.ts";
-import type { AnswerContext, ObjectBytes } from "../response/object-answer.ts";
 import { answerHeaders } from "../response/answer-headers.ts";
+import type { AnswerContext, ObjectBytes } from "../response/object-answer.ts";
 
 /** The image that is wanted, and the request that it is wanted for. */
 export interface LocateRequest {

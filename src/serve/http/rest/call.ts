@@ -13,8 +13,8 @@ import type { Stored, UploadedFile, VerifyDecodable } from "../../upload/upload-
 import type { ClientLimits } from "../request/client-limits.ts";
 import { encodeKeyForPath } from "../request/target.ts";
 import { type ApiPlace, apiBase, publicUrl } from "../response/public-url.ts";
-import { type ApiAnswer, type Links, success, uploadData } from "./rest-answer.ts";
 import type { ManagedBucket, Project, Projects } from "./project.ts";
+import { type ApiAnswer, type Links, success, uploadData } from "./rest-answer.ts";
 import type { ApiTarget } from "./target.ts";
 
 /** The parts that all calls share. */

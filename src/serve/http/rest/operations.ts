@@ -2,11 +2,11 @@
 import { randomUUID } from "node:crypto";
 import { asHuiyuanError, type ErrorCode, errorRow, HuiyuanError, isServerFailure } from "../../../core/errors.ts";
 import { type Key, type ObjectInfo, toKey } from "../../../core/object.ts";
-import { type ApiAnswer, copyData, statData, success } from "./rest-answer.ts";
 import { bucketOf, type Call, linksOf } from "./call.ts";
 import { readFileid, statFileids } from "./fileid.ts";
 import { useImage } from "./history.ts";
 import type { ManagedBucket } from "./project.ts";
+import { type ApiAnswer, copyData, statData, success } from "./rest-answer.ts";
 import { authenticate, authorizeOnce } from "./sign.ts";
 import type { Operation } from "./target.ts";
 

@@ -8,13 +8,19 @@ import type { Spool } from "../../body/spool/spool.ts";
 import type { Authentic } from "../../sign/token.ts";
 import { type Form, isForm, readForm } from "../../upload/form.ts";
 import { MAX_SLICE_BYTES, takePacket } from "../../upload/slices/slice-packet.ts";
-import { type MakeFileDraft, type Received, receiveFile, refuseExisting, storeUpload } from "../../upload/upload-store.ts";
+import {
+  type MakeFileDraft,
+  type Received,
+  receiveFile,
+  refuseExisting,
+  storeUpload,
+} from "../../upload/upload-store.ts";
 import { awaitsContinue } from "../request/exchange.ts";
-import { type ApiAnswer, success } from "./rest-answer.ts";
 import { announceUpload, answerUploaded, bucketOf, type Call } from "./call.ts";
 import { readFileid } from "./fileid.ts";
 import { operate } from "./operations.ts";
 import type { ManagedBucket } from "./project.ts";
+import { type ApiAnswer, success } from "./rest-answer.ts";
 import { authenticate, authorizeUpload } from "./sign.ts";
 import { splitOperation } from "./target.ts";
 

@@ -3,11 +3,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
-import { type ApiAnswer, wholeAnswer } from "./rest-answer.ts";
 import type { Call, CallExchange, CallName, CallNotes, RestApiParts } from "./call.ts";
 import { stat } from "./operations.ts";
 import { post } from "./post.ts";
 import type { ManagedBucket, Project } from "./project.ts";
+import { type ApiAnswer, wholeAnswer } from "./rest-answer.ts";
 import { boundFileidOf, signOf } from "./sign.ts";
 import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
 

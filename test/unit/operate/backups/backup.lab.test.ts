@@ -27,8 +27,8 @@ import { generationNames, MANIFEST, SETTINGS } from "../../../../src/operate/bac
 import { readLastBackups } from "../../../../src/operate/backups/last-backups.ts";
 import { restoreBackup } from "../../../../src/operate/backups/restore.ts";
 import { blobPath } from "../../../../src/serve/bucket/fs/blob-places.ts";
-import { SWEEP_LOCK, tryLock, UNFINISHED_RESTORE } from "../../../../src/serve/bucket/fs/lock.ts";
 import { createFsStore, type FsStore } from "../../../../src/serve/bucket/fs/fs-store.ts";
+import { SWEEP_LOCK, tryLock, UNFINISHED_RESTORE } from "../../../../src/serve/bucket/fs/lock.ts";
 import { openOutbox, UPLOADED } from "../../../helpers/uploaded.ts";
 import { infoOf, randomBytes, readAll, wholeBody } from "../../../helpers/whole-body.ts";
 

@@ -470,7 +470,7 @@ describe("HEAD of a key that the bucket lacks", () => {
     for (const _time of [1, 2]) {
       const answers = await Promise.all(Array.from({ length: 50 }, () => lab.miss("a.jpg", { method: "HEAD" })));
       hows.push(
-        ...new Set(answers.map(({ kind, ...answer }) => `${kind} ${"how" in answer ? answer.servedFrom : ""}`)),
+        ...new Set(answers.map(({ kind, ...answer }) => `${kind} ${"servedFrom" in answer ? answer.servedFrom : ""}`)),
       );
     }
     expect(hows).toEqual(["head first", "head collapsed", "head first", "head collapsed"]);

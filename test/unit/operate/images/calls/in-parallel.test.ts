@@ -37,6 +37,17 @@ test("inParallel() yields results in order of completion, and starts the next it
   expect(rest.map(({ value }) => value)).toEqual(["c done", "a done", undefined]);
 });
 
+test("inParallel() yields results whose work has ended before the items do", async () => {
+  async function* slow() {
+    yield "a";
+    await turns();
+  }
+  const results: string[] = [];
+  for await (const result of inParallel(slow(), { places: 2, work: async (item) => `${item} done` }))
+    results.push(result);
+  expect(results).toEqual(["a done"]);
+});
+
 test("inParallel() throws the error of the items after all started work has ended", async () => {
   const { work, end, begun } = byHand();
   const failing = async function* () {

@@ -17,8 +17,8 @@ import { toKey } from "../../../../../../src/core/object.ts";
 import { openSqlite } from "../../../../../../src/core/sqlite.ts";
 import type { PutCondition } from "../../../../../../src/serve/bucket/contract/driver.ts";
 import { blobPath, packPath } from "../../../../../../src/serve/bucket/fs/blob-places.ts";
-import { openPackFolder } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
 import { createFsStore, type FsStore } from "../../../../../../src/serve/bucket/fs/fs-store.ts";
+import { openPackFolder } from "../../../../../../src/serve/bucket/fs/packs/pack-folder.ts";
 import { eventually } from "../../../../../helpers/program.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../../../../helpers/whole-body.ts";
 
