@@ -159,7 +159,7 @@ export const CACHE_STATUS = {
 };
 
 /** The facts about the image that the answer's own headers tell. */
-export interface AnswerNotes {
+export interface AnswerFacts {
   readonly state: AnswerState;
   readonly cacheStatus: string;
   readonly life: RemainingLife | undefined;
@@ -168,7 +168,7 @@ export interface AnswerNotes {
 /** `grant`: replaces the download's own. */
 export function contextOf(
   { site, exchange, grant: own }: Pick<DownloadContext, "site" | "exchange" | "grant">,
-  { state, cacheStatus, life }: AnswerNotes,
+  { state, cacheStatus, life }: AnswerFacts,
   grant = own,
 ): AnswerContext {
   const { origin } = exchange.request.headers;

@@ -30,7 +30,7 @@ export interface DryFetch extends MirrorPreview {
 }
 
 /** The work that the dry-run site was requested to do. */
-export interface DryRunNotes {
+export interface DryRunTrace {
   readonly routes: Route[];
   /** The grant of each token check, or its failure. */
   readonly tokens: (DownloadGrant | HuiyuanError)[];
@@ -41,7 +41,7 @@ export interface DryRunNotes {
   track<Value>(work: Promise<Value>): Promise<Value>;
 }
 
-export function createDryRunSite(site: Site, request: DownloadRequest, notes: DryRunNotes): Site {
+export function createDryRunSite(site: Site, request: DownloadRequest, notes: DryRunTrace): Site {
   const { authorizer, originalAuthorizer, source } = site;
   return {
     ...site,
@@ -53,11 +53,11 @@ export function createDryRunSite(site: Site, request: DownloadRequest, notes: Dr
   };
 }
 
-function dryRunAuthorizer(authorizer: Authorizer, notes: DryRunNotes): Authorizer {
+function dryRunAuthorizer(authorizer: Authorizer, notes: DryRunTrace): Authorizer {
   return { ...authorizer, admit: (sign, key) => dryRunGrant(() => authorizer.admit(sign, key), notes) };
 }
 
-function dryRunGrant(admit: () => DownloadGrant, { tokens }: DryRunNotes): DownloadGrant {
+function dryRunGrant(admit: () => DownloadGrant, { tokens }: DryRunTrace): DownloadGrant {
   try {
     const grant = admit();
     tokens.push(grant);
@@ -70,7 +70,7 @@ function dryRunGrant(admit: () => DownloadGrant, { tokens }: DryRunNotes): Downl
 }
 
 /** Looks keys up and reads no bytes: objects have their real size and consist of zeros. */
-function dryRunStored(stored: Stored, notes: DryRunNotes): Stored {
+function dryRunStored(stored: Stored, notes: DryRunTrace): Stored {
   // Asks the bucket itself, because stored.lookup() would cache the result.
   const lookup = (key: Key) => notes.track(stored.bucket.lookup(key));
   const refuse = async (): Promise<never> => {
@@ -100,7 +100,7 @@ function refuseDamaged({ isDamaged }: Pick<ObjectInfo, "isDamaged">): void {
 const ZEROS: ObjectReader = { read: async (start, end) => Buffer.alloc(end - start + 1), close() {} };
 
 /** Finds existing variants and notes a render instead of starting it. */
-function dryRunVariants(variants: Variants, notes: DryRunNotes): Variants {
+function dryRunVariants(variants: Variants, notes: DryRunTrace): Variants {
   return {
     ...variants,
     async get(request) {
@@ -118,7 +118,7 @@ function dryRunVariants(variants: Variants, notes: DryRunNotes): Variants {
   };
 }
 
-function dryRunSource(source: MirrorSource, request: DownloadRequest, notes: DryRunNotes): MirrorSource {
+function dryRunSource(source: MirrorSource, request: DownloadRequest, notes: DryRunTrace): MirrorSource {
   return {
     ...source,
     route(url) {
@@ -129,7 +129,7 @@ function dryRunSource(source: MirrorSource, request: DownloadRequest, notes: Dry
   };
 }
 
-function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunNotes): Mirror {
+function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunTrace): Mirror {
   const { mirror } = route;
   const note = (
     why: DryFetch["why"],

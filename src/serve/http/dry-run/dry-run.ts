@@ -6,9 +6,9 @@ import { type DownloadResponse, flatHeaders, type HeaderList } from "../request/
 import { beginExchange, type DownloadExchange, type DownloadRequest } from "../request/exchange.ts";
 import type { Site, Sites } from "../request/site.ts";
 import { failDownload } from "../response/error-answer.ts";
-import { createDryRunSite, type DryRunNotes } from "./dry-run-site.ts";
+import { createDryRunSite, type DryRunTrace } from "./dry-run-site.ts";
 
-export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "fetches" | "renders"> {
+export interface DryRun extends Pick<DryRunTrace, "routes" | "tokens" | "fetches" | "renders"> {
   /** Undefined: the host has no domain. */
   readonly site: Site | undefined;
   /** These three are undefined or empty if an origin or the renderer decides the answer. */
@@ -21,7 +21,7 @@ export interface DryRun extends Pick<DryRunNotes, "routes" | "tokens" | "fetches
 /** `request`: as it would arrive on a connection. Errors of the request are results; this throws none of them. */
 export async function runDry(request: DownloadRequest, sites: Sites): Promise<DryRun> {
   const pending = new Set<Promise<unknown>>();
-  const notes: DryRunNotes = {
+  const notes: DryRunTrace = {
     routes: [],
     tokens: [],
     fetches: [],

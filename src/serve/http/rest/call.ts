@@ -55,7 +55,7 @@ export interface CallExchange {
   /** Milliseconds of the monotonic clock. */
   readonly startedAt: number;
   /** Facts for counters and logs, filled in while the call runs. */
-  readonly about: CallNotes;
+  readonly about: CallFacts;
   /** The CORS headers of the answer: names and values in turn. Empty until the bucket is known. */
   cors: readonly string[];
 }
@@ -77,7 +77,7 @@ export interface Call extends Omit<CallExchange, "startedAt" | "cors"> {
   readonly signal: AbortSignal;
 }
 
-export interface CallNotes {
+export interface CallFacts {
   name: CallName;
   bucketId: string | undefined;
   fileid: string | undefined;

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
-import type { Call, CallExchange, CallName, CallNotes, RestApiParts } from "./call.ts";
+import type { Call, CallExchange, CallFacts, CallName, RestApiParts } from "./call.ts";
 import { stat } from "./operations.ts";
 import { post } from "./post.ts";
 import type { ManagedBucket, Project } from "./project.ts";
@@ -12,7 +12,7 @@ import { boundFileidOf, signOf } from "./sign.ts";
 import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
 
 /** A finished call, for counters and logs. */
-export interface AnsweredCall extends Readonly<CallNotes> {
+export interface AnsweredCall extends Readonly<CallFacts> {
   readonly name: CallName;
   readonly request: IncomingMessage;
   readonly requestId: string;
@@ -24,7 +24,7 @@ export interface AnsweredCall extends Readonly<CallNotes> {
 }
 
 export function beginCall(request: IncomingMessage, response: ServerResponse, requestId: string): CallExchange {
-  const about: CallNotes = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0 };
+  const about: CallFacts = { name: "unknown", bucketId: undefined, fileid: undefined, bytes: 0 };
   return { request, response, requestId, startedAt: performance.now(), about, cors: [] };
 }
 
