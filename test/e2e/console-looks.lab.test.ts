@@ -31,7 +31,7 @@ describe("the pages of the console", needs("chromium"), () => {
     await go(path);
     await page.waitForSelector("main h1");
     await expect.poll(() => page.locator(".loading").count(), PATIENCE).toBe(0);
-    if (path === "/") await page.locator(".u-legend").first().waitFor();
+    if (path === "/" || path === "/origins") await page.locator(".u-legend").first().waitFor();
     const atFirst = await shiftsOf(page);
     const until = performance.now() + WATCHED_MS;
     for (let turn = 0; performance.now() < until; turn += 1) {

@@ -146,7 +146,7 @@ async function photographPlots(page: Page): Promise<void> {
   }
   await page.setViewportSize(WIDE);
   await page.locator(".side nav a[href='/origins']").click();
-  await page.waitForSelector(".figures");
+  await page.waitForSelector(".u-legend");
   await delay(2_000);
   await keep(page, "origins");
   await page.locator(".side footer button").first().click();

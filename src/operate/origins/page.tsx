@@ -1,17 +1,22 @@
 // The origins: whether they answer, how much they are asked, how fast they are, and what failed.
+import { useComputed, useSignal } from "@preact/signals";
 import { get } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
 import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../console/parts/parts.tsx";
+import { Plot, type Series } from "../console/parts/plot.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { failureText } from "../console/text/failures.ts";
 import { ago, count, duration, milliseconds, moment } from "../console/text/format.ts";
+import { KEPT, moments, useLive } from "../overview/page/live.ts";
+import { latencyAt, timeOf } from "../overview/page/rates.ts";
 import type { OriginsAnswer } from "./contract.ts";
 import { type TextName, t } from "./words.ts";
 
-/** With more origins their failures are closed at first. */
+/** With more origins their plots are closed at first. */
 const FEW = 4;
 
 export function OriginsPage() {
+  useLive();
   const origins = useLoaded((signal) => get<OriginsAnswer>("/origins", {}, signal), { everyMs: 2_000 });
   return (
     <Page title={t("origins")} about={t("originsAbout")}>
@@ -45,6 +50,7 @@ const CONDITIONS: Readonly<Record<Origin["condition"], readonly [Tone, TextName]
 function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOpen: boolean }) {
   const { name, condition, state, since, failures } = origin;
   const [tone, words] = CONDITIONS[condition];
+  const isPlotted = useSignal(isOpen);
   return (
     <Card
       title={name}
@@ -61,6 +67,12 @@ function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOp
     >
       <div class="stack">
         <Budget origin={origin} />
+        <details open={isOpen} onToggle={({ currentTarget }) => (isPlotted.value = currentTarget.open)}>
+          <summary>{t("latencyPlot")}</summary>
+          <p class="hint">{t("latencyPlotAbout")}</p>
+          {/* A closed plot costs as much as an open one. */}
+          {isPlotted.value && <LatencyPlot name={name} />}
+        </details>
         <details open={isOpen}>
           <summary>
             {t("lastFailures")} ({count(failures.length)})
@@ -95,6 +107,27 @@ function Budget({ origin }: { readonly origin: Origin }) {
       />
       <Figure name={t("requests")} value={count(requests)} hint={t("lastMinutes", { failed: count(failed) })} />
     </dl>
+  );
+}
+
+/** Quantiles over the last minutes, from the live figures. */
+function LatencyPlot({ name }: { readonly name: string }) {
+  const times = useComputed(() => moments.value.map(timeOf));
+  const series = useComputed((): Series[] => {
+    const latencies = moments.value.map((_, index) => latencyAt(moments.value, index, name));
+    return [
+      { name: t("half"), color: "accent", values: latencies.map((latency) => latency?.p50 ?? null) },
+      { name: t("nineOfTen"), color: "warn", values: latencies.map((latency) => latency?.p90 ?? null) },
+    ];
+  });
+  return (
+    <Plot
+      label={`${t("latencyPlot")}: ${name}`}
+      times={times.value}
+      series={series.value}
+      format={milliseconds}
+      span={KEPT}
+    />
   );
 }
 

@@ -21,6 +21,8 @@ export const t = textsOf({
   pauseLeft: ["Pause by Retry-After", "按 Retry-After 暂停"],
   latencyNow: ["Latency", "延迟"],
   latencyHint: ["90 %: {nineOfTen}, slowest: {slowest}", "90%：{nineOfTen}，最慢：{slowest}"],
+  latencyPlot: ["Latency until the response head", "到收到响应头的延迟"],
+  latencyPlotAbout: ["Each point covers the five minutes before it.", "每个点统计之前五分钟的回源请求。"],
   lastFailures: ["Last failures", "最近的失败"],
   lastMinutes: ["failed: {failed}, in the last five minutes", "最近五分钟，失败 {failed}"],
   noFailures: ["None since the start of the server.", "服务启动以来没有失败。"],

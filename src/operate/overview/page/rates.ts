@@ -45,6 +45,12 @@ export function hitRatioOf(figures: LiveFigures): number | null {
   return ratioed(figures) === 0 ? null : hits(figures) / ratioed(figures);
 }
 
+/** The latency of an origin at an answer. Undefined: a gap, as nothing was asked lately or answers are missing. */
+export function latencyAt(list: readonly LiveFigures[], index: number, origin: string) {
+  if (index > 0 && pairAt(list, index, 1) === undefined) return undefined;
+  return list[index]?.origins.find(({ name }) => name === origin)?.latency;
+}
+
 /** The answer, and the one `steps` before it or the first one. */
 function pairAt(list: readonly LiveFigures[], index: number, steps: number) {
   const [from, to] = [list[Math.max(0, index - steps)], list[index]];
