@@ -136,7 +136,7 @@ const DOOR: Readonly<Record<string, string>> = {
   "serve/sign/redact.ts": "no token is logged or shown",
   "serve/sign/token.ts": "`sign`",
   "serve/upload/callback/outbox.ts": "pending callbacks are listed and retried",
-  "serve/upload/store.ts": "an upload of the console is one of the REST API",
+  "serve/upload/upload-store.ts": "an upload of the console is one of the REST API",
   "serve/wiring/origins.ts": "origins of the settings, for doctor and migrations",
   "serve/wiring/service.ts": "the mirror as a whole",
   "serve/wiring/site.ts": "a migration from a domain's origins applies its rules",
