@@ -118,7 +118,8 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
     // Another writer may just have put an upload, so look up once more.
     if (!isDone && mayRetry) return purge(key, options, false);
     if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": the remote object keeps changing`);
-    await edge.driver.purge(key, { hard });
+    const isPurgedHere = await edge.driver.purge(key, { hard });
+    if (hard && isPurgedHere) edge.dropFromIndex(key);
     return isMirrored;
   }
 

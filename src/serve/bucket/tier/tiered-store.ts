@@ -12,7 +12,7 @@ import { createTieredBucket, type TieredBucket } from "./bucket.ts";
 import { type DiskCache, EDGE_FOLDER, objectsIn } from "./disk/disk-cache.ts";
 import { createEdge } from "./disk/edge.ts";
 import { createDamagedObjects } from "./reading/damaged.ts";
-import { createUploads, type Uploads } from "./uploads.ts";
+import { createUploads, type Upload, type Uploads } from "./uploads.ts";
 
 export interface TieredStoreOptions {
   /** The store on this disk. The tier uses bucket names of its own in it. The caller closes it, after the tier. */
@@ -78,7 +78,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       isDown: () => remote.isDown,
       damaged: createDamagedObjects(ticks),
       locks,
-      addUpload: ({ key, size }) => uploads.add({ bucketId: id, key, size, since: now() }),
+      addUpload: ({ key, size }) => addUpload({ bucketId: id, key, size, since: now() }),
       maxCopyBytes: () => disk.maxCopyBytes,
       checkRoom,
       spools,
@@ -87,6 +87,11 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       now,
       ticks,
     });
+  }
+
+  function addUpload(upload: Upload): void {
+    uploads.add(upload);
+    disk.evict();
   }
 
   function checkRoom(bytes: number): void {
@@ -98,18 +103,21 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
 
   /** Resumes the uploads that an earlier run left. */
   async function loadPending(): Promise<void> {
+    const found: Upload[] = [];
     for (const id of embedded.listBuckets()) {
       if (!id.startsWith(EDGE_FOLDER)) continue;
       const isOurs = id.startsWith(edgeFolder);
       const bucketId = id.slice(edgeFolder.length);
       let stranded = 0;
       for await (const { key, size, storedAt } of objectsIn(embedded.bucket(id), "pending", () => isClosed)) {
-        if (isOurs) uploads.add({ bucketId, key, size, since: storedAt });
+        if (isOurs) found.push({ bucketId, key, size, since: storedAt });
         else stranded += 1;
       }
       const message = "images wait for their upload to a store that is no longer in the settings";
       if (stranded > 0) log.warn({ folder: id, objects: stranded }, message);
     }
+    // The first in the queue gives its age.
+    for (const upload of found.sort((a, b) => a.since - b.since)) addUpload(upload);
   }
 
   const loadingPending = loadPending().catch((error: unknown) =>

@@ -41,6 +41,8 @@ export interface UploadsOptions {
 /** Milliseconds before the first retry; doubled for each further one. */
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
+/** If the store refuses every upload, thousands fail in a second. */
+const LOG_EVERY_MS = 1_000;
 
 interface PendingUpload {
   readonly upload: Upload;
@@ -55,6 +57,7 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
   let ready: PendingUpload[] = [];
   let bytes = 0;
   let isStopped = false;
+  let loggedAt = Number.NEGATIVE_INFINITY;
   let idleWaiters: (() => void)[] = [];
 
   function start(): void {
@@ -83,8 +86,11 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
       const { bucketId, key } = upload;
       const err = asHuiyuanError(error);
       // An outage is logged once, not for each image.
-      if (!isDown())
-        log.warn({ bucket: bucketId, key, failures: pending.failures, err }, "cannot upload an image; will retry");
+      if (!isDown() && performance.now() - loggedAt >= LOG_EVERY_MS) {
+        loggedAt = performance.now();
+        const fields = { bucket: bucketId, key, failures: pending.failures, waiting: all.size, err };
+        log.warn(fields, "cannot upload an image; will retry");
+      }
       const waitMs = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (pending.failures - 1)) * (0.5 + Math.random());
       pending.timer = setTimeout(() => {
         pending.timer = undefined;

@@ -133,6 +133,10 @@ const QUEUE_TO_PENDING = `
     SELECT queue.id AS source, edge.id AS target
     FROM buckets AS queue JOIN buckets AS edge ON edge.name = 'edge/' || substr(queue.name, 7)
     WHERE queue.name LIKE 'queue/%/%/%';
+  CREATE TEMP TABLE replaced AS
+    SELECT copy.blob AS blob FROM moved JOIN entries AS queued ON queued.bucket = source
+      JOIN entries AS copy ON copy.bucket = target AND copy.key = queued.key
+    WHERE queued.state = 'object' AND copy.blob IS NOT NULL;
   INSERT OR REPLACE INTO entries (bucket, key, state, epoch, certainty, blob, is_stale, is_suspect, headers, via,
       origin_url, origin_etag, origin_last_modified, fetched_at, validated_at, life, modified_at, stored_at)
     SELECT target, key, state,
@@ -146,6 +150,10 @@ const QUEUE_TO_PENDING = `
     (SELECT count(*), coalesce(sum(size), 0), coalesce(sum(instr(key, '?') > 0), 0)
      FROM entries JOIN blobs ON blobs.id = blob WHERE bucket = buckets.id)
     WHERE id IN (SELECT target FROM moved);
+  UPDATE blobs SET refs = (SELECT count(*) FROM entries WHERE blob = blobs.id)
+    WHERE id IN (SELECT blob FROM replaced);
+  UPDATE blobs SET unused_since = unixepoch() * 1000 WHERE refs = 0 AND id IN (SELECT blob FROM replaced);
+  DROP TABLE replaced;
   DROP TABLE moved;
 `;
 

@@ -26,6 +26,8 @@ export interface DiskCache {
   readonly usage: { readonly count: number; readonly bytes: number };
   /** Subtracts a changing amount from the limit, for data that must not be removed. Bytes. */
   reserve(bytes: () => number): void;
+  /** Removes copies until the rest is within the limit. To be called after the reserved amount has grown. */
+  evict(): void;
   /** Resolves when the objects of an earlier run are known. Never rejects. */
   readonly counted: Promise<void>;
   /** Whether all copies are known. Stays false if the counting has failed. */
@@ -169,6 +171,7 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
     reserve(bytes) {
       reserved = bytes;
     },
+    evict,
     counted,
     get isCounted() {
       return isCounted;

@@ -49,6 +49,12 @@ test("1,000 pending images go back to format 7, are taken over at the next start
     { name: expect.stringMatching(/^queue\/.+\/10001234\/photos$/), objects: COUNT, query_keys: COUNT },
   ]);
   expect(catalogue.prepare<[], object>("PRAGMA user_version").get()).toEqual({ user_version: 7 });
+  // A kill may have left a copy of another version under the key of a pending image.
+  catalogue.exec(
+    `INSERT INTO entries (bucket, key, state, epoch, blob)
+       SELECT bucket, 'k9.jpg?v=1', 'object', 0, blob FROM entries WHERE key = 'settled.jpg';
+     UPDATE blobs SET refs = refs + 1 WHERE id = (SELECT blob FROM entries WHERE key = 'settled.jpg');`,
+  );
   catalogue.close();
 
   lab = await open();
@@ -67,4 +73,8 @@ test("1,000 pending images go back to format 7, are taken over at the next start
   expect(await lab.near.bucket(String(lab.near.listBuckets()[0])).usage()).toMatchObject({ objects: COUNT + 1 });
   expect(lab.near.listBuckets()).toEqual([expect.stringMatching(/^edge\//)]);
   await lab.store.close();
+  const after = openSqlite(join(data, "catalogue.db"));
+  const miscounted = "SELECT * FROM blobs WHERE refs <> (SELECT count(*) FROM entries WHERE blob = blobs.id)";
+  expect(after.prepare<[], object>(miscounted).all()).toEqual([]);
+  after.close();
 }, 60_000);

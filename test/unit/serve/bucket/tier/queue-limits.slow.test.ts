@@ -1,0 +1,86 @@
+// The figures of the queue: the disk that pending objects and copies take together, the age of the oldest one, and the
+// lines in the log.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { toKey } from "../../../../../src/core/object.ts";
+import { linesOf } from "../../../../helpers/log-lines.ts";
+import { eventually } from "../../../../helpers/program.ts";
+import { openTestS3 } from "../../../../helpers/s3-store.ts";
+import { type ScriptedS3, startScriptedS3 } from "../../../../helpers/scripted-s3.ts";
+import { openTiered, type TieredLab } from "../../../../helpers/tiered-store.ts";
+import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
+
+const ID = "10001234/photos";
+let dir: string;
+let s3: ScriptedS3;
+let lab: TieredLab;
+let now: number;
+let log: ReturnType<typeof linesOf>;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "huiyuan-queue-"));
+  s3 = await startScriptedS3();
+  now = 1_000;
+  log = linesOf();
+  await open();
+});
+afterEach(async () => {
+  await lab.store.close();
+  await s3.close();
+  await rm(dir, { recursive: true });
+});
+
+async function open(): Promise<void> {
+  const remote = await openTestS3(s3, { bucket: "b" });
+  lab = await openTiered(join(dir, "data"), remote, { maxBytes: 100_000, now: () => now, log });
+}
+
+function put(key: string, size: number) {
+  const body = wholeBody(randomBytes(size));
+  return lab.store.bucket(ID).put({ ...infoOf(key, body), storedAt: now }, body, { when: "absent" });
+}
+
+const refuseUploads = () => {
+  s3.failure = (method) => (method === "PUT" ? { status: 503, code: "SlowDown" } : undefined);
+};
+
+test("copies make room for pending objects as these arrive", async () => {
+  for (let at = 0; at < 10; at += 1) await put(`copy${at}.jpg`, 10_000);
+  await lab.store.uploads.idle();
+  expect(lab.disk.usage.bytes).toBe(100_000);
+  refuseUploads();
+  for (let at = 0; at < 9; at += 1) expect(await put(`pending${at}.jpg`, 10_000)).toBe("stored");
+  await eventually(() => lab.disk.usage.bytes <= 10_000, "copies and pending objects are within the limit");
+});
+
+test("a hard purge takes the copy out of the disk cache's figures", async () => {
+  await put("a.jpg", 10_000);
+  await lab.store.uploads.idle();
+  expect(lab.disk.usage).toEqual({ count: 1, bytes: 10_000 });
+  expect(await lab.store.bucket(ID).purge(toKey("a.jpg"), { hard: true })).toBe(true);
+  expect(lab.disk.usage).toEqual({ count: 0, bytes: 0 });
+});
+
+test("the oldest pending object is the first in the queue after a restart", async () => {
+  refuseUploads();
+  await put("z.jpg", 100);
+  now += 60_000;
+  await put("a.jpg", 100);
+  expect(lab.store.uploads.backlog()).toMatchObject({ depth: 2, oldestMs: 60_000 });
+  await lab.store.close();
+  await open();
+  await eventually(() => lab.store.uploads.backlog().depth === 2, "both are pending again");
+  expect(lab.store.uploads.backlog()).toMatchObject({ oldestMs: 60_000 });
+});
+
+test("a store that refuses every upload is logged once a second, not for each object", async () => {
+  s3.failure = (method) => (method === "PUT" ? { status: 403, code: "AccessDenied" } : undefined);
+  const from = performance.now();
+  for (let at = 0; at < 30; at += 1) await put(`k${at}.jpg`, 100);
+  await eventually(() => s3.asked.filter((line) => line.startsWith(`PUT ${ID}/`)).length >= 60, "retries");
+  const lines = log.lines.filter(({ message }) => message.startsWith("cannot upload"));
+  expect(lines.length).toBeGreaterThan(0);
+  expect(lines.length).toBeLessThanOrEqual(1 + (performance.now() - from) / 1_000);
+});
