@@ -1,5 +1,6 @@
 // A store that keeps its objects in a remote store and uses a bounded part of this disk in front of it: for copies that
 // are served without a request, and for pending objects. This file opens, wires and closes the parts.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { createKeyLocks } from "../../../async/key-locks.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
@@ -9,7 +10,7 @@ import type { Store } from "../contract/driver.ts";
 import type { FsStore } from "../fs/store.ts";
 import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
-import { type DiskCache, EDGE_FOLDER, objectsIn } from "./disk/disk-cache.ts";
+import { type DiskCache, EDGE_FOLDER } from "./disk/disk-cache.ts";
 import { createEdge } from "./disk/edge.ts";
 import { createDamagedObjects } from "./reading/damaged.ts";
 import { createUploads, type Upload, type Uploads } from "./uploads.ts";
@@ -109,9 +110,13 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       const isOurs = id.startsWith(edgeFolder);
       const bucketId = id.slice(edgeFolder.length);
       let stranded = 0;
-      for await (const { key, size, storedAt } of objectsIn(embedded.bucket(id), "pending", () => isClosed)) {
-        if (isOurs) found.push({ bucketId, key, size, since: storedAt });
-        else stranded += 1;
+      for (let after = ""; !isClosed; await nextTurn()) {
+        const page = await embedded.bucket(id).pending(after);
+        for (const { key, size, storedAt } of page)
+          if (isOurs) found.push({ bucketId, key, size, since: storedAt });
+          else stranded += 1;
+        after = page.at(-1)?.key ?? "";
+        if (after === "") break;
       }
       const message = "images wait for their upload to a store that is no longer in the settings";
       if (stranded > 0) log.warn({ folder: id, objects: stranded }, message);
