@@ -7,6 +7,7 @@ import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { Store } from "../contract/driver.ts";
+import type { PendingObject } from "../fs/catalogue/reads.ts";
 import type { FsStore } from "../fs/store.ts";
 import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
@@ -102,6 +103,14 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     throw new HuiyuanError("store_full", `Cannot queue another object: ${found}`);
   }
 
+  async function* pendingOf(id: string) {
+    for (let after: string | undefined = ""; after !== undefined && !isClosed; await nextTurn()) {
+      const page: readonly PendingObject[] = await embedded.bucket(id).pending(after);
+      yield* page;
+      after = page.at(-1)?.key;
+    }
+  }
+
   /** Resumes the uploads that an earlier run left. */
   async function loadPending(): Promise<void> {
     const found: Upload[] = [];
@@ -110,13 +119,9 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       const isOurs = id.startsWith(edgeFolder);
       const bucketId = id.slice(edgeFolder.length);
       let stranded = 0;
-      for (let after = ""; !isClosed; await nextTurn()) {
-        const page = await embedded.bucket(id).pending(after);
-        for (const { key, size, storedAt } of page)
-          if (isOurs) found.push({ bucketId, key, size, since: storedAt });
-          else stranded += 1;
-        after = page.at(-1)?.key ?? "";
-        if (after === "") break;
+      for await (const { key, size, storedAt } of pendingOf(id)) {
+        if (isOurs) found.push({ bucketId, key, size, since: storedAt });
+        else stranded += 1;
       }
       const message = "images wait for their upload to a store that is no longer in the settings";
       if (stranded > 0) log.warn({ folder: id, objects: stranded }, message);
