@@ -17,7 +17,7 @@ import type {
   PutResult,
 } from "../contract/driver.ts";
 import type { EntryCache } from "./catalogue/entry-cache.ts";
-import type { CatalogueReads, ListedState } from "./catalogue/reads.ts";
+import type { CatalogueReads, ListedState, PendingObject } from "./catalogue/reads.ts";
 import type { PutRequest } from "./catalogue/write-operations.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";
@@ -40,6 +40,8 @@ export interface FsBucket extends BucketDriver {
   forget(key: Key, sha256: string, evenPending?: boolean): Promise<boolean>;
   /** `only`: default "any". */
   list(options: ListOptions, only?: ListedState): Promise<ListPage>;
+  /** As in CatalogueReads. */
+  pending(after: string): Promise<PendingObject[]>;
 }
 
 /** The parts that all buckets of a store share. */
@@ -149,6 +151,7 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): FsBucket {
     confirm: (key, sha256) => writer.submit("confirm", { bucket, key, sha256 }),
     forget: (key, sha256, evenPending = false) => writer.submit("forget", { bucket, key, sha256, evenPending }),
     list: async (options, only = "any") => reads.list(bucket, options, only),
+    pending: async (after) => reads.pending(bucket, after),
     usage: async () => reads.usage(bucket),
     queryKeys: async () => reads.queryKeys(bucket),
   };

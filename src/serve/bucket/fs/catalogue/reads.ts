@@ -19,6 +19,8 @@ export interface CatalogueReads {
   /** Whether another key of the bucket has these bytes. */
   hasTwin(bucket: string, key: Key, sha256: string): boolean;
   list(bucket: string, options: ListOptions, only: ListedState): ListPage;
+  /** A page of the pending objects behind a key. Includes rows that are damaged, so that one of them hides no others. */
+  pending(bucket: string, after: string): PendingObject[];
   usage(bucket: string): { objects: number; bytes: number };
   queryKeys(bucket: string): number;
   buckets(): string[];
@@ -35,6 +37,9 @@ export interface CatalogueReads {
 
 /** The objects of a listing: all, those that wait for their upload, or the others. */
 export type ListedState = "any" | "pending" | "confirmed";
+
+/** `storedAt`: Unix milliseconds. */
+export type PendingObject = Pick<ObjectInfo, "key" | "size" | "storedAt">;
 
 const STATE_FILTERS = {
   any: "",
@@ -129,6 +134,10 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
       `SELECT 1 FROM entries WHERE blob = (SELECT id FROM blobs WHERE sha256 = ?)
        AND bucket = (SELECT id FROM buckets WHERE name = ?) AND key <> ? LIMIT 1`,
     ),
+    pending: database.prepare<[number, string], PendingObject>(
+      `SELECT key, size, stored_at AS storedAt FROM entries JOIN blobs ON blobs.id = blob
+       WHERE bucket = ? AND key > ? AND certainty IS NOT NULL ORDER BY key LIMIT 1000`,
+    ),
     list: { any: prepareList("any"), pending: prepareList("pending"), confirmed: prepareList("confirmed") },
     blob: database.prepare<[string], { sums: Uint8Array; pack: number | null; at: number; damaged_at: number | null }>(
       "SELECT block_sums AS sums, pack, pack_at AS at, damaged_at FROM blobs WHERE sha256 = ?",
@@ -188,6 +197,11 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
         const list = statements.list[only];
         const rows = isPastPrefix ? list.after.iterate(id, after) : list.from.iterate(id, prefix);
         return pageOf(rows, { bucket: id, prefix, limit });
+      }),
+    pending: (bucket, after) =>
+      guarded(() => {
+        const id = bucketOf(bucket);
+        return id === undefined ? [] : statements.pending.all(id, after);
       }),
     usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
     queryKeys: (bucket) => guarded(() => statements.queryKeys.get(bucket)?.count ?? 0),

@@ -77,4 +77,4 @@ test("1,000 pending images go back to format 7, are taken over at the next start
   const miscounted = "SELECT * FROM blobs WHERE refs <> (SELECT count(*) FROM entries WHERE blob = blobs.id)";
   expect(after.prepare<[], object>(miscounted).all()).toEqual([]);
   after.close();
-}, 60_000);
+}, 120_000);

@@ -1,10 +1,11 @@
 // The figures of the queue: the disk that pending objects and copies take together, the age of the oldest one, and the
-// lines in the log.
+// lines in the log. A damaged row stops no other upload.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { toKey } from "../../../../../src/core/object.ts";
+import { openSqlite } from "../../../../../src/core/sqlite.ts";
 import { linesOf } from "../../../../helpers/log-lines.ts";
 import { eventually } from "../../../../helpers/program.ts";
 import { openTestS3 } from "../../../../helpers/s3-store.ts";
@@ -83,4 +84,17 @@ test("a store that refuses every upload is logged once a second, not for each ob
   const lines = log.lines.filter(({ message }) => message.startsWith("cannot upload"));
   expect(lines.length).toBeGreaterThan(0);
   expect(lines.length).toBeLessThanOrEqual(1 + (performance.now() - from) / 1_000);
+});
+
+test("the upload of a damaged row stays pending, and the others of the last run are uploaded", async () => {
+  refuseUploads();
+  for (let at = 0; at < 5; at += 1) await put(`k${at}.jpg`, 100);
+  await lab.store.close();
+  const catalogue = openSqlite(join(dir, "data", "catalogue.db"));
+  catalogue.exec("UPDATE entries SET sum = sum + 1 WHERE key = 'k2.jpg'");
+  catalogue.close();
+  s3.failure = () => undefined;
+  await open();
+  await eventually(() => s3.objects.size === 4, "four are uploaded");
+  await eventually(() => lab.store.uploads.backlog().depth === 1, "one is pending");
 });
