@@ -19,7 +19,7 @@ export interface CatalogueReads {
   /** Whether another key of the bucket has these bytes. */
   hasTwin(bucket: string, key: Key, sha256: string): boolean;
   list(bucket: string, options: ListOptions, only: ListedState): ListPage;
-  /** A page of the pending objects behind a key. Includes rows that are damaged, so that one of them hides no others. */
+  /** A page of the pending objects behind a key, damaged rows too, so that one of them hides no others. */
   pending(bucket: string, after: string): PendingObject[];
   usage(bucket: string): { objects: number; bytes: number };
   queryKeys(bucket: string): number;
