@@ -304,7 +304,7 @@ function Item({ form, name, schema, position, value, isLast }: ItemProps) {
 }
 
 interface EntriesProps extends SettingProps {
-  /** What to fill in: an example of a name, and of a value. */
+  /** An example of a name, and one of a value. */
   readonly examples?: readonly [name: string, value: string];
   /** Gets the value that is typed, or whose field has the focus. */
   readonly onValue?: (value: string) => void;
