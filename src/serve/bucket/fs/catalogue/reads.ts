@@ -41,7 +41,7 @@ export type ListedState = "any" | "pending";
 /** The objects that wait for their upload, or the others. */
 export type RowState = "pending" | "confirmed";
 
-/** What a row says of its object, unproven. `storedAt`: Unix milliseconds. */
+/** The facts of a row, unproven. `storedAt`: Unix milliseconds. */
 export type RowFacts = Pick<ObjectInfo, "key" | "size" | "storedAt"> & Pick<ObjectInfo["hashes"], "sha256">;
 
 const STATE_FILTERS = {
