@@ -7,9 +7,14 @@ import type { ObjectInfo } from "../../core/object.ts";
 import type { Bucket } from "../bucket/contract/bucket.ts";
 import { withReadDeadline } from "../bucket/remote/read-deadline.ts";
 
+interface Source {
+  readonly bucket: Pick<Bucket, "digest">;
+  readonly info: ObjectInfo;
+}
+
 export interface KnownMd5 {
   /** Lower-case hex; undefined if the object is gone. Throws store_failed, store_corrupt, overloaded. */
-  of(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined>;
+  of(bucket: Source["bucket"], info: ObjectInfo): Promise<string | undefined>;
 }
 
 /** Cached digests, 100 bytes each. */
@@ -19,32 +24,23 @@ const MAX_READS = 4;
 const MAX_WAITING = 1_000;
 
 export function createKnownMd5(): KnownMd5 {
-  const known = new LRUCache<string, string>({ max: MAX_REMEMBERED });
-  const running = new Map<string, Promise<string | undefined>>();
   const inTurn = createSemaphore(MAX_READS, {
     maxWaiting: MAX_WAITING,
     overloaded: () => new HuiyuanError("overloaded", "Cannot compute an MD5: too many requests wait for one"),
   });
 
-  async function make(bucket: Pick<Bucket, "digest">, info: ObjectInfo): Promise<string | undefined> {
-    const release = await inTurn.acquire(undefined);
-    try {
-      const md5 = await bucket.digest(info, "md5");
-      if (md5 !== undefined) known.set(info.hashes.sha256, md5);
-      return md5;
-    } finally {
-      release();
-    }
-  }
+  /** By SHA-256. Callers share a digest that is being computed. */
+  const known = new LRUCache<string, string, Source>({
+    max: MAX_REMEMBERED,
+    ignoreFetchAbort: true,
+    async fetchMethod(_sha256, _known, { context: { bucket, info } }) {
+      const release = await inTurn.acquire(undefined);
+      return bucket.digest(info, "md5").finally(release);
+    },
+  });
 
   return {
-    async of(bucket, info) {
-      const { sha256, md5 } = info.hashes;
-      const ready = md5 ?? known.get(sha256);
-      if (ready !== undefined) return ready;
-      const made = running.get(sha256) ?? make(bucket, info).finally(() => running.delete(sha256));
-      running.set(sha256, made);
-      return withReadDeadline(info.key, made);
-    },
+    of: async (bucket, info) =>
+      info.hashes.md5 ?? withReadDeadline(info.key, known.fetch(info.hashes.sha256, { context: { bucket, info } })),
   };
 }

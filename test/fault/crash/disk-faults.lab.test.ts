@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../src/core/log.ts";
-import { leaveNote } from "../../../src/serve/mirror/storing/recovery-file.ts";
+import { writeRecoveryFile } from "../../../src/serve/mirror/storing/recovery-file.ts";
 import { get } from "../../helpers/get.ts";
 import { storedLab } from "../../helpers/mirror-lab.ts";
 import { eventually, type Program } from "../../helpers/program.ts";
@@ -175,7 +175,7 @@ describe("a small file system", needs("tmpfs"), () => {
     expect(await program.stop()).toBe(0);
   });
 
-  test("leaveNote() on a full disk writes the whole note or none", async () => {
+  test("writeRecoveryFile() on a full disk writes the whole note or none", async () => {
     const folder = await mkdtemp(join(tmpdir(), "notes-"));
     const { unmount } = await mountSmall(folder, "64k");
     clean.push(() => rm(folder, { recursive: true }), unmount);
@@ -184,7 +184,7 @@ describe("a small file system", needs("tmpfs"), () => {
     const task = { stored: storedLab().stored, info: infoOf("a.jpg", body), body, spool: testPool().open(), epoch: 0 };
     const told: unknown[] = [];
     const log = { ...SILENT_LOG, warn: (about: { readonly err?: unknown }) => void told.push(about.err) };
-    expect(await leaveNote(task, log)).toBeUndefined();
+    expect(await writeRecoveryFile(task, log)).toBeUndefined();
     // The error is the store's own, not node's with its stack.
     expect(told).toEqual([expect.objectContaining({ code: "store_failed" })]);
     expect(readdirSync(folder)).not.toContain("one.part.json");

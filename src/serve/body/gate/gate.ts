@@ -52,23 +52,6 @@ export interface BodyEnd {
   readonly isHashRight: boolean;
 }
 
-/** Inspects one body as it streams past. Holds at most a few KiB, of a TIFF 64 KiB, whatever the body contains. */
-export interface Gate {
-  /** The next bytes, in order. */
-  push(chunk: Buffer): void;
-  /**
-   * `more`: too few bytes to decide; `image`: known magic (the image's size may still be unknown); `foreign`: no
-   * supported image.
-   */
-  readonly head: "more" | "image" | "foreign";
-  /** Undefined until `head` is `image`. */
-  readonly image: ImageFacts | undefined;
-  /** True once the structure is complete; trailing bytes after a complete image are allowed. */
-  readonly isStructureWhole: boolean;
-  /** The verdict at the end of the body. */
-  verdict(end: BodyEnd): Verdict;
-}
-
 const SCANNERS: Readonly<Record<ImageFormat, Scanner>> = {
   jpeg: scanJpeg,
   png: scanPng,
@@ -84,12 +67,20 @@ const SCANNERS: Readonly<Record<ImageFormat, Scanner>> = {
 
 /** Makes a gate for one body. Its methods never throw, whatever the bytes. */
 export function createGate(): Gate {
-  return new BodyGate();
+  return new Gate();
 }
 
-/** A class, because each miss makes one. */
-class BodyGate implements Gate {
-  head: Gate["head"] = "more";
+/**
+ * Inspects one body as it streams past. Holds at most a few KiB, of a TIFF 64 KiB, whatever the body contains. A class,
+ * because each miss makes one.
+ */
+export class Gate {
+  /**
+   * `more`: too few bytes to decide; `image`: known magic (the image's size may still be unknown); `foreign`: no
+   * supported image.
+   */
+  head: "more" | "image" | "foreign" = "more";
+  /** Undefined until `head` is `image`. */
   image: ImageFacts | undefined;
   #received = 0;
   /** A copy of the bytes so far, a few dozen at most, while they are too few to decide. */
@@ -98,10 +89,12 @@ class BodyGate implements Gate {
   #scan: ((chunk: Buffer) => void) | undefined;
   readonly #findings = nothingFound();
 
+  /** True once the structure is complete; trailing bytes after a complete image are allowed. */
   get isStructureWhole(): boolean {
     return this.#findings.structure === "complete";
   }
 
+  /** The next bytes, in order. */
   push(chunk: Buffer): void {
     this.#received += chunk.length;
     const bytes = this.head === "more" && this.#scan === undefined ? this.#open(chunk) : chunk;
@@ -114,6 +107,7 @@ class BodyGate implements Gate {
     if (hasChanged) this.image = { format, width, height };
   }
 
+  /** The verdict at the end of the body. */
   verdict(end: BodyEnd): Verdict {
     if (this.#received === 0) return { kind: "broken", code: "origin_empty" };
     if (this.image === undefined) return { kind: "broken", code: "origin_not_image" };

@@ -142,7 +142,7 @@ export interface ListPage {
 export interface BucketDriver {
   /** True if `open` may have to download the object; its reader then has `proven`. */
   readonly isRemote?: boolean | undefined;
-  /** Throws url_invalid for a key whose name a remote store reserves. Changes throw it for one that is too long too. */
+  /** Changes throw url_invalid for a key whose name is too long for a remote store; a lookup finds it absent. */
   lookup(key: Key): Promise<Entry>;
   /**
    * Undefined if the object is not there any more: look it up again. Throws store_corrupt if it `isDamaged`.

@@ -17,7 +17,7 @@ import type {
   PutResult,
 } from "../contract/driver.ts";
 import type { EntryCache } from "./catalogue/entry-cache.ts";
-import type { CatalogueReads, ListedState, PendingObject } from "./catalogue/reads.ts";
+import type { CatalogueReads, ListedState, RowFacts, RowState } from "./catalogue/reads.ts";
 import type { PutRequest } from "./catalogue/write-operations.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { BlobReaders } from "./packs/blob-reader.ts";
@@ -41,7 +41,7 @@ export interface FsBucket extends BucketDriver {
   /** `only`: default "any". */
   list(options: ListOptions, only?: ListedState): Promise<ListPage>;
   /** As in CatalogueReads. */
-  pending(after: string): Promise<PendingObject[]>;
+  rows(state: RowState, after: string): Promise<RowFacts[]>;
 }
 
 /** The parts that all buckets of a store share. */
@@ -151,7 +151,7 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): FsBucket {
     confirm: (key, sha256) => writer.submit("confirm", { bucket, key, sha256 }),
     forget: (key, sha256, evenPending = false) => writer.submit("forget", { bucket, key, sha256, evenPending }),
     list: async (options, only = "any") => reads.list(bucket, options, only),
-    pending: async (after) => reads.pending(bucket, after),
+    rows: async (state, after) => reads.rows(bucket, state, after),
     usage: async () => reads.usage(bucket),
     queryKeys: async () => reads.queryKeys(bucket),
   };

@@ -40,7 +40,7 @@ function createRemoteBucket(requests: RemoteRequests, names: ObjectNames): Remot
   }
 
   return {
-    nameFault: names.fault,
+    isTooLong: names.isTooLong,
     head,
     async put(info, source, { condition, isStale }) {
       const wanted = await conditionFor(info.key, condition);

@@ -50,8 +50,7 @@ export interface ObjectNames {
   /** `<prefix><appid>/<bucket>/` */
   readonly folder: string;
   of(key: Key): string;
-  /** `long`: the store accepts no name of this length. */
-  fault(key: Key): "long" | undefined;
+  isTooLong(key: Key): boolean;
   /** The key of a name in `folder`; undefined for a name that is no valid key. */
   keyOf(name: string): Key | undefined;
 }
@@ -63,7 +62,7 @@ export function objectNames(prefix: string, bucketId: string): ObjectNames {
   return {
     folder,
     of: (key) => folder + key,
-    fault: (key) => (Buffer.byteLength(key) > maxKeyBytes ? "long" : undefined),
+    isTooLong: (key) => Buffer.byteLength(key) > maxKeyBytes,
     keyOf(name) {
       if (!name.startsWith(folder)) return undefined;
       const key = name.slice(folder.length);

@@ -42,8 +42,8 @@ export type RemoteName = Omit<ListedObject, "name"> & { readonly key: Key };
  * conditions decide, if the store supports them. Throws store_failed and store_full.
  */
 export interface RemoteBucket {
-  /** Why the store has no object under this key and takes none; such a key is passed to no other method. */
-  nameFault(key: Key): "long" | undefined;
+  /** Whether the store takes no name of this length; such a key is passed to no other method. */
+  isTooLong(key: Key): boolean;
   head(key: Key): Promise<RemoteEntry>;
   /** The bytes as they arrive; undefined if the key is vacant or has another version. */
   get(key: Key, version: string | undefined): Promise<AsyncIterable<Buffer> | undefined>;

@@ -72,8 +72,6 @@ export interface S3ClientOptions extends S3Access {
 }
 
 const MAX_ATTEMPTS = 3;
-/** Attempts that S3 refuses for the moment, as under load. Such responses arrive fast. */
-const MAX_REFUSED_ATTEMPTS = 3;
 const RETRY_MS = 150;
 const PROBE_TIMEOUT_MS = 2_000;
 /** For a listing; the other documents are short. */
@@ -216,7 +214,10 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       if (availability.isDown && request.isProbe !== true) throw markRetryable(failed(request, "S3 is down"));
       const outcome = await attempt(request);
       if (!("failure" in outcome)) return outcome;
-      if (attempts >= maxAttemptsOf(request, outcome)) throw finalFailure(outcome);
+      const { maxAttempts = MAX_ATTEMPTS, isProbe } = request;
+      // Responses that refuse for the moment, as under load, arrive fast.
+      const isFast = outcome.status !== undefined && isProbe !== true;
+      if (attempts >= (isFast ? MAX_ATTEMPTS : maxAttempts)) throw finalFailure(outcome);
       await delay(retryMs * 2 ** (attempts - 1) * (0.5 + random()), undefined, { ref: false });
     }
   }
@@ -257,11 +258,6 @@ export function createS3Client(options: S3ClientOptions): S3Client {
 
   const mayRetry = (error: unknown) => error instanceof HuiyuanError && retryable.has(error);
   return { availability, send, mayRetry, unexpectedReply, text, discard, close };
-}
-
-function maxAttemptsOf({ maxAttempts = MAX_ATTEMPTS, isProbe = false }: S3Request, { status }: Retryable): number {
-  if (status === undefined) return maxAttempts;
-  return isProbe ? 1 : MAX_REFUSED_ATTEMPTS;
 }
 
 /** S3 sends an ETag for bytes that it stored or sends. The response to a copy has the ETag in its body. */

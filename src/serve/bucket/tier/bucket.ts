@@ -1,6 +1,7 @@
 // One bucket of a remote store with this disk in front of it. The disk (`edge`) holds pending objects, copies of remote
 // objects, tombstones, and the epochs, which only this server knows. The remote store is the authority except for
 // pending objects. This file has lookups and reads; changes.ts has the writes.
+import { LRUCache } from "lru-cache";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
@@ -49,10 +50,11 @@ export function createTieredBucket(context: TierContext): TieredBucket {
 
   /** Throws url_invalid if the remote store can have no object under the key. */
   function checkName(key: Key): void {
-    const fault = remote.nameFault(key);
-    if (fault === undefined) return;
-    const found = fault === "long" ? "its name in the remote store would be too long" : "the name is reserved";
-    throw new HuiyuanError("url_invalid", `Cannot use "${key}" as a key: ${found}`);
+    if (!remote.isTooLong(key)) return;
+    throw new HuiyuanError(
+      "url_invalid",
+      `Cannot use "${key}" as a key: its name in the remote store would be too long`,
+    );
   }
 
   async function withKeyLock<Result>(key: Key, run: () => Promise<Result>): Promise<Result> {
@@ -143,8 +145,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     isRemote: true,
     async lookup(key) {
       // As with another tool's object, nothing can be stored here.
-      if (remote.nameFault(key) === "long") return { state: "absent", epoch: 0, certainty: "foreign" };
-      checkName(key);
+      if (remote.isTooLong(key)) return { state: "absent", epoch: 0, certainty: "foreign" };
       const local = await edge.driver.lookup(key);
       if (local.state === "object") {
         if (local.certainty === undefined && !edge.isTrusted(key)) checkInBackground(local.info);
@@ -177,12 +178,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     list: (options) => listMerged(options, remote, edge.driver),
     usage: () => usageMerged(remote, edge.driver),
     queryKeys: () => queryKeysMerged(remote, edge.driver),
-    async upload(key) {
-      if (remote.nameFault(key) === undefined) return withKeyLock(key, () => changes.upload(key));
-      log.warn({ bucket: id, key }, "dropped an image that an earlier version queued under an unusable name");
-      const pending = await edge.driver.lookup(key);
-      if (pending.state === "object") await edge.forget(pending.info);
-    },
+    upload: (key) => withKeyLock(key, () => changes.upload(key)),
   };
 }
 
@@ -194,10 +190,14 @@ const MAX_KEYS = 10_000;
  * For changes long ago only the generation is kept; then every key counts as changed.
  */
 export function createChangedKeys(maxKeys = MAX_KEYS) {
-  /** Ordered by the last change. */
-  const changedAt = new Map<Key, number>();
   let generation = 0;
   let forgotten = 0;
+  const changedAt = new LRUCache<Key, number>({
+    max: maxKeys,
+    dispose(at, _key, reason) {
+      if (reason === "evict") forgotten = at;
+    },
+  });
 
   return {
     /** Rises with every change. */
@@ -206,17 +206,9 @@ export function createChangedKeys(maxKeys = MAX_KEYS) {
     },
     note(keys: readonly Key[]): void {
       generation += 1;
-      for (const key of keys) {
-        changedAt.delete(key);
-        changedAt.set(key, generation);
-      }
-      for (const [oldest, at] of changedAt) {
-        if (changedAt.size <= maxKeys) return;
-        changedAt.delete(oldest);
-        forgotten = at;
-      }
+      for (const key of keys) changedAt.set(key, generation);
     },
     /** Whether the key may have changed since `generation` was read. */
-    hasChanged: (key: Key, since: number) => (changedAt.get(key) ?? forgotten) > since,
+    hasChanged: (key: Key, since: number) => (changedAt.peek(key) ?? forgotten) > since,
   };
 }

@@ -4,7 +4,7 @@ import { compareUtf8 } from "../../../core/object.ts";
 import type { BucketDriver, ListOptions, ListPage } from "../contract/driver.ts";
 import type { FsBucket } from "../fs/bucket.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
-import { objectsIn } from "./disk/disk-cache.ts";
+import { rowsIn } from "./disk/disk-cache.ts";
 import { pendingIn } from "./disk/edge.ts";
 
 /** Descriptions that are looked up at the same time. */
@@ -62,7 +62,7 @@ export async function queryKeysMerged(remote: RemoteBucket, edge: FsBucket): Pro
 
 /** The remote store keeps no totals, so this reads its whole listing, 1,000 names a request. */
 async function* namesIn(remote: RemoteBucket, edge: FsBucket) {
-  yield* objectsIn(edge, "pending");
+  yield* rowsIn(edge, "pending");
   for (let after: Key | undefined, isEnd = false; !isEnd; ) {
     const page = await remote.list({ prefix: "", after, limit: 1_000 });
     for (const name of page.names) if (pendingIn(await edge.lookup(name.key)) === undefined) yield name;

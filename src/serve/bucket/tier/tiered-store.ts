@@ -1,17 +1,15 @@
 // A store that keeps its objects in a remote store and uses a bounded part of this disk in front of it: for copies that
 // are served without a request, and for pending objects. This file opens, wires and closes the parts.
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { createKeyLocks } from "../../../async/key-locks.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { Store } from "../contract/driver.ts";
-import type { PendingObject } from "../fs/catalogue/reads.ts";
 import type { FsStore } from "../fs/fs-store.ts";
 import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
-import { type DiskCache, EDGE_FOLDER } from "./disk/disk-cache.ts";
+import { type DiskCache, EDGE_FOLDER, rowsIn } from "./disk/disk-cache.ts";
 import { createEdge } from "./disk/edge.ts";
 import { createDamagedObjects } from "./reading/damaged.ts";
 import { createUploads, type Upload, type Uploads } from "./uploads.ts";
@@ -103,14 +101,6 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     throw new HuiyuanError("store_full", `Cannot queue another object: ${found}`);
   }
 
-  async function* pendingOf(id: string) {
-    for (let after: string | undefined = ""; after !== undefined && !isClosed; await nextTurn()) {
-      const page: readonly PendingObject[] = await embedded.bucket(id).pending(after);
-      yield* page;
-      after = page.at(-1)?.key;
-    }
-  }
-
   /** Resumes the uploads that an earlier run left. */
   async function loadPending(): Promise<void> {
     const found: Upload[] = [];
@@ -119,7 +109,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       const isOurs = id.startsWith(edgeFolder);
       const bucketId = id.slice(edgeFolder.length);
       let stranded = 0;
-      for await (const { key, size, storedAt } of pendingOf(id)) {
+      for await (const { key, size, storedAt } of rowsIn(embedded.bucket(id), "pending", () => isClosed)) {
         if (isOurs) found.push({ bucketId, key, size, since: storedAt });
         else stranded += 1;
       }

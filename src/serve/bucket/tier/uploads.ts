@@ -15,7 +15,7 @@ export interface Upload {
 }
 
 export interface Uploads {
-  /** Schedules an object that is on disk. */
+  /** Schedules an object that is on disk, in place of an earlier one of its key. */
   add(upload: Upload): void;
   /** Pending objects and bytes, and the age of the oldest in milliseconds. */
   backlog(): { readonly depth: number; readonly bytes: number; readonly oldestMs: number };
@@ -52,7 +52,8 @@ interface PendingUpload {
 }
 
 export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: UploadsOptions): Uploads {
-  const all = new Set<PendingUpload>();
+  /** By bucket and key. */
+  const all = new Map<string, PendingUpload>();
   const running = new Set<Promise<void>>();
   let ready: PendingUpload[] = [];
   let bytes = 0;
@@ -64,6 +65,7 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
     while (!isStopped && !isDown() && running.size < maxConcurrent) {
       const next = ready.shift();
       if (next === undefined) return;
+      if (!isCurrent(next)) continue;
       const promise: Promise<void> = run(next).finally(() => {
         running.delete(promise);
         start();
@@ -72,16 +74,26 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
     }
   }
 
+  const nameOf = ({ bucketId, key }: Upload) => `${bucketId}\n${key}`;
+  const isCurrent = (pending: PendingUpload) => all.get(nameOf(pending.upload)) === pending;
+
+  function remove(pending: PendingUpload | undefined): void {
+    if (pending === undefined || !isCurrent(pending)) return;
+    clearTimeout(pending.timer);
+    all.delete(nameOf(pending.upload));
+    bytes -= pending.upload.size;
+  }
+
   async function run(pending: PendingUpload): Promise<void> {
     const { upload } = pending;
     try {
       await uploadOne(upload);
-      all.delete(pending);
-      bytes -= upload.size;
+      remove(pending);
       if (all.size > 0) return;
       for (const resolve of idleWaiters) resolve();
       idleWaiters = [];
     } catch (error) {
+      if (!isCurrent(pending)) return;
       pending.failures += 1;
       const { bucketId, key } = upload;
       const err = asHuiyuanError(error);
@@ -103,7 +115,8 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
   return {
     add(upload) {
       const pending: PendingUpload = { upload, failures: 0, timer: undefined };
-      all.add(pending);
+      remove(all.get(nameOf(upload)));
+      all.set(nameOf(upload), pending);
       bytes += upload.size;
       ready.push(pending);
       start();
@@ -113,7 +126,7 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
       return { depth: all.size, bytes, oldestMs: oldest.done === true ? 0 : now() - oldest.value.upload.since };
     },
     resume() {
-      for (const pending of all) {
+      for (const pending of all.values()) {
         if (pending.timer === undefined) continue;
         clearTimeout(pending.timer);
         pending.timer = undefined;
@@ -124,7 +137,7 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
     idle: () => (all.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => idleWaiters.push(resolve))),
     async stop(deadlineMs) {
       isStopped = true;
-      for (const { timer } of all) clearTimeout(timer);
+      for (const { timer } of all.values()) clearTimeout(timer);
       ready = [];
       await Promise.race([Promise.allSettled(running), delay(deadlineMs, undefined, { ref: false })]);
     },

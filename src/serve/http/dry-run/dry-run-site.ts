@@ -12,7 +12,6 @@ import type { Stored } from "../../mirror/stored/stored.ts";
 import type { Variants } from "../../mirror/variants/variants.ts";
 import { HIDDEN } from "../../origin/kinds/http-rules.ts";
 import type { OriginAnswer, OriginPreview } from "../../origin/origin.ts";
-import type { DownloadRequest } from "../request/exchange.ts";
 import type { Authorizer, DownloadGrant, MirrorSource, Route, Site } from "../request/site.ts";
 
 /**
@@ -41,14 +40,14 @@ export interface DryRunTrace {
   track<Value>(work: Promise<Value>): Promise<Value>;
 }
 
-export function createDryRunSite(site: Site, request: DownloadRequest, notes: DryRunTrace): Site {
+export function createDryRunSite(site: Site, notes: DryRunTrace): Site {
   const { authorizer, originalAuthorizer, source } = site;
   return {
     ...site,
     stored: dryRunStored(site.stored, notes),
     authorizer: authorizer && dryRunAuthorizer(authorizer, notes),
     originalAuthorizer: originalAuthorizer && dryRunAuthorizer(originalAuthorizer, notes),
-    source: source && dryRunSource(source, request, notes),
+    source: source && dryRunSource(source, notes),
     variants: dryRunVariants(site.variants, notes),
   };
 }
@@ -118,25 +117,25 @@ function dryRunVariants(variants: Variants, notes: DryRunTrace): Variants {
   };
 }
 
-function dryRunSource(source: MirrorSource, request: DownloadRequest, notes: DryRunTrace): MirrorSource {
+function dryRunSource(source: MirrorSource, notes: DryRunTrace): MirrorSource {
   return {
     ...source,
     route(url) {
       const route = source.route(url);
       notes.routes.push(route);
-      return { ...route, mirror: dryRunMirror(route, request, notes) };
+      return { ...route, mirror: dryRunMirror(route, notes) };
     },
   };
 }
 
-function dryRunMirror(route: Route, { headers }: DownloadRequest, notes: DryRunTrace): Mirror {
+function dryRunMirror(route: Route, notes: DryRunTrace): Mirror {
   const { mirror } = route;
   const note = (
     why: DryFetch["why"],
     originRequest: Omit<OriginRequest, "isStored">,
     preview: MirrorPreview & Partial<Pick<DryFetch, "isStored" | "mayServeStale">>,
   ) => {
-    const asks = preview.asks.map((each) => maskSecrets(each, { route, originRequest, client: headers }));
+    const asks = preview.asks.map((each) => maskSecrets(each, route));
     notes.fetches.push({ isStored: true, ...preview, asks, why, route, key: originRequest.key });
   };
   return {
@@ -189,29 +188,11 @@ const UNKNOWN_ANSWER: OriginAnswer = {
   desync: new CancellationSource(),
 };
 
-/** Hides query values that the operator adds, and shows header values that the client sent itself. */
-function maskSecrets(
-  request: OriginPreview,
-  parts: {
-    readonly route: Route;
-    readonly originRequest: Pick<OriginRequest, "headers">;
-    readonly client: DownloadRequest["headers"];
-  },
-): OriginPreview {
-  const { setQuery, setHeaders } = parts.route;
+/** Hides query values that the operator adds. */
+function maskSecrets(request: OriginPreview, { setQuery }: Route): OriginPreview {
   const secrets = new Set(Object.entries(setQuery).map(([name, value]) => `${name}=${value}`));
   const queryStart = request.url.indexOf("?");
   const query = queryStart === -1 ? [] : request.url.slice(queryStart + 1).split("&");
   const shown = query.map((part) => (secrets.has(part) ? `${part.split("=", 1)[0]}=${HIDDEN}` : part));
-  const headers = request.headers.map(([name, value]): readonly [string, string] => {
-    const lower = name.toLowerCase();
-    const own = parts.client[lower];
-    const isClients = typeof own === "string" && own === parts.originRequest.headers[lower] && !(lower in setHeaders);
-    return [name, isClients ? own : value];
-  });
-  return {
-    ...request,
-    headers,
-    url: queryStart === -1 ? request.url : `${request.url.slice(0, queryStart)}?${shown.join("&")}`,
-  };
+  return queryStart === -1 ? request : { ...request, url: `${request.url.slice(0, queryStart)}?${shown.join("&")}` };
 }

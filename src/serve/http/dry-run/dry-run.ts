@@ -38,7 +38,7 @@ export async function runDry(request: DownloadRequest, sites: Sites): Promise<Dr
       const found = sites.find(host);
       // The first site is the request's own; later ones belong to watermarks.
       site ??= found;
-      return found && createDryRunSite(found, request, notes);
+      return found && createDryRunSite(found, notes);
     },
   };
   const response = createDryResponse();

@@ -8,7 +8,7 @@ import { stat } from "./operations.ts";
 import { post } from "./post.ts";
 import type { ManagedBucket, Project } from "./project.ts";
 import { type ApiAnswer, wholeAnswer } from "./rest-answer.ts";
-import { boundFileidOf, signOf } from "./sign.ts";
+import { signOf } from "./sign.ts";
 import { type ApiRequest, type ApiTarget, parseApiPath, readApiRequest } from "./target.ts";
 
 /** A finished call, for counters and logs. */
@@ -75,7 +75,7 @@ function begin(exchange: CallExchange, parts: RestApiParts): Begun {
     target.bucket === undefined ? project?.firstBucket : project?.buckets.get(target.bucket);
   about.bucketId = known?.stored.bucketId;
   const sign = signOf(request.headers.authorization, target.rawQuery);
-  const bound = boundFileidOf(sign, tokens);
+  const bound = sign === undefined ? undefined : tokens.boundFile(sign);
   const signal = cancellationOf(response);
   const bucketName = known?.name ?? target.bucket ?? "";
   return { parts, request, response, requestId, about, host, target, project, bucketName, known, sign, bound, signal };

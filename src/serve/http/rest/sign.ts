@@ -29,15 +29,6 @@ export function authenticate(sign: string | undefined, tokens: VerifiedTokens): 
   return tokens.authenticate(sign);
 }
 
-/** The fileid that an authentic signature is bound to, which shows how the client spells names. Never throws. */
-export function boundFileidOf(sign: string | undefined, tokens: VerifiedTokens): string | undefined {
-  try {
-    return sign === undefined ? undefined : tokens.authenticate(sign).fields.fileid;
-  } catch {
-    return undefined; // The operations that need a valid signature refuse it.
-  }
-}
-
 /** `fileid` undefined: the server generates it. Throws the codes of `authorize`. */
 export function authorizeUpload(token: Authentic, signed: Signed, fileid: Key | undefined): void {
   authorize(token, { ...scopeOf(signed), operation: "upload", fileid }, signed.now);

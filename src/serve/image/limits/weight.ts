@@ -33,9 +33,8 @@ const ENCODED_CLEAR_WEBP = 25;
 const ENCODED_SCANS = 13;
 /** Bytes a pixel to process an image as a whole, the input included. */
 const PROCESSED = 8;
-/** The same for a step after such a step, whose result may stay in memory, and to sharpen transparent pixels. */
+/** The same for a step after such a step, whose result may stay in memory. */
 const PROCESSED_AGAIN = 13;
-const SHARPENED_CLEAR = 16;
 /** Bytes a pixel of the input in all these factors, and of each stage of an overlay: decoded, scaled, turned. */
 const PIXEL = 4;
 /** Bytes in memory a byte of the file: the file, and copies of its parts in decoders, such as a large profile. */
@@ -89,7 +88,7 @@ export function bytesToRender(
     const largest = (isWhole || frames > 1) && areaOf(size) > areaOf(next) ? size : next;
     // A late turn has a pass of its own.
     const isAgain = frames === 1 && (hasPassed || (index > 0 && step.name === "rotate"));
-    bytes = Math.max(bytes, laid + all(largest, bytesToProcess(step, isAgain, mayHaveAlpha)));
+    bytes = Math.max(bytes, laid + all(largest, bytesToProcess(step, isAgain)));
     if (isWhole && frames === 1) held = Math.max(held, areaOf(largest) * PIXEL);
     hasPassed ||= isWhole || index > 0;
     size = next;
@@ -98,9 +97,8 @@ export function bytesToRender(
 }
 
 /** Bytes a pixel of the larger one of the images before and after the step. */
-function bytesToProcess({ name }: Step, isAgain: boolean, mayHaveAlpha: boolean): number {
+function bytesToProcess({ name }: Step, isAgain: boolean): number {
   if (name === "autoOrient") return 0;
-  if (name === "sharpen" && mayHaveAlpha) return SHARPENED_CLEAR;
   return isAgain ? PROCESSED_AGAIN : PROCESSED;
 }
 

@@ -9,7 +9,7 @@ import { collectPixels } from "../pixels/memory.ts";
 import { asTile, cutOut, type Overlay, type Pixels, toPixels } from "../pixels/pixels.ts";
 import { eachEncodedFrame, eachFrame, type FrameWork, throughLibvips } from "./animation.ts";
 import type { Canvas, CanvasOptions, CanvasSource } from "./canvas-shape.ts";
-import { blurOptions, sharpenOptions, sharpenWithAlpha } from "./kernels.ts";
+import { blurOptions, sharpenOptions } from "./kernels.ts";
 
 /** A position in the fixed order of libvips. */
 type Stage = (typeof STAGES)[number];
@@ -211,9 +211,7 @@ export function createCanvas(source: CanvasSource, { maxPixels, background }: Ca
     },
     async sharpen(amount) {
       const options = sharpenOptions(amount);
-      const sharpen = throughLibvips((from) => from.sharpen(options));
-      const work: FrameWork = (frame) => (frame.channels === 4 ? sharpenWithAlpha(frame, options) : sharpen(frame));
-      if (canvas.frames > 1 || !isOpaque) return canvas.work(work);
+      if (canvas.frames > 1) return perFrame(throughLibvips((from) => from.sharpen(options)));
       (await at("sharpen")).sharpen(options);
     },
     async lay(overlay, place, how = "over") {

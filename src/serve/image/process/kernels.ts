@@ -1,7 +1,6 @@
-// Options for blurring and sharpening in libvips, chosen so that flat colours and edges beside transparent areas keep
-// their colours. It also changes the samples of a frame in place: brightness, contrast, grey. The canvas decides when
-// each runs.
-import sharp, { type BlurOptions, type SharpenOptions } from "sharp";
+// Options for blurring and sharpening in libvips, chosen so that flat colours stay. It also changes the samples of a
+// frame in place: brightness, contrast, grey. The canvas decides when each runs.
+import type { BlurOptions, SharpenOptions } from "sharp";
 import type { Pixels } from "../pixels/pixels.ts";
 
 /** A blur as defined by the grammar. */
@@ -33,37 +32,6 @@ export function blurOptions({ radius, sigma }: Blur, pixels: number): BlurOption
 /** `amount`: 10–300, recommended 70. Flat areas hardly change. */
 export function sharpenOptions(amount: number): SharpenOptions {
   return { sigma: 1, m1: amount / 100, m2: amount / 35 };
-}
-
-/** Pixels by which colours are extended beyond opaque edges; more than the reach of sharpening. */
-const SPREAD_SIGMA = 2;
-
-/**
- * Sharpens one frame that may be transparent. Transparent pixels are black, so sharpening would lighten the edges
- * beside them. Colours are therefore extended beyond these edges before sharpening. Alpha does not change.
- */
-export async function sharpenWithAlpha(frame: Pixels, options: SharpenOptions): Promise<Pixels> {
-  const { data, width, height } = frame;
-  const clear = { width, height, channels: 4 } as const;
-  const spread = await sharp(data, { raw: clear }).blur({ sigma: SPREAD_SIGMA }).raw().toBuffer();
-  // Three channels overwrite four in place, which saves memory.
-  const colours = spread.subarray(0, width * height * 3);
-  for (let from = 0, to = 0; to < colours.length; from += 4, to += 3) {
-    const shown = data[from + 3] === 0 ? spread : data;
-    colours[to] = shown[from]!;
-    colours[to + 1] = shown[from + 1]!;
-    colours[to + 2] = shown[from + 2]!;
-  }
-  const raw = { width, height, channels: 3 } as const;
-  const sharpened = await sharp(colours, { raw }).sharpen(options).raw().toBuffer();
-  const result = spread;
-  for (let from = 0, to = 0; to < result.length; from += 3, to += 4) {
-    result[to] = sharpened[from]!;
-    result[to + 1] = sharpened[from + 1]!;
-    result[to + 2] = sharpened[from + 2]!;
-    result[to + 3] = data[to + 3]!;
-  }
-  return { ...frame, data: result };
 }
 
 /** `amount`: -100 (black) to 100 (white), added to each sample. */

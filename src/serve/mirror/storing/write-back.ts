@@ -17,7 +17,7 @@ import type { Stored } from "../stored/stored.ts";
 import type { Fetched } from "../stored/stored-changes.ts";
 import { createBatching } from "./batching.ts";
 import { createDesyncedImages } from "./desync.ts";
-import { isStillThere, leaveNote, removeNote } from "./recovery-file.ts";
+import { isStillThere, removeRecoveryFile, writeRecoveryFile } from "./recovery-file.ts";
 
 /** One finished body that is to be written to a bucket. */
 export interface WriteBackTask extends Fetched {
@@ -126,7 +126,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       wake: undefined,
       tryNow: () => tryNow(item),
       giveUp() {
-        void removeNote(item.note);
+        void removeRecoveryFile(item.note);
         wake(item);
       },
     };
@@ -163,7 +163,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         wake(item);
       } else {
         // The note goes first: the next start would store the body.
-        await removeNote(item.note);
+        await removeRecoveryFile(item.note);
         if (fetch.withdrawn === undefined) await stored.reportRefused(info);
       }
       if (fetch.withdrawn !== undefined) await stored.invalidateVersion(info, epoch, fetch.withdrawn);
@@ -188,14 +188,14 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       // Readers of the body have holds of their own by the end of this turn.
       if (!isAdded) await nextTurn();
       else if (isBatched(task.body)) await nextBatch();
-      else item.note ??= await leaveNote(task, log);
+      else item.note ??= await writeRecoveryFile(task, log);
       // Until the release below the hold keeps the file.
       const failure = await tryNow(item);
       const outcome = failure === undefined ? "settled" : await retry(item, failure);
       pendingWrites.remove(item);
       pendingWrites.end(item.fetch);
       if (outcome === "left") return undefined;
-      if (item.note !== undefined) await removeNote(item.note);
+      if (item.note !== undefined) await removeRecoveryFile(item.note);
       task.spool.release();
       return outcome === "settled" ? undefined : outcome;
     } finally {

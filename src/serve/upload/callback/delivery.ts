@@ -29,6 +29,8 @@ export interface DeliveryRequest {
   readonly requestId: string;
   /** Aborts at the deadline. */
   readonly signal: AbortSignal;
+  /** True: a header marks the notice as a test, and any response is read. */
+  readonly isTest?: boolean;
 }
 
 /** For operators, unlike Delivery: the response is never relayed to uploaders. */
@@ -36,15 +38,13 @@ export interface TestedDelivery {
   readonly delivery: Delivery;
   /** Undefined: there was no response. */
   readonly status: number | undefined;
-  /** At most 1,000 characters of the body. */
+  /** At most 1,000 characters of the body, if it was read. */
   readonly answer: string;
 }
 
 export interface Receiver {
   /** Never rejects. */
-  deliver(request: DeliveryRequest): Promise<Delivery>;
-  /** As deliver(), with a header that marks the notice as a test. It also returns the beginning of any response. */
-  test(request: DeliveryRequest): Promise<TestedDelivery>;
+  deliver(request: DeliveryRequest): Promise<TestedDelivery>;
   close(): Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
   const caller = createCaller({ url, allowPrivate, connectTimeoutMs, connections, resolve });
   const { pathname, search } = new URL(url);
 
-  function send({ notice, requestId, signal }: DeliveryRequest, more: object = {}): Promise<CallReply> {
+  function send({ notice, requestId, signal, isTest }: DeliveryRequest): Promise<CallReply> {
     return caller.call({
       method: "POST",
       target: `${pathname}${search}`,
@@ -82,7 +82,7 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
         "x-request-id": requestId,
         // A kept connection may close just as the notice is sent; then it would be unknown whether the notice arrived.
         connection: "close",
-        ...more,
+        ...(isTest && TEST_HEADER),
       },
       body: Buffer.from(callbackBody(notice, secret), "latin1"),
       signal,
@@ -91,18 +91,13 @@ export function createReceiver({ target, connections, userAgent, resolve }: Rece
 
   return {
     async deliver(request) {
-      try {
-        return await readAnswer(await send(request));
-      } catch (error) {
-        return failed(error, request.signal);
-      }
-    },
-    async test(request) {
       let status: number | undefined;
       try {
-        const reply = await send(request, TEST_HEADER);
+        const reply = await send(request);
         status = reply.status;
-        const bytes = await readWhole(reply.body);
+        const isRead = request.isTest === true || isSuccess(status);
+        if (!isRead) reply.discard();
+        const bytes = isRead ? await readWhole(reply.body) : undefined;
         const answer = new TextDecoder().decode(bytes).slice(0, SHOWN_CHARACTERS);
         return { delivery: deliveryOf(status, bytes), status, answer };
       } catch (error) {
@@ -118,17 +113,11 @@ function failed(error: unknown, signal: AbortSignal): Delivery {
   return { ok: false, failure: { reason: reasonOf(error) }, found: asHuiyuanError(error).message };
 }
 
-async function readAnswer({ status, body, discard }: CallReply): Promise<Delivery> {
-  if (isSuccess(status)) return deliveryOf(status, await readWhole(body));
-  discard();
-  return deliveryOf(status, undefined);
-}
-
 function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-/** `bytes`: undefined for a body of more than MAX_ANSWER_BYTES. */
+/** `bytes`: undefined for a body that was not read, or of more than MAX_ANSWER_BYTES. */
 function deliveryOf(status: number, bytes: Buffer | undefined): Delivery {
   if (!isSuccess(status)) return { ok: false, failure: { reason: "status", status } };
   const json = bytes === undefined ? undefined : jsonOf(bytes);

@@ -133,7 +133,7 @@ export function createNotices(options: NoticesOptions): Notices {
     const ending = new AbortController();
     lifetime.exchange = { expire: (reason) => ending.abort(reason) };
     const notice = { ...facts, timestamp: Math.floor(now() / 1_000), attempt };
-    const delivery = await receiver.deliver({ notice, requestId, signal: ending.signal });
+    const { delivery } = await receiver.deliver({ notice, requestId, signal: ending.signal });
     lifetime.end();
     if (closing.signal.aborted) return delivery;
     meter.attempted(delivery.ok ? "delivered" : delivery.failure.reason);
@@ -218,7 +218,7 @@ export function createNotices(options: NoticesOptions): Notices {
       const to = recipients.get(bucketIdOf(facts));
       const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(to?.target.timeoutMs ?? 0)]);
       const notice = { ...facts, timestamp: Math.floor(now() / 1_000), attempt: 1 };
-      return to?.receiver.test({ notice, requestId, signal });
+      return to?.receiver.deliver({ notice, requestId, signal, isTest: true });
     },
     apply(targets) {
       recipients = new Map(

@@ -19,8 +19,8 @@ export interface CatalogueReads {
   /** Whether another key of the bucket has these bytes. */
   hasTwin(bucket: string, key: Key, sha256: string): boolean;
   list(bucket: string, options: ListOptions, only: ListedState): ListPage;
-  /** A page of the pending objects behind a key, damaged rows too, so that one of them hides no others. */
-  pending(bucket: string, after: string): PendingObject[];
+  /** A page of rows behind a key. Damaged rows are in it too, so that one of them hides no others. */
+  rows(bucket: string, state: RowState, after: string): RowFacts[];
   usage(bucket: string): { objects: number; bytes: number };
   queryKeys(bucket: string): number;
   buckets(): string[];
@@ -35,17 +35,20 @@ export interface CatalogueReads {
   totals(): { blobs: number; bytes: number };
 }
 
-/** The objects of a listing: all, those that wait for their upload, or the others. */
-export type ListedState = "any" | "pending" | "confirmed";
+/** The objects of a listing: all, or those that wait for their upload. */
+export type ListedState = "any" | "pending";
 
-/** `storedAt`: Unix milliseconds. */
-export type PendingObject = Pick<ObjectInfo, "key" | "size" | "storedAt">;
+/** The objects that wait for their upload, or the others. */
+export type RowState = "pending" | "confirmed";
+
+/** The facts of a row, unproven. `storedAt`: Unix milliseconds. */
+export type RowFacts = Pick<ObjectInfo, "key" | "size" | "storedAt"> & Pick<ObjectInfo["hashes"], "sha256">;
 
 const STATE_FILTERS = {
   any: "",
   pending: "AND certainty IS NOT NULL",
   confirmed: "AND certainty IS NULL",
-} as const satisfies Record<ListedState, string>;
+} as const satisfies Record<ListedState | RowState, string>;
 
 export interface StoredBlob {
   /** CRC-32 of each block, 4 bytes each, big-endian. */
@@ -134,11 +137,8 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
       `SELECT 1 FROM entries WHERE blob = (SELECT id FROM blobs WHERE sha256 = ?)
        AND bucket = (SELECT id FROM buckets WHERE name = ?) AND key <> ? LIMIT 1`,
     ),
-    pending: database.prepare<[number, string], PendingObject>(
-      `SELECT key, size, stored_at AS storedAt FROM entries JOIN blobs ON blobs.id = blob
-       WHERE bucket = ? AND key > ? AND certainty IS NOT NULL ORDER BY key LIMIT 1000`,
-    ),
-    list: { any: prepareList("any"), pending: prepareList("pending"), confirmed: prepareList("confirmed") },
+    rows: { pending: prepareRows("pending"), confirmed: prepareRows("confirmed") },
+    list: { any: prepareList("any"), pending: prepareList("pending") },
     blob: database.prepare<[string], { sums: Uint8Array; pack: number | null; at: number; damaged_at: number | null }>(
       "SELECT block_sums AS sums, pack, pack_at AS at, damaged_at FROM blobs WHERE sha256 = ?",
     ),
@@ -151,6 +151,13 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
     ),
     totals: database.prepare<[], { blobs: number; bytes: number }>("SELECT blobs, bytes FROM totals"),
   };
+  function prepareRows(state: RowState) {
+    return database.prepare<[number, string], RowFacts>(
+      `SELECT key, size, sha256, stored_at AS storedAt FROM entries JOIN blobs ON blobs.id = blob
+       WHERE bucket = ? AND key > ? ${STATE_FILTERS[state]} ORDER BY key LIMIT 1000`,
+    );
+  }
+
   function prepareList(only: ListedState) {
     const prepare = (comparison: ">=" | ">") =>
       database.prepareArrays<[number, string], ObjectRow>(
@@ -169,40 +176,35 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
     return known;
   }
 
+  /** Reads from a bucket; `absent` if nothing was ever written to it. */
+  function readIn<Result>(bucket: string, absent: Result, read: (id: number) => Result): Result {
+    return guarded(() => {
+      const id = bucketOf(bucket);
+      return id === undefined ? absent : read(id);
+    });
+  }
+
   return {
     entry: (bucket, key) =>
-      guarded(() => {
-        const id = bucketOf(bucket);
-        if (id === undefined) return UNTOUCHED;
+      readIn(bucket, UNTOUCHED, (id) => {
         const row = statements.entry.get(id, key);
         return row === undefined ? UNTOUCHED : entryOf(row, id, now);
       }),
-    sha256Of: (bucket, key) =>
-      guarded(() => {
-        const id = bucketOf(bucket);
-        return id === undefined ? undefined : statements.sha256.get(id, key)?.sha256;
-      }),
+    sha256Of: (bucket, key) => readIn(bucket, undefined, (id) => statements.sha256.get(id, key)?.sha256),
     findBySha1: (bucket, sha1) =>
-      guarded(() => {
-        const id = bucketOf(bucket);
-        const row = id === undefined ? undefined : statements.bySha1.get(sha1, id);
-        return id === undefined || row === undefined ? undefined : infoOf(row, id);
+      readIn(bucket, undefined, (id) => {
+        const row = statements.bySha1.get(sha1, id);
+        return row && infoOf(row, id);
       }),
     hasTwin: (bucket, key, sha256) => guarded(() => statements.twin.get(sha256, bucket, key) !== undefined),
     list: (bucket, { prefix, after, limit }, only) =>
-      guarded(() => {
-        const id = bucketOf(bucket);
-        if (id === undefined) return { objects: [], next: undefined };
+      readIn<ListPage>(bucket, { objects: [], next: undefined }, (id) => {
         const isPastPrefix = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
         const list = statements.list[only];
         const rows = isPastPrefix ? list.after.iterate(id, after) : list.from.iterate(id, prefix);
         return pageOf(rows, { bucket: id, prefix, limit });
       }),
-    pending: (bucket, after) =>
-      guarded(() => {
-        const id = bucketOf(bucket);
-        return id === undefined ? [] : statements.pending.all(id, after);
-      }),
+    rows: (bucket, state, after) => readIn(bucket, [], (id) => statements.rows[state].all(id, after)),
     usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
     queryKeys: (bucket) => guarded(() => statements.queryKeys.get(bucket)?.count ?? 0),
     buckets: () => guarded(() => statements.buckets.all().map(({ name }) => name)),

@@ -5,7 +5,7 @@ import { LRUCache } from "lru-cache";
 import type { Log } from "../../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../../core/object.ts";
 import type { FsBucket } from "../../fs/bucket.ts";
-import type { ListedState } from "../../fs/catalogue/reads.ts";
+import type { RowFacts, RowState } from "../../fs/catalogue/reads.ts";
 import type { FsStore } from "../../fs/fs-store.ts";
 
 export interface DiskCache {
@@ -66,7 +66,6 @@ export interface DiskCacheOptions {
 export const EDGE_FOLDER = "edge/";
 export const VARIANT_FOLDER = "variants/";
 
-const PAGE = 1_000;
 /** Bounds one batch, because the writer does nothing else meanwhile. */
 const REMOVED_AT_ONCE = 256;
 const EXAMINED_AT_ONCE = 1_024;
@@ -128,8 +127,8 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
     const older: { readonly copy: Copy; readonly storedAt: number }[] = [];
     for (const bucketId of embedded.listBuckets()) {
       if (!bucketId.startsWith(EDGE_FOLDER) && !bucketId.startsWith(VARIANT_FOLDER)) continue;
-      for await (const info of objectsIn(embedded.bucket(bucketId), "confirmed", () => isClosed))
-        older.push({ copy: copyOf(bucketId, info), storedAt: info.storedAt });
+      for await (const { storedAt, ...row } of rowsIn(embedded.bucket(bucketId), "confirmed", () => isClosed))
+        older.push({ copy: { bucketId, ...row, checkedAt: Number.NEGATIVE_INFINITY }, storedAt });
     }
     const newer = [...copies.rkeys()];
     for (const { copy } of older.sort((a, b) => a.storedAt - b.storedAt))
@@ -184,17 +183,15 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
   };
 }
 
-/** The objects of a bucket in that state, page by page, until `isClosed`. */
-export async function* objectsIn(
-  bucket: Pick<FsBucket, "list">,
-  only: ListedState,
+/** The rows of a bucket in that state, page by page, until `isClosed`. Damaged rows are among them. */
+export async function* rowsIn(
+  bucket: Pick<FsBucket, "rows">,
+  state: RowState,
   isClosed: () => boolean = () => false,
-): AsyncGenerator<ObjectInfo, void, undefined> {
-  for (let after: Key | undefined; ; ) {
-    const page = await bucket.list({ prefix: "", after, limit: PAGE }, only);
-    yield* page.objects;
-    after = page.next;
-    if (after === undefined || isClosed()) return;
-    await nextTurn();
+): AsyncGenerator<RowFacts, void, undefined> {
+  for (let after: string | undefined = ""; after !== undefined && !isClosed(); await nextTurn()) {
+    const page: readonly RowFacts[] = await bucket.rows(state, after);
+    yield* page;
+    after = page.at(-1)?.key;
   }
 }

@@ -98,3 +98,29 @@ test("the upload of a damaged row stays pending, and the others of the last run 
   await eventually(() => s3.objects.size === 4, "four are uploaded");
   await eventually(() => lab.store.uploads.backlog().depth === 1, "one is pending");
 });
+
+test("a damaged row of a copy keeps none of the last run from being counted", async () => {
+  for (let at = 0; at < 5; at += 1) await put(`k${at}.jpg`, 100);
+  await lab.store.uploads.idle();
+  await lab.store.close();
+  const catalogue = openSqlite(join(dir, "data", "catalogue.db"));
+  catalogue.exec("UPDATE entries SET sum = sum + 1 WHERE key = 'k2.jpg'");
+  catalogue.close();
+  await open();
+  await lab.disk.counted;
+  expect(lab.disk.isCounted).toBe(true);
+  expect(lab.disk.usage).toEqual({ count: 5, bytes: 500 });
+});
+
+test("a key that is put again after a purge waits for one upload", async () => {
+  refuseUploads();
+  await put("a.jpg", 100);
+  now += 1_000;
+  expect(await lab.store.bucket(ID).purge(toKey("a.jpg"), { hard: true })).toBe(true);
+  expect(await put("a.jpg", 300)).toBe("stored");
+  expect(lab.store.uploads.backlog()).toEqual({ depth: 1, bytes: 300, oldestMs: 0 });
+  s3.failure = () => undefined;
+  await lab.store.uploads.idle();
+  expect(lab.store.uploads.backlog()).toEqual({ depth: 0, bytes: 0, oldestMs: 0 });
+  expect([...s3.objects.values()].map(({ bytes }) => bytes.length)).toEqual([300]);
+});

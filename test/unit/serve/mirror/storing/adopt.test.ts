@@ -9,7 +9,7 @@ import { type ObjectInfo, toKey } from "../../../../../src/core/object.ts";
 import type { Stored } from "../../../../../src/serve/mirror/stored/stored.ts";
 import { type Version, versionOf } from "../../../../../src/serve/mirror/stored/versions.ts";
 import { adoptSpoolFiles } from "../../../../../src/serve/mirror/storing/adopt.ts";
-import { leaveNote } from "../../../../../src/serve/mirror/storing/recovery-file.ts";
+import { writeRecoveryFile } from "../../../../../src/serve/mirror/storing/recovery-file.ts";
 import { createWriteBack } from "../../../../../src/serve/mirror/storing/write-back.ts";
 import { BUCKET_ID, countingMeter, storedLab } from "../../../../helpers/mirror-lab.ts";
 import { testPool } from "../../../../helpers/spools.ts";
@@ -44,7 +44,7 @@ async function leave(
     epoch,
     replaces,
   };
-  await leaveNote(task, SILENT_LOG);
+  await writeRecoveryFile(task, SILENT_LOG);
   return path;
 }
 
@@ -168,7 +168,7 @@ test("look-ups do not wait for left images, which are stored soon", async () => 
     const bytes = randomBytes(3_000_000);
     writeFileSync(path, bytes);
     const body = wholeBodyInFile(bytes, path);
-    await leaveNote({ stored, info: infoOf(key, body), body, epoch: 0 }, SILENT_LOG);
+    await writeRecoveryFile({ stored, info: infoOf(key, body), body, epoch: 0 }, SILENT_LOG);
   }
   const { adopted, done } = await adopt();
   const last = keys.at(-1) ?? KEY;
@@ -239,10 +239,10 @@ test("a file that cannot be stored now is retried, and given up after the last r
   expect([meter.events, readdirSync(dir)]).toEqual([["not stored store_full"], []]);
 });
 
-test("leaveNote() writes none for a body in memory, and returns undefined if the folder accepts none", async () => {
+test("writeRecoveryFile() writes none for a body in memory, and returns undefined if the folder accepts none", async () => {
   const body = wholeBody(randomBytes(100));
   const task = { stored, info: infoOf(KEY, body), spool: testPool().open(), epoch: 0 };
-  expect(await leaveNote({ ...task, body }, SILENT_LOG)).toBeUndefined();
+  expect(await writeRecoveryFile({ ...task, body }, SILENT_LOG)).toBeUndefined();
   const gone = wholeBodyInFile(randomBytes(100), join(dir, "no-such-folder", "one.part"));
-  expect(await leaveNote({ ...task, body: gone }, SILENT_LOG)).toBeUndefined();
+  expect(await writeRecoveryFile({ ...task, body: gone }, SILENT_LOG)).toBeUndefined();
 });

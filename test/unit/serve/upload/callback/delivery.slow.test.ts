@@ -33,7 +33,7 @@ async function deliver({ url, timeoutMs = 3_000, allowPrivate = true, resolve = 
   try {
     const signal = AbortSignal.timeout(timeoutMs);
     const delivering = receiver.deliver({ notice: NOTICE, requestId: UPLOADED.requestId, signal });
-    const delivery = await within(delivering, timeoutMs + 1_000, () => "deliver() did not keep its deadline");
+    const { delivery } = await within(delivering, timeoutMs + 1_000, () => "deliver() did not keep its deadline");
     return delivery.ok ? delivery : { ok: false, failure: delivery.failure };
   } finally {
     await receiver.close();
