@@ -54,27 +54,24 @@ export function createFailover(options: FailoverOptions): Origin {
   const isRetryable = (error: HuiyuanError) =>
     error.code === "origin_failing" || failsOver(failureKind(error), failoverOn);
 
-  /** Returns a failure after which the next origin is tried, and throws any other. */
-  async function attempt(origin: Origin, request: OriginRequest) {
-    try {
-      return { answer: await origin.fetch(request) };
-    } catch (error) {
-      const failure = asHuiyuanError(error);
-      if (request.signal.aborted || !isRetryable(failure)) throw shown(failure);
-      return { failure };
-    }
-  }
+  const inOrder = [...primaries, ...standbys];
+  const isDrawn = [primaries, standbys].some((group) => group.filter(isWeighted).length > 1);
+  const nextOrder = () => [...drawOrder(primaries, random), ...drawOrder(standbys, random)];
 
   async function fetch(request: OriginRequest): ReturnType<Origin["fetch"]> {
     let last: HuiyuanError | undefined;
     let isFirst = true;
-    for (const { origin, isStandby } of [...drawOrder(primaries, random), ...drawOrder(standbys, random)]) {
+    for (const { origin, isStandby } of isDrawn ? nextOrder() : inOrder) {
       if (!isFirst) onFailover?.();
       isFirst = false;
-      const { answer, failure } = await attempt(origin, request);
-      if (answer !== undefined) return isStandby === true ? orNothingNewer(answer, request.unless) : answer;
-      if (failure === undefined && !failsOverOnAbsence) break;
-      last = failure ?? last;
+      try {
+        const answer = await origin.fetch(request);
+        if (answer !== undefined) return isStandby === true ? orNothingNewer(answer, request.unless) : answer;
+        if (!failsOverOnAbsence) break;
+      } catch (error) {
+        last = asHuiyuanError(error);
+        if (request.signal.aborted || !isRetryable(last)) break;
+      }
     }
     if (last !== undefined) throw shown(last);
     return undefined;
@@ -92,7 +89,7 @@ export function createFailover(options: FailoverOptions): Origin {
       return last && shown(last);
     },
     async preview(request) {
-      const each = [...primaries, ...standbys].map(async ({ origin, weight = 0, isStandby = false }) => {
+      const each = inOrder.map(async ({ origin, weight = 0, isStandby = false }) => {
         const previews = (await origin.preview?.(request)) ?? [];
         return previews.map((preview) => ({ ...preview, weight, isStandby }));
       });
@@ -118,11 +115,12 @@ function isBefore(date: string | undefined, other: string | undefined): boolean 
   return at !== undefined && otherAt !== undefined && at < otherAt;
 }
 
+const isWeighted = ({ weight = 0 }: Candidate) => weight > 0;
+
 /** The listed order; the places of weighted origins are filled by drawing one after the other. */
 function drawOrder(candidates: readonly Candidate[], random: () => number): readonly Candidate[] {
-  const left = candidates.filter(({ weight = 0 }) => weight > 0);
-  if (left.length < 2) return candidates;
-  return candidates.map((candidate) => ((candidate.weight ?? 0) > 0 ? (draw(left, random) ?? candidate) : candidate));
+  const left = candidates.filter(isWeighted);
+  return candidates.map((candidate) => (isWeighted(candidate) ? (draw(left, random) ?? candidate) : candidate));
 }
 
 /** Removes and returns one candidate, drawn by weight. */

@@ -87,12 +87,11 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   /** The signal of the latest fetch; all fetches of the program have the same. */
   let shared: SharedSignal | undefined;
 
-  const send = (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
+  const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
     const { method, maxBytes } = request;
     const head = requestHead(request, hop.isHome, request.headers);
-    const dispatch = (headers: string[]) =>
-      exchange(dialer.dispatcher(hop.endpoint), { method, hop, headers, timeouts, maxBytes, lifetime });
-    return rules.sign === undefined ? dispatch(head) : signHeaders(rules, head, method, hop).then(dispatch);
+    const headers = rules.sign === undefined ? head : await signHeaders(rules, head, method, hop);
+    return exchange(dialer.dispatcher(hop.endpoint), { method, hop, headers, timeouts, maxBytes, lifetime });
   };
 
   /** Waits only for the body of an error. */
