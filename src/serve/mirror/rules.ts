@@ -124,7 +124,8 @@ export function keepsQuery({ type, keyQuery }: Pick<RuleOptions, "type" | "keyQu
 
 /** The key of a request's object. Under `originals` an instruction is no part of it. Throws url_invalid. */
 export function keyUnder(rule: RuleOptions, request: ObjectRequest): Key {
-  return keyOfUrl(request.path, queries(rule, request).kept, rule.keysHaveQueries);
+  const { path } = request;
+  return rule.keysHaveQueries ? keyOfUrl(path, queries(rule, request).kept) : path;
 }
 
 /** The origin request for the object of a client request. Throws url_invalid if the rewritten path is not valid. */
@@ -137,7 +138,7 @@ export function originRequestFor(
   const { path, query } = rewrite(rule.path, request.path);
   const { passes, setHeaders } = rule;
   return {
-    key: keyOfUrl(request.path, kept, rule.keysHaveQueries),
+    key: rule.keysHaveQueries ? keyOfUrl(request.path, kept) : request.path,
     isStored: sent === kept && rule.isNeverStored !== true,
     path,
     query: withSet(query, sent, rule.setQuery),

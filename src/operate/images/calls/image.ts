@@ -114,7 +114,7 @@ function operatorSite(site: Site): Site {
   return {
     ...site,
     ...{ source: undefined, authorizer: undefined, originalAuthorizer: undefined, acceptsInstructions: true },
-    ...{ aliases: new Map(), separators: [], cors: [], referers: { mode: "off", domains: [], allowEmpty: true } },
+    ...{ aliases: new Map(), separators: [], cors: [], referers: undefined },
     // The page shows an image that was replaced at once; an equal one is a 304.
     cacheControl: () => "private, no-cache",
   };

@@ -77,7 +77,7 @@ function admit(
   const object = nameObject(site, url);
   const processing = processingOf(site, url, object);
   exchange.isByAccept = processing?.named.negotiated !== undefined;
-  const referer = refererVerdict(headers.referer, site.referers);
+  const referer = site.referers && refererVerdict(headers.referer, site.referers);
   // After the URL was read, so that the refusal has the Vary header of the image.
   if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
   const asksForOriginal = query !== rest;

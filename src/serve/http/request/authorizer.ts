@@ -148,7 +148,6 @@ export type RefererVerdict = "allowed" | "listed" | "refused";
 
 /** Evaluates a Referer list (域名防盗链). Only the host of the Referer counts, whole and case-insensitive. */
 export function refererVerdict(header: string | undefined, rules: RefererRules): RefererVerdict {
-  if (rules.mode === "off") return "allowed";
   if (header === undefined || header.trim() === "") return rules.allowEmpty ? "allowed" : "refused";
   const host = hostOfReferer(header);
   // An unreadable Referer is on no list, so `allow` refuses it and `deny` accepts it.

@@ -58,20 +58,27 @@ export function createFailover(options: FailoverOptions): Origin {
   const isDrawn = [primaries, standbys].some((group) => group.filter(isWeighted).length > 1);
   const nextOrder = () => [...drawOrder(primaries, random), ...drawOrder(standbys, random)];
 
+  /** Returns a failure after which the next origin is tried, and throws any other. */
+  async function attempt(origin: Origin, request: OriginRequest) {
+    try {
+      return { answer: await origin.fetch(request) };
+    } catch (error) {
+      const failure = asHuiyuanError(error);
+      if (request.signal.aborted || !isRetryable(failure)) throw shown(failure);
+      return { failure };
+    }
+  }
+
   async function fetch(request: OriginRequest): ReturnType<Origin["fetch"]> {
     let last: HuiyuanError | undefined;
     let isFirst = true;
     for (const { origin, isStandby } of isDrawn ? nextOrder() : inOrder) {
       if (!isFirst) onFailover?.();
       isFirst = false;
-      try {
-        const answer = await origin.fetch(request);
-        if (answer !== undefined) return isStandby === true ? orNothingNewer(answer, request.unless) : answer;
-        if (!failsOverOnAbsence) break;
-      } catch (error) {
-        last = asHuiyuanError(error);
-        if (request.signal.aborted || !isRetryable(last)) break;
-      }
+      const { answer, failure } = await attempt(origin, request);
+      if (answer !== undefined) return isStandby === true ? orNothingNewer(answer, request.unless) : answer;
+      if (failure === undefined && !failsOverOnAbsence) break;
+      last = failure ?? last;
     }
     if (last !== undefined) throw shown(last);
     return undefined;
