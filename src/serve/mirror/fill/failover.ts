@@ -56,7 +56,6 @@ export function createFailover(options: FailoverOptions): Origin {
 
   const inOrder = [...primaries, ...standbys];
   const isDrawn = [primaries, standbys].some((group) => group.filter(isWeighted).length > 1);
-  const nextOrder = () => [...drawOrder(primaries, random), ...drawOrder(standbys, random)];
 
   /** Returns a failure after which the next origin is tried, and throws any other. */
   async function attempt(origin: Origin, request: OriginRequest) {
@@ -70,13 +69,14 @@ export function createFailover(options: FailoverOptions): Origin {
   }
 
   async function fetch(request: OriginRequest): ReturnType<Origin["fetch"]> {
+    const order = isDrawn ? [...drawOrder(primaries, random), ...drawOrder(standbys, random)] : inOrder;
     let last: HuiyuanError | undefined;
     let isFirst = true;
-    for (const { origin, isStandby } of isDrawn ? nextOrder() : inOrder) {
+    for (const candidate of order) {
       if (!isFirst) onFailover?.();
       isFirst = false;
-      const { answer, failure } = await attempt(origin, request);
-      if (answer !== undefined) return isStandby === true ? orNothingNewer(answer, request.unless) : answer;
+      const { answer, failure } = await attempt(candidate.origin, request);
+      if (answer !== undefined) return orNothingNewer(answer, candidate, request.unless);
       if (failure === undefined && !failsOverOnAbsence) break;
       last = failure ?? last;
     }
@@ -109,9 +109,10 @@ export function createFailover(options: FailoverOptions): Origin {
 /** A standby may lag behind. A version older than the stored one counts as a 304; some servers send a 304 for it. */
 function orNothingNewer(
   answer: OriginAnswer | NotModified,
+  { isStandby = false }: Candidate,
   unless: Validators | undefined,
 ): OriginAnswer | NotModified {
-  if (answer.isNotModified || !isBefore(answer.lastModified, unless?.lastModified)) return answer;
+  if (!isStandby || answer.isNotModified || !isBefore(answer.lastModified, unless?.lastModified)) return answer;
   answer.body.destroy();
   const { life, headMs } = answer;
   return { isNotModified: true, etag: undefined, lastModified: undefined, life, headMs };
