@@ -17,7 +17,7 @@ import {
   beginExchange,
   type DownloadExchange,
   type DownloadRequest,
-  nodeResponse,
+  NodeResponse,
 } from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
@@ -92,7 +92,7 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
   // All other requests.
   app.all("/download", async ({ env: { incoming, outgoing } }) => {
     limitUnusedBody(incoming, outgoing);
-    await download(beginExchange(incoming, nodeResponse(outgoing), nextRequestId()));
+    await download(beginExchange(incoming, new NodeResponse(outgoing), nextRequestId()));
     return RESPONSE_ALREADY_SENT;
   });
   // A bug of ours while answering: `listener` cuts the connection.
