@@ -120,8 +120,8 @@ export function createStoredChanges(parts: {
     // A remote store that did not answer may have another object, which will win.
     const entry = bucket.isRemote === true ? await bucket.lookup(info.key) : undefined;
     if (entry?.state === "object" && entry.certainty === "unknown") return result;
-    if (memoryCache.noted(bucketId, info.key) !== undefined)
-      memoryCache.note(bucketId, info.key, { info, epoch }, cacheRevision);
+    if (memoryCache.cachedLookup(bucketId, info.key) !== undefined)
+      memoryCache.cacheLookup(bucketId, info.key, { info, epoch }, cacheRevision);
     if (body.content.kind === "buffer" && memoryCache.admitsNew(bucketId, info))
       memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, cacheRevision);
     return result;
@@ -151,10 +151,15 @@ export function createStoredChanges(parts: {
     async renew(key, renewal) {
       if (!(await bucket.renew(key, renewal))) return false;
       const object = memoryCache.get(bucketId, key);
-      const note = memoryCache.noted(bucketId, key);
+      const known = memoryCache.cachedLookup(bucketId, key);
       const isSame = ({ hashes }: ObjectInfo) => etagOf(hashes) === renewal.etag;
-      if (note !== undefined && note !== "absent" && isSame(note.info))
-        memoryCache.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, memoryCache.cacheRevision());
+      if (known !== undefined && known !== "absent" && isSame(known.info))
+        memoryCache.cacheLookup(
+          bucketId,
+          key,
+          { ...known, info: renewed(known.info, renewal) },
+          memoryCache.cacheRevision(),
+        );
       if (object !== undefined && isSame(object.info))
         memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.cacheRevision());
       return true;

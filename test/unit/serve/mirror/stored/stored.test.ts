@@ -353,7 +353,7 @@ describe.each(CHANGES)("%s", (_name, change, after) => {
   });
 });
 
-const known = (stored: Stored) => stored.peek(KEY) ?? stored.noted(KEY);
+const known = (stored: Stored) => stored.peek(KEY) ?? stored.cachedLookup(KEY);
 
 describe("peek() and noted()", () => {
   test("return the result of a look-up, until the object changes", async () => {
