@@ -27,8 +27,8 @@ import { type ApiAnswer, failure } from "./rest/rest-answer.ts";
 import { isCall } from "./rest/target.ts";
 
 export interface DownloadAppOptions {
-  /** The current snapshot; a reload replaces it. */
-  readonly sites: () => Sites;
+  /** `sites`: the snapshot in force; a reload replaces it. */
+  readonly registry: { readonly sites: Sites };
   readonly restApi: RestApiParts;
   /** The path of health checks, such as `/.well-known/huiyuan`; empty: there are none. */
   readonly healthPath: () => string;
@@ -67,7 +67,7 @@ const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const NO_URL = { method: "GET", url: "http://localhost/" } as Request;
 
 export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
-  const { sites, restApi, healthPath, readiness, nextRequestId, log, answered, called, hit } = options;
+  const { registry, restApi, healthPath, readiness, nextRequestId, log, answered, called, hit } = options;
   // An unavailable store fails many requests with the same error, so equal errors are logged once in a while.
   const failures = createFailureLog(log, {}, "requests");
   const callFailures = createFailureLog(log, {}, "API calls");
@@ -120,7 +120,7 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
   function download(exchange: DownloadExchange, hit?: () => void): Promise<void> | undefined {
     let context: DownloadContext | undefined;
     try {
-      context = beginDownload(exchange, sites());
+      context = beginDownload(exchange, registry.sites);
     } catch (error) {
       return fail(exchange, error);
     }

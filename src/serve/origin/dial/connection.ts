@@ -105,8 +105,8 @@ interface UndiciHandler {
 }
 
 /**
- * Wraps the handler of a request; the client gets the wrapped one. Both are of undici's older kind, because the pool has
- * converted the handler that it got. `desync`: as in responseStarted().
+ * Wraps the handler of a request; the client gets the wrapped one. Both are of undici's older kind, because the pool
+ * has converted the handler that it got. `desync`: as in responseStarted().
  */
 export class WatchedHandler implements UndiciHandler {
   isPaused = false;
@@ -169,10 +169,10 @@ export class WatchedHandler implements UndiciHandler {
 }
 
 /**
- * Watches one client, which has one connection and one request at a time. undici asserts in a socket event, where no
- * caller can catch it, that no body is paused when its connection ends (nodejs/undici#5360). It also takes no more bytes
- * from a connection that it knows has ended. So the end is held back until the body resumes. Any other throw in an event
- * of the socket ends that connection only.
+ * Watches one client, which has one connection and one request at a time.
+ * undici asserts in a socket event, where no caller can catch it, that no body is paused when its connection ends
+ * (nodejs/undici#5360). It also takes no more bytes from a connection that it knows has ended. So the end is held back
+ * until the body resumes. Any other throw in an event of the socket ends that connection only.
  */
 export class ClientWatch {
   running: WatchedHandler | undefined;

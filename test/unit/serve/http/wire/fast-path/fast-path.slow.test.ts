@@ -87,7 +87,7 @@ beforeAll(async () => {
     "off.example": { ...site, isProjectEnabled: false },
   };
   lab = await startDownloadLab({
-    sites: () => ({ find: (host) => sites[host] }),
+    registry: { sites: { find: (host) => sites[host] } },
     healthPath: () => "/health",
   });
 });
