@@ -43,26 +43,23 @@ export interface StoredChanges {
    */
   invalidateVersion(info: ObjectInfo, epoch: number, fate: Withdrawal): Promise<boolean>;
   /**
-   * Call it if a version is not stored after all: reports it through StoredHooks.onVersionGone, unless its bytes are
+   * Call it if a version is not stored after all: reports it through OnVersionGone, unless its bytes are
    * stored. Variants of it may exist by now.
    */
   reportRefused(info: ObjectInfo): Promise<void>;
 }
 
-export interface StoredHooks {
-  /** Called before a change ends that removes, purges or refuses the last version with these bytes; never rejects. */
-  readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
-}
+/** Called before a change ends that removes, purges or refuses the last version with these bytes; never rejects. */
+export type OnVersionGone = (version: ObjectInfo) => Promise<void>;
 
 export function createStoredChanges(parts: {
   readonly bucketId: string;
   readonly bucket: Bucket;
   readonly memoryCache: MemoryCache;
   readonly pendingWrites: PendingWrites;
-  readonly hooks: StoredHooks;
+  readonly onVersionGone: OnVersionGone | undefined;
 }): StoredChanges {
-  const { bucketId, bucket, memoryCache, pendingWrites } = parts;
-  const { onVersionGone } = parts.hooks;
+  const { bucketId, bucket, memoryCache, pendingWrites, onVersionGone } = parts;
 
   /** Variants belong to the bytes, which another key may have too. */
   async function reportGone(version: ObjectInfo): Promise<void> {

@@ -12,7 +12,7 @@ import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import type { HeldBytes, ImageBytes } from "./image-bytes.ts";
 import type { CachedLookup, CachedObject, MemoryCache } from "./memory-cache.ts";
 import { createPendingWrites, type PendingWrites } from "./pending-writes.ts";
-import { createStoredChanges, type StoredChanges, type StoredHooks } from "./stored-changes.ts";
+import { createStoredChanges, type OnVersionGone, type StoredChanges } from "./stored-changes.ts";
 
 /** A stored object, without its bytes. */
 export interface StoredObject {
@@ -90,7 +90,7 @@ export function createStored(
   bucketId: string,
   bucket: Bucket,
   memoryCache: MemoryCache,
-  hooks: StoredHooks = {},
+  onVersionGone?: OnVersionGone,
 ): Stored {
   const pendingWrites = createPendingWrites();
   const hidden = new Map<Key, number>();
@@ -235,7 +235,7 @@ export function createStored(
     openRecent,
     load,
     bytesOf,
-    ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, hooks }),
+    ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, onVersionGone }),
     async find(key) {
       const object = memoryCache.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };
