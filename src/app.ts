@@ -100,10 +100,9 @@ export async function startApp({ settings: initial, settingsFile, trial, log }: 
       const { publicScheme, publicPort, trustedProxies } = settings.server;
       return { publicScheme, publicPort, trustedProxies, port: downloadPort };
     };
-    const sites = () => registry.sites;
     const healthPath = () => settings.server.healthPath;
     const downloadApp = createDownloadApp({
-      ...{ sites, healthPath, readiness, nextRequestId, log, answered },
+      ...{ registry, healthPath, readiness, nextRequestId, log, answered },
       hit: metrics.fastPathHit,
       restApi: { ...service.restApi, place },
       called(call) {

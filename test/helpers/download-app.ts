@@ -8,7 +8,7 @@ import { type HttpServer, startServer } from "../../src/serve/http/wire/server.t
 export function downloadAppOptions(given: Partial<DownloadAppOptions> = {}): DownloadAppOptions {
   const projects = { find: () => undefined, isDomain: () => false };
   return {
-    sites: () => ({ find: () => undefined }),
+    registry: { sites: { find: () => undefined } },
     // A project is needed before any other part is used.
     restApi: {
       projects: () => projects,

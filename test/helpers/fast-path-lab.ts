@@ -3,7 +3,7 @@
 import { createDownloadApp, type DownloadAppOptions } from "../../src/serve/http/app.ts";
 import type { DownloadResponse } from "../../src/serve/http/request/download-response.ts";
 import type { DownloadRequest } from "../../src/serve/http/request/exchange.ts";
-import { nodeResponse } from "../../src/serve/http/request/exchange.ts";
+import { NodeResponse } from "../../src/serve/http/request/exchange.ts";
 import { createFastPath } from "../../src/serve/http/wire/fast-path/fast-path.ts";
 import { startServer } from "../../src/serve/http/wire/server.ts";
 import { downloadAppOptions } from "./download-app.ts";
@@ -26,8 +26,8 @@ export async function startFastPathLab(listener: Listener, { idleMs = 60_000 } =
     port: 0,
     idleMs,
     nextRequestId: () => "id",
-    listener: (request: Parameters<Listener>[0], response: Parameters<typeof nodeResponse>[0]) =>
-      listener(request, nodeResponse(response)),
+    listener: (request: Parameters<Listener>[0], response: ConstructorParameters<typeof NodeResponse>[0]) =>
+      listener(request, new NodeResponse(response)),
   };
   const counted: Listener = (request, response) => {
     onFastPath += 1;

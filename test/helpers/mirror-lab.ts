@@ -13,7 +13,7 @@ import { createMirror, type Mirror } from "../../src/serve/mirror/mirror.ts";
 import type { MirrorOptions } from "../../src/serve/mirror/mirror-context.ts";
 import { createMemoryCache, type MemoryCache } from "../../src/serve/mirror/stored/memory-cache.ts";
 import { createStored, type Found, type NoObject, type Stored } from "../../src/serve/mirror/stored/stored.ts";
-import type { StoredHooks } from "../../src/serve/mirror/stored/stored-changes.ts";
+import type { OnVersionGone } from "../../src/serve/mirror/stored/stored-changes.ts";
 import { createWriteBack, type WriteBack } from "../../src/serve/mirror/storing/write-back.ts";
 import { createBreaker } from "../../src/serve/origin/guard/breaker.ts";
 import { createBudget } from "../../src/serve/origin/guard/budget.ts";
@@ -39,15 +39,15 @@ export function storedLab(
     readonly maxCachedObjectBytes?: number;
     readonly over?: (driver: BucketDriver) => Partial<BucketDriver>;
     readonly now?: () => number;
-    readonly hooks?: StoredHooks;
+    readonly onVersionGone?: OnVersionGone;
   } = {},
 ): StoredLab {
-  const { cacheBytes = 10_000_000, maxCachedObjectBytes = 100_000, over, now = () => 1_000, hooks } = options;
+  const { cacheBytes = 10_000_000, maxCachedObjectBytes = 100_000, over, now = () => 1_000, onVersionGone } = options;
   const memory = createMemoryStore(now).bucket(BUCKET_ID);
   const driver = { ...memory, ...over?.(memory) };
   const memoryCache = createMemoryCache({ maxBytes: cacheBytes, maxObjectBytes: maxCachedObjectBytes });
   const bucket = createBucket({ driver, now, maxObjectBytes: 1_073_741_824 });
-  return { stored: createStored(BUCKET_ID, bucket, memoryCache, hooks), memoryCache, driver };
+  return { stored: createStored(BUCKET_ID, bucket, memoryCache, onVersionGone), memoryCache, driver };
 }
 
 /** A meter that records its events, such as `stored 120` or `refused not_found`. */

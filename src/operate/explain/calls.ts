@@ -137,7 +137,7 @@ function processingView({ named, suffix, original }: ProcessingRequest, { header
 }
 
 function refererOf({ referers }: Site, { headers }: DownloadRequest): string {
-  return referers.mode === "off" ? "off" : refererVerdict(headers.referer, referers);
+  return referers === undefined ? "off" : refererVerdict(headers.referer, referers);
 }
 
 /** `unseen`: the token was not checked, because the request was refused before, or its Referer is listed. */

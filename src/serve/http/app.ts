@@ -1,5 +1,5 @@
-// Every route of the download port, as a Hono application. Its onError is the only place where an error becomes an
-// answer. Handlers write to node's response.
+// Every route of the download port, as a Hono application. Each kind of request has one place where an error becomes
+// its answer. Handlers write to node's response.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { HttpBindings } from "@hono/node-server";
@@ -17,18 +17,18 @@ import {
   beginExchange,
   type DownloadExchange,
   type DownloadRequest,
-  nodeResponse,
+  NodeResponse,
 } from "./request/exchange.ts";
 import type { Sites } from "./request/site.ts";
 import { failDownload } from "./response/error-answer.ts";
 import type { CallExchange, RestApiParts } from "./rest/call.ts";
 import { type AnsweredCall, beginCall, finishCall, serveCall } from "./rest/rest.ts";
-import { failure } from "./rest/rest-answer.ts";
+import { type ApiAnswer, failure } from "./rest/rest-answer.ts";
 import { isCall } from "./rest/target.ts";
 
 export interface DownloadAppOptions {
-  /** The current snapshot; a reload replaces it. */
-  readonly sites: () => Sites;
+  /** `sites`: the snapshot in force; a reload replaces it. */
+  readonly registry: { readonly sites: Sites };
   readonly restApi: RestApiParts;
   /** The path of health checks, such as `/.well-known/huiyuan`; empty: there are none. */
   readonly healthPath: () => string;
@@ -56,17 +56,6 @@ export interface DownloadApp {
 }
 
 /**
- * `incoming` and `outgoing` are node's. The running download or call is kept for onError. A request of the fast path
- * has its exchange only, with the admitted download or the error of its admission.
- */
-interface Bindings extends HttpBindings {
-  exchange?: DownloadExchange | undefined;
-  readonly context?: DownloadContext | undefined;
-  readonly refusal?: HuiyuanError | undefined;
-  call?: CallExchange | undefined;
-}
-
-/**
  * The mean delay of a refusal because of a rate: a client that repeats it at once would cost more than its renders. The
  * delay is random, so that the connections of one client do not come together. Milliseconds.
  */
@@ -78,13 +67,13 @@ const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const NO_URL = { method: "GET", url: "http://localhost/" } as Request;
 
 export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
-  const { sites, restApi, healthPath, readiness, nextRequestId, log, answered, called, hit } = options;
+  const { registry, restApi, healthPath, readiness, nextRequestId, log, answered, called, hit } = options;
   // An unavailable store fails many requests with the same error, so equal errors are logged once in a while.
   const failures = createFailureLog(log, {}, "requests");
   const callFailures = createFailureLog(log, {}, "API calls");
 
   // One handler for each path: with several, Hono would compose them, which costs as much as a hit.
-  const app = new Hono<{ Bindings: Bindings }>({ getPath: routeOf });
+  const app = new Hono<{ Bindings: HttpBindings }>({ getPath: routeOf });
   // GET and HEAD of `server.healthPath`.
   app.all("/health", async ({ env: { incoming, outgoing } }) => {
     limitUnusedBody(incoming, outgoing);
@@ -94,96 +83,97 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
     return RESPONSE_ALREADY_SENT;
   });
   // `/photos/v1/…` and `/photos/v2/…` on every Host that is no configured domain.
-  app.all("/photos/*", async ({ env }) => {
-    const call = beginCall(env.incoming, env.outgoing, nextRequestId());
-    env.call = call;
-    const finished = finishCall(call, await serveCall(call, restApi));
-    // From here on an error cannot become an answer.
-    env.call = undefined;
-    called(finished);
+  app.all("/photos/*", async ({ env: { incoming, outgoing } }) => {
+    const call = beginCall(incoming, outgoing, nextRequestId());
+    const answer = await serveCall(call, restApi).catch((error) => refuseCall(call, asHuiyuanError(error)));
+    called(finishCall(call, answer));
     return RESPONSE_ALREADY_SENT;
   });
   // All other requests.
-  app.all("/download", async ({ env }) => {
-    if (env.refusal !== undefined) throw env.refusal;
-    env.exchange ??= beginNodeExchange(env);
-    const { exchange } = env;
-    const context = env.context ?? beginDownload(exchange, sites());
-    if (context !== undefined) await finishDownload(context);
-    env.exchange = undefined;
-    answered(exchange);
+  app.all("/download", async ({ env: { incoming, outgoing } }) => {
+    limitUnusedBody(incoming, outgoing);
+    await download(beginExchange(incoming, new NodeResponse(outgoing), nextRequestId()));
     return RESPONSE_ALREADY_SENT;
   });
-  app.onError(async (thrown, { env }) => {
-    const error = asHuiyuanError(thrown);
-    if (error.code === "rate_limited") await delay(REFUSAL_MS * (0.5 + Math.random()));
-    if (env.call !== undefined) {
-      const { requestId } = env.call;
-      if (isServerFailure(error)) callFailures.error(error.code, { requestId, err: error }, "an API call failed");
-      called(finishCall(env.call, error.code === "client_gone" ? undefined : failure(error)));
-    } else if (env.exchange !== undefined) {
-      logFailure(env.exchange, error);
-      failDownload(env.exchange, error);
-      answered(env.exchange);
-    } else throw error; // serve() cuts the connection.
-    return RESPONSE_ALREADY_SENT;
+  // A bug of ours while answering: `listener` cuts the connection.
+  app.onError((error) => {
+    throw error;
   });
 
   /**
    * The route of a request. Download keys are no part of it: our own parser reads the raw target later, and its errors
-   * reach onError.
+   * are answered as those of a download.
    */
-  function routeOf(_request: Request, { env = {} }: { readonly env?: object | undefined } = {}): string {
-    const { incoming, exchange } = env as Bindings; // serve() gives them
-    if (exchange !== undefined) return "/download";
+  function routeOf(_request: Request, { env }: { readonly env?: object | undefined } = {}): string {
+    const { incoming } = env as HttpBindings; // `listener` gives them
     if (isCall(incoming, restApi.projects().isDomain)) return "/photos/";
     return isHealth(incoming, healthPath()) ? "/health" : "/download";
   }
 
-  function beginNodeExchange({ incoming, outgoing }: Bindings): DownloadExchange {
-    limitUnusedBody(incoming, outgoing);
-    return beginExchange(incoming, nodeResponse(outgoing), nextRequestId());
+  async function refuseCall({ requestId }: CallExchange, error: HuiyuanError): Promise<ApiAnswer | undefined> {
+    await delayRefusal(error);
+    if (isServerFailure(error)) callFailures.error(error.code, { requestId, err: error }, "an API call failed");
+    return error.code === "client_gone" ? undefined : failure(error);
   }
 
-  function logFailure({ response, requestId }: DownloadExchange, error: HuiyuanError): void {
-    const about = { requestId, err: error };
-    if (isServerFailure(error)) failures.error(error.code, about, "a request failed");
-    else if (response.headersSent && error.code !== "client_gone")
-      failures.warn(error.code, about, "the connection of an unfinished answer was cut");
-  }
-
-  async function serve(bindings: Bindings, response: { destroy(): void }): Promise<void> {
+  /** Answers a hit in this turn of the event loop; `hit` is called then. */
+  function download(exchange: DownloadExchange, hit?: () => void): Promise<void> | undefined {
+    let context: DownloadContext | undefined;
     try {
-      await app.fetch(NO_URL, bindings);
+      context = beginDownload(exchange, registry.sites);
     } catch (error) {
-      // A bug of ours while answering must not end the program.
-      log.error({ err: asHuiyuanError(error) }, "cannot answer a request");
-      response.destroy();
+      return fail(exchange, error);
     }
+    if (context !== undefined) return finish(context);
+    hit?.();
+    answered(exchange);
+    return undefined;
   }
+
+  async function finish(context: DownloadContext): Promise<void> {
+    try {
+      await finishDownload(context);
+    } catch (error) {
+      return fail(context.exchange, error);
+    }
+    answered(context.exchange);
+  }
+
+  async function fail(exchange: DownloadExchange, thrown: unknown): Promise<void> {
+    const error = asHuiyuanError(thrown);
+    await delayRefusal(error);
+    const about = { requestId: exchange.requestId, err: error };
+    if (isServerFailure(error)) failures.error(error.code, about, "a request failed");
+    else if (exchange.response.headersSent && error.code !== "client_gone")
+      failures.warn(error.code, about, "the connection of an unfinished answer was cut");
+    failDownload(exchange, error);
+    answered(exchange);
+  }
+
+  /** A bug of ours while answering must not end the program. */
+  const cut = (response: { destroy(): void }) => (error: unknown) => {
+    log.error({ err: asHuiyuanError(error) }, "cannot answer a request");
+    response.destroy();
+  };
 
   return {
-    listener: (incoming, outgoing) => void serve({ incoming, outgoing }, outgoing),
+    async listener(incoming, outgoing) {
+      try {
+        await app.fetch(NO_URL, { incoming, outgoing });
+      } catch (error) {
+        cut(outgoing)(error);
+      }
+    },
     fastPath: {
       takes: (url) => !url.startsWith("/photos/") && !isPathOf(url, healthPath()),
-      listener(request, response) {
-        const exchange = beginExchange(request, response, nextRequestId());
-        let context: DownloadContext | undefined;
-        let refusal: HuiyuanError | undefined;
-        try {
-          context = beginDownload(exchange, sites());
-        } catch (error) {
-          refusal = asHuiyuanError(error);
-        }
-        if (context === undefined && refusal === undefined) {
-          hit();
-          answered(exchange);
-        }
-        // The route of a begun download needs nothing of node's.
-        else void serve({ exchange, context, refusal } as Bindings, response);
-      },
+      listener: (request, response) =>
+        void download(beginExchange(request, response, nextRequestId()), hit)?.catch(cut(response)),
     },
   };
+}
+
+async function delayRefusal({ code }: HuiyuanError): Promise<void> {
+  if (code === "rate_limited") await delay(REFUSAL_MS * (0.5 + Math.random()));
 }
 
 /** Sends "100 Continue" where the client waits for it, and ends the connection if the body takes too long. */

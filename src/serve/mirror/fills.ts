@@ -5,7 +5,7 @@ import type { HuiyuanError } from "../../core/errors.ts";
 import type { Key } from "../../core/object.ts";
 import { createExpiring } from "./expiring.ts";
 import { describeFetched } from "./fill/arrival.ts";
-import { type Fill, startFill } from "./fill/fill.ts";
+import { Fill } from "./fill/fill.ts";
 import type { FillEnd } from "./fill/fill-end.ts";
 import type { MissRequest } from "./fill/reader.ts";
 import type { MirrorContext } from "./mirror-context.ts";
@@ -113,7 +113,7 @@ export function createFills(
     start(id: string, request: FillOf): Fill {
       const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
       const requestedAt = now();
-      const fill = startFill(
+      const fill = new Fill(
         { id, key, isStored, epoch, requestedAt, path, query, headers, followsRedirects, via, cdnLoop },
         context.fills,
       );

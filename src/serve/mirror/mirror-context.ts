@@ -8,10 +8,11 @@ import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createFailureLog, type FailureLog } from "./failure-log.ts";
 import type { FillContext } from "./fill/fill.ts";
 import type { RequestTimeouts } from "./fill/reader.ts";
+import { mayBeStored } from "./freshness/freshness.ts";
 import type { KeyBudget } from "./key-budget.ts";
 import type { MirrorMeter } from "./meter.ts";
 import { createNegativeCache, type NegativeCache } from "./negative-cache.ts";
-import { isStorable, type PolicyRules } from "./policy.ts";
+import type { PolicyRules } from "./policy.ts";
 import type { Stored } from "./stored/stored.ts";
 import type { WriteBack } from "./storing/write-back.ts";
 
@@ -70,6 +71,6 @@ export function createMirrorContext(options: MirrorOptions, parts: MirrorParts):
     fills: { origin, spools, maxBytes, formats, meter, now, signal },
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
-    isStorable: (answer) => isStorable(answer, options),
+    isStorable: ({ life }) => mayBeStored(life, options.freshness),
   };
 }

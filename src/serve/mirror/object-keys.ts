@@ -6,13 +6,12 @@ import { type Key, toKey } from "../../core/object.ts";
 export type KeyQuery = "drop" | "keep" | readonly string[];
 
 /**
- * The key of a URL. `query`: raw, reduced to the part that belongs to the key. `hasQuery`: some rule of the bucket puts
- * queries into keys. Then a `?` of the path is `%3F` in the key, so that `/a%3Fb` and `/a?b` are two objects. A `.` or
- * `..` segment of the query becomes `%2E` or `%2E%2E`, since no key has such a segment. Throws url_invalid: over 1024
- * bytes.
+ * The key of a URL, if some rule of the bucket puts queries into keys; else the key is the path. `query`: raw, reduced
+ * to the part that belongs to the key. A `?` of the path is `%3F` in the key, so that `/a%3Fb` and `/a?b` are two
+ * objects. A `.` or `..` segment of the query becomes `%2E` or `%2E%2E`, since no key has such a segment. Throws
+ * url_invalid: over 1024 bytes.
  */
-export function keyOfUrl(path: Key, query: string, hasQuery: boolean): Key {
-  if (!hasQuery) return path;
+export function keyOfUrl(path: Key, query: string): Key {
   const name = path.includes("?") || path.includes("%") ? escapeQuestionMarks(path) : path;
   return query === "" ? toKey(name) : toKey(`${name}?${escapeDots(query)}`);
 }

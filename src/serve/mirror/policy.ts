@@ -2,7 +2,6 @@
 // and a failure do. Pure rules without clock and I/O; the files beside apply them. freshness/freshness.ts reads the
 // lifetimes of RFC 9111 out of headers.
 import { type ErrorCode, errorKind, errorRow, type HuiyuanError } from "../../core/errors.ts";
-import type { OriginAnswer } from "../origin/origin.ts";
 import { damageOf, type FillEnd } from "./fill/fill-end.ts";
 import { type FreshnessRules, mayBeStored } from "./freshness/freshness.ts";
 
@@ -21,22 +20,11 @@ export interface PolicyRules {
 // The right to store.
 
 /**
- * False if the origin forbids it by `no-store` or `private`, in mode `origin` (RFC 9111 §3). The image is served all
- * the same.
- */
-export function isStorable(
-  { life }: Pick<OriginAnswer, "life">,
-  { freshness }: Pick<PolicyRules, "freshness">,
-): boolean {
-  return mayBeStored(life, freshness);
-}
-
-/**
  * The use of a fetched image whose key the bucket lacks. `store`: it is whole and sound. `if-repeated`: it
  * is stored once the origin has sent the same bytes twice, an hour apart. `pass`: it is served and not stored.
  */
 export function storingOf(end: FillEnd, rules: PolicyRules): "store" | "if-repeated" | "pass" {
-  if (end.kind === "whole") return isStorable(end.head.answer, rules) ? "store" : "pass";
+  if (end.kind === "whole") return mayBeStored(end.head.answer.life, rules.freshness) ? "store" : "pass";
   return end.kind === "suspect" && rules.suspects === "keep" ? "if-repeated" : "pass";
 }
 
@@ -54,7 +42,7 @@ export type Withdrawal = "superseded" | "gone";
  */
 export function withdrawalBy(end: FillEnd, rules: PolicyRules, isCurrent = false): Withdrawal | undefined {
   if (end.kind === "absent") return rules.onGone === "remove" ? "gone" : undefined;
-  const isForbidden = end.kind === "whole" && !isStorable(end.head.answer, rules);
+  const isForbidden = end.kind === "whole" && !mayBeStored(end.head.answer.life, rules.freshness);
   return isCurrent || isForbidden ? "superseded" : undefined;
 }
 

@@ -62,6 +62,9 @@ export interface ObjectRequest {
   readonly instruction: string | undefined;
 }
 
+/** The headers of the client's request, by lower-case names. */
+type ClientHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
 /** A request to the origin. */
 export interface OriginRequest extends OriginTarget {
   /** The key of the answer, under which it may be stored. */
@@ -124,35 +127,28 @@ export function keepsQuery({ type, keyQuery }: Pick<RuleOptions, "type" | "keyQu
 
 /** The key of a request's object. Under `originals` an instruction is no part of it. Throws url_invalid. */
 export function keyUnder(rule: RuleOptions, request: ObjectRequest): Key {
-  return keyOfUrl(request.path, queries(rule, request).kept, rule.keysHaveQueries);
+  const { path } = request;
+  return rule.keysHaveQueries ? keyOfUrl(path, queries(rule, request).kept) : path;
 }
 
 /** The origin request for the object of a client request. Throws url_invalid if the rewritten path is not valid. */
-export function originRequestFor(
-  rule: RuleOptions,
-  request: ObjectRequest,
-  clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
-): OriginRequest {
+export function originRequestFor(rule: RuleOptions, request: ObjectRequest, client: ClientHeaders): OriginRequest {
   const { kept, sent } = request.query === "" ? NO_QUERY : queries(rule, request);
   const { path, query } = rewrite(rule.path, request.path);
   const { passes, setHeaders } = rule;
   return {
-    key: keyOfUrl(request.path, kept, rule.keysHaveQueries),
+    key: rule.keysHaveQueries ? keyOfUrl(request.path, kept) : request.path,
     isStored: sent === kept && rule.isNeverStored !== true,
     path,
     query: withSet(query, sent, rule.setQuery),
-    headers: passes === undefined ? setHeaders : { ...passedHeaders(passes, clientHeaders), ...setHeaders },
+    headers: passes === undefined ? setHeaders : { ...passedHeaders(passes, client), ...setHeaders },
     followsRedirects: rule.followRedirects,
   };
 }
 
 /** As originRequestFor(), for the object that is stored under the key: query parameters beyond the key are not sent. */
-export function originRequestForKey(
-  rule: RuleOptions,
-  request: ObjectRequest,
-  clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
-): OriginRequest {
-  return originRequestFor({ ...rule, passQuery: false }, request, clientHeaders);
+export function originRequestForKey(rule: RuleOptions, request: ObjectRequest, client: ClientHeaders): OriginRequest {
+  return originRequestFor({ ...rule, passQuery: false }, request, client);
 }
 
 /** Equal for requests that may share an answer: the key if it is stored, else everything that is sent. */
@@ -164,9 +160,9 @@ export function fillId({ isStored, key, path, query, headers }: OriginRequest): 
 export function originRequestForProcessed(
   rule: RuleOptions,
   request: ObjectRequest,
-  clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>,
+  client: ClientHeaders,
 ): OriginRequest {
-  const plain = originRequestFor(rule, request, clientHeaders);
+  const plain = originRequestFor(rule, request, client);
   return { ...plain, isStored: false, query: joinQueries(sentInstruction(request), plain.query) };
 }
 
@@ -235,10 +231,7 @@ function rewrite(path: RulePath, key: Key): { readonly path: Key; readonly query
 }
 
 /** Headers that `Connection` names are for this hop alone, so they are not forwarded (RFC 9110 §7.6.1). */
-function passedHeaders(
-  passes: (name: string) => boolean,
-  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
-): Record<string, string> {
+function passedHeaders(passes: (name: string) => boolean, headers: ClientHeaders): Record<string, string> {
   const hop = String(headers.connection ?? "").toLowerCase();
   const hopNames = hop === "" ? [] : hop.split(",").map((name) => name.trim());
   const passed: Record<string, string> = {};

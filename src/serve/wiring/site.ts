@@ -37,6 +37,7 @@ export function createSite(
   checks: TokenChecks,
 ): Site {
   const { grammarEra: era } = bucket;
+  const { mode, ...listed } = bucket.referers;
   const toNamed = ([name, text]: [string, string]) => [name, nameRecipe(parseInstruction(text, { era }))] as const;
   const styles = Object.entries(bucket.styles).map(toNamed);
   const authorizer = createAuthorizer({
@@ -62,7 +63,7 @@ export function createSite(
     era,
     authorizer: bucket.token === "off" ? undefined : authorizer,
     originalAuthorizer: bucket.originalProtection ? authorizer : undefined,
-    referers: bucket.referers,
+    referers: mode === "off" ? undefined : { mode, ...listed },
     cacheControl: createCacheControl(bucket.cacheControl),
     cors: bucket.cors,
     notFoundPage: bucket.notFound === undefined ? undefined : readPage(bucket.notFound.file),

@@ -237,7 +237,7 @@ function openBucket(bucketId: string, parts: SiteParts): OpenBucket {
   const bucket = createBucket({ driver: store.bucket(bucketId), now: mirror.now, maxObjectBytes: MAX_STORED_BYTES });
   return {
     variants,
-    stored: createStored(bucketId, bucket, memoryCache, { onVersionGone: variants.drop }),
+    stored: createStored(bucketId, bucket, memoryCache, variants.drop),
   };
 }
 

@@ -12,7 +12,7 @@ import {
   clientSignal,
   type DownloadExchange,
   type DownloadRequest,
-  nodeResponse,
+  NodeResponse,
 } from "../../../serve/http/request/exchange.ts";
 import { nameObject, type ProcessingRequest, processingOf, urlTo } from "../../../serve/http/request/object-name.ts";
 import type { Site } from "../../../serve/http/request/site.ts";
@@ -41,7 +41,7 @@ export function addImageCall(calls: Calls, { registry }: { readonly registry: Do
     const key = toKey(input.key);
     const { incoming, outgoing } = context.env;
     if (incoming === undefined || outgoing === undefined) throw invalid("only a running server shows images");
-    const exchange = beginExchange(requestOf(incoming), nodeResponse(outgoing), context.get("requestId"));
+    const exchange = beginExchange(requestOf(incoming), new NodeResponse(outgoing), context.get("requestId"));
     const release = await places.acquire(clientOf(exchange));
     try {
       if (input.fetch) await fetchFirst({ stored, key }, registry, exchange);
@@ -114,7 +114,7 @@ function operatorSite(site: Site): Site {
   return {
     ...site,
     ...{ source: undefined, authorizer: undefined, originalAuthorizer: undefined, acceptsInstructions: true },
-    ...{ aliases: new Map(), separators: [], cors: [], referers: { mode: "off", domains: [], allowEmpty: true } },
+    ...{ aliases: new Map(), separators: [], cors: [], referers: undefined },
     // The page shows an image that was replaced at once; an equal one is a 304.
     cacheControl: () => "private, no-cache",
   };

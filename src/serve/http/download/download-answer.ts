@@ -115,8 +115,8 @@ function answerFetch(context: DownloadContext, located: LocatedFetch): void | Pr
   const { answer: miss, life } = located;
   exchange.outcome = MISS;
   if (miss.kind === "head") {
-    const notes = { state: stateFor(located, "filling"), cacheStatus: missStatus(located, false), life };
-    return answerOriginHead(exchange, miss.answer, contextOf(context, notes));
+    const facts = { state: stateFor(located, "filling"), cacheStatus: missStatus(located, false), life };
+    return answerOriginHead(exchange, miss.answer, contextOf(context, facts));
   }
   const { isStorable } = miss;
   const contextFor = (state: AnswerState, isStored: boolean) => {

@@ -77,7 +77,7 @@ function admit(
   const object = nameObject(site, url);
   const processing = processingOf(site, url, object);
   exchange.isByAccept = processing?.named.negotiated !== undefined;
-  const referer = refererVerdict(headers.referer, site.referers);
+  const referer = site.referers && refererVerdict(headers.referer, site.referers);
   // After the URL was read, so that the refusal has the Vary header of the image.
   if (referer === "refused") throw new HuiyuanError("referer_refused", "Cannot serve: the Referer is not allowed");
   const asksForOriginal = query !== rest;
@@ -113,7 +113,7 @@ function findHit(context: DownloadContext): LocatedStored | LocatedVariant | und
   if (processing === undefined || isNameFirst) {
     const own = hitOf(context, undefined);
     if (own !== undefined) return withBytes(site, own);
-    if (processing === undefined || site.stored.noted(object.key) !== "absent") return undefined;
+    if (processing === undefined || site.stored.cachedLookup(object.key) !== "absent") return undefined;
   }
   const original = hitOf(context, processing);
   return original && variantInMemory(context, processing, original);
@@ -194,7 +194,7 @@ async function serveNamed(context: DownloadContext): Promise<void> {
   const { stored } = context.site;
   const { key } = context.object;
   const isSeen = learnt.about === "hit" && learnt.key === key && learnt.located !== undefined;
-  const entry = isSeen || stored.noted(key) === "absent" ? undefined : await stored.lookup(key);
+  const entry = isSeen || stored.cachedLookup(key) === "absent" ? undefined : await stored.lookup(key);
   if (isSeen || entry?.state === "object") {
     try {
       return await serveImage(context, undefined, learnt);

@@ -48,7 +48,7 @@ export function atHand({ site, object, processing }: LocateRequest, learnt: Lear
   const { failure } = learnt;
   const cacheRevision = stored.cacheRevision();
   const cached = stored.peek(key);
-  // Neither memory nor notes have purged objects.
+  // Neither memory nor cached look-ups have purged objects.
   if (cached !== undefined) {
     const { info, epoch } = cached;
     const found = { state: "memory", object: cached } as const;
@@ -60,9 +60,9 @@ export function atHand({ site, object, processing }: LocateRequest, learnt: Lear
     return recent && storedImage(recent, { cacheRevision, failure });
   }
   // The bytes of a variant's original are not needed now, so a description will do.
-  const noted = stored.noted(key);
-  if (noted === undefined || noted === "absent") return undefined;
-  return storedImage({ info: noted.info, isStale: false, epoch: noted.epoch }, { cacheRevision, failure });
+  const known = stored.cachedLookup(key);
+  if (known === undefined || known === "absent") return undefined;
+  return storedImage({ info: known.info, isStale: false, epoch: known.epoch }, { cacheRevision, failure });
 }
 
 function storedImage(

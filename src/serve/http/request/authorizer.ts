@@ -42,12 +42,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         return { scope: { kind: "signed", mode, expiresInSeconds }, spend: undefined };
       }
       if (grant.spend === "reuse") return { scope: { kind: "reusable-one-time" }, spend: undefined };
-      // Once a request: a response that restarts after damage was found must not spend twice.
-      let spent: Promise<boolean> | undefined;
-      const spend = () => {
-        spent ??= once.spend(grant.token, seconds);
-        return spent;
-      };
+      const spend = onceOnly(() => once.spend(grant.token, seconds));
       return { scope: { kind: "one-time" }, spend, isSpent: () => once.isSpent(grant.token, seconds) };
     },
     boundFile: tokens.boundFile,
@@ -86,18 +81,22 @@ export function admittedByBoth(one: DownloadGrant, other: DownloadGrant): Downlo
   const scope = stricter(one.scope, other.scope);
   if (once.length === 0) return { scope, spend: undefined };
   const isSpent = () => once.some((each) => each.isSpent?.() === true);
-  let spent: Promise<boolean> | undefined;
   // If one is spent already, the other must not be spent for nothing.
   const spendAll = async () => {
     if (isSpent()) return false;
     for (const { spend } of once) if ((await spend?.()) === false) return false;
     return true;
   };
-  const spend = () => {
-    spent ??= spendAll();
+  return { scope, spend: onceOnly(spendAll), isSpent };
+}
+
+/** Once a request: a response that restarts after damage was found must not spend twice. */
+function onceOnly(spend: () => Promise<boolean>): () => Promise<boolean> {
+  let spent: Promise<boolean> | undefined;
+  return () => {
+    spent ??= spend();
     return spent;
   };
-  return { scope, spend, isSpent };
 }
 
 const STRICTNESS: Readonly<Record<TokenScope["kind"], number>> = {
@@ -148,7 +147,6 @@ export type RefererVerdict = "allowed" | "listed" | "refused";
 
 /** Evaluates a Referer list (域名防盗链). Only the host of the Referer counts, whole and case-insensitive. */
 export function refererVerdict(header: string | undefined, rules: RefererRules): RefererVerdict {
-  if (rules.mode === "off") return "allowed";
   if (header === undefined || header.trim() === "") return rules.allowEmpty ? "allowed" : "refused";
   const host = hostOfReferer(header);
   // An unreadable Referer is on no list, so `allow` refuses it and `deny` accepts it.

@@ -1,15 +1,9 @@
 // Evaluates conditional requests (RFC 9110 §13) against an object with a strong entity tag. Pure.
 import { parseHttpDate } from "../../../core/http-date.ts";
+import type { DownloadRequest } from "./exchange.ts";
 
-export interface Conditions {
-  readonly method: string;
-  readonly ifMatch: string | undefined;
-  readonly ifNoneMatch: string | undefined;
-  readonly ifModifiedSince: string | undefined;
-  readonly ifUnmodifiedSince: string | undefined;
-  readonly ifRange: string | undefined;
-  readonly range: string | undefined;
-}
+/** The part of a request that has conditions; node gives each of these headers as one text. */
+export type ConditionalRequest = Pick<DownloadRequest, "method" | "headers">;
 
 export interface ObjectValidators {
   /** A strong tag, with its quotes. */
@@ -31,8 +25,9 @@ export interface ObjectValidators {
 export type ConditionVerdict = "full" | "range" | "not-modified" | "precondition-failed";
 
 /** For GET and HEAD, in the order of RFC 9110 §13.2.2. An unreadable date counts as absent. */
-export function evaluate(conditions: Conditions, object: ObjectValidators): ConditionVerdict {
-  const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince } = conditions;
+export function evaluate({ method, headers }: ConditionalRequest, object: ObjectValidators): ConditionVerdict {
+  const { "if-match": ifMatch, "if-none-match": ifNoneMatch, range } = headers;
+  const { "if-modified-since": ifModifiedSince, "if-unmodified-since": ifUnmodifiedSince } = headers;
   if (ifMatch !== undefined) {
     if (!matches(ifMatch, object.etag, "strong")) return "precondition-failed";
   } else if (ifUnmodifiedSince !== undefined) {
@@ -45,8 +40,8 @@ export function evaluate(conditions: Conditions, object: ObjectValidators): Cond
     const date = parseHttpDate(ifModifiedSince);
     if (date !== undefined && isUnmodifiedSince(date, object)) return "not-modified";
   }
-  const { method, range, ifRange } = conditions;
   if (method !== "GET" || range === undefined) return "full";
+  const ifRange = headers["if-range"] as string | undefined;
   return ifRange === undefined || holdsIfRange(ifRange, object) ? "range" : "full";
 }
 
@@ -54,10 +49,8 @@ export function evaluate(conditions: Conditions, object: ObjectValidators): Cond
  * Whether the response depends on the object's version: If-Match with a list, or else a date in If-Unmodified-Since. A
  * running fill has no validators, so such a request waits for its end.
  */
-export function wantsVersion({
-  ifMatch,
-  ifUnmodifiedSince,
-}: Pick<Conditions, "ifMatch" | "ifUnmodifiedSince">): boolean {
+export function wantsVersion({ headers }: Pick<ConditionalRequest, "headers">): boolean {
+  const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = headers;
   if (ifMatch !== undefined) return ifMatch.trim() !== "*";
   return ifUnmodifiedSince !== undefined && parseHttpDate(ifUnmodifiedSince) !== undefined;
 }

@@ -120,13 +120,11 @@ export function createRequestIds(): () => string {
   };
 }
 
-/** Wraps a response of node's http server. */
-export function nodeResponse(response: ServerResponse): DownloadResponse {
-  return new NodeResponse(response);
-}
-
-/** A class, because V8 makes a slow object of every literal with a getter, and retains all that it refers to. */
-class NodeResponse implements DownloadResponse {
+/**
+ * Wraps a response of node's http server. A class, because V8 makes a slow object of every literal with a getter, and
+ * retains all that it refers to.
+ */
+export class NodeResponse implements DownloadResponse {
   readonly #response: ServerResponse;
   #drained: (() => void) | undefined;
 

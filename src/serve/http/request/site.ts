@@ -72,7 +72,7 @@ export interface MirrorSource {
 }
 
 export interface RefererRules {
-  readonly mode: "off" | "allow" | "deny";
+  readonly mode: "allow" | "deny";
   /** Lower case, exact or `*.example.com`. */
   readonly domains: readonly string[];
   /** Whether a request without a Referer may pass. */
@@ -101,7 +101,8 @@ export interface Site {
   /** 原图保护: only aliases are served, and originals only by this authorizer. Undefined: originals are not protected. */
   readonly originalAuthorizer: Authorizer | undefined;
   readonly variants: Variants;
-  readonly referers: RefererRules;
+  /** Undefined: 域名防盗链 is off. */
+  readonly referers: RefererRules | undefined;
   /** Undefined: Token 防盗链 is off, and tokens are ignored. */
   readonly authorizer: Authorizer | undefined;
   readonly cacheControl: CacheControl;

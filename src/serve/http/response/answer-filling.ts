@@ -29,7 +29,7 @@ export async function answerFilling(
   const range = requestedRange(exchange);
   // Without a length an HTTP/1.0 client cannot tell a broken body from a whole one, and a range has no meaning.
   const needsLength = request.method === "GET" && (range !== undefined || request.httpVersion === "1.0");
-  const mustEnd = (size === undefined && needsLength) || isForOneVersion(exchange);
+  const mustEnd = (size === undefined && needsLength) || wantsVersion(request);
   if (mustEnd) return answerEnded(exchange, filling, contextFor);
   const span = size === undefined ? undefined : requestedSpan(range, size);
   return stream(exchange, filling, { contextFor, span });
@@ -41,14 +41,9 @@ function requestedRange({ request }: DownloadExchange): string | undefined {
   return request.method === "GET" && ifRange === undefined ? range : undefined;
 }
 
-/** Whether the request names a version; a running fill does not know its version yet. */
-function isForOneVersion({ request }: DownloadExchange): boolean {
-  const { "if-match": ifMatch, "if-unmodified-since": ifUnmodifiedSince } = request.headers;
-  return wantsVersion({ ifMatch, ifUnmodifiedSince });
-}
-
 /** Waits for the end of the fill, then answers a sound body as a stored object, also if the disk has refused it. */
 async function answerEnded(exchange: DownloadExchange, filling: Filling, contextFor: ContextFor): Promise<void> {
+  const { request } = exchange;
   const end = await filling.reader.end();
   if (end.kind === "failed") throw end.error;
   if (!("head" in end)) throw new HuiyuanError("not_found", "Cannot answer: the origin has no such image");
@@ -59,7 +54,7 @@ async function answerEnded(exchange: DownloadExchange, filling: Filling, context
     const read: ReadAt = (offset) => spool.peek(offset) ?? spool.read(offset, context.client());
     return answerObject(exchange, end.info, { kind: "read", read }, context);
   }
-  if (isForOneVersion(exchange)) throw unproven();
+  if (wantsVersion(request)) throw unproven();
   const span = requestedSpan(requestedRange(exchange), spool.received);
   await stream(exchange, { ...filling, head: end.head, isSuspect: true }, { contextFor, span });
 }

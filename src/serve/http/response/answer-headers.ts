@@ -52,7 +52,7 @@ export function siteHeaders(site: Site, origin: string | undefined, isByAccept: 
   // A single Vary line, because some caches read only the first.
   const at = cors.indexOf("Vary");
   const names = at === -1 ? [] : [cors[at + 1]];
-  if (site.referers.mode !== "off") names.push("Referer");
+  if (site.referers !== undefined) names.push("Referer");
   if (isByAccept) names.push("Accept");
   const rest = at === -1 ? cors : cors.toSpliced(at, 2);
   return names.length === 0 ? rest : [...rest, "Vary", names.join(", ")];

@@ -88,23 +88,11 @@ function ownHeaders(info: ObjectInfo, etag: string): HeaderList {
 
 /** Evaluates the request's conditions and Range. Throws range_unsatisfiable, precondition_failed. */
 function plan(exchange: DownloadExchange, info: ObjectInfo, facts: ObjectFacts): Plan {
-  const { headers, method } = exchange.request;
-  const verdict = evaluate(
-    {
-      method: method ?? "GET",
-      ifMatch: headers["if-match"],
-      ifNoneMatch: headers["if-none-match"],
-      ifModifiedSince: headers["if-modified-since"],
-      ifUnmodifiedSince: headers["if-unmodified-since"],
-      ifRange: headers["if-range"] as string | undefined,
-      range: headers.range,
-    },
-    facts,
-  );
+  const verdict = evaluate(exchange.request, facts);
   if (verdict === "precondition-failed")
     throw new HuiyuanError("precondition_failed", "Cannot answer: If-Match or If-Unmodified-Since does not hold");
   if (verdict === "not-modified") return "not-modified";
-  return verdict === "range" ? requestedSpan(headers.range, info.size) : undefined;
+  return verdict === "range" ? requestedSpan(exchange.request.headers.range, info.size) : undefined;
 }
 
 /** The bytes that a Range header asks for; undefined: the whole body. Throws range_unsatisfiable. */

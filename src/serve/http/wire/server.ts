@@ -244,17 +244,12 @@ interface NodeConnection {
   headTimer?: NodeJS.Timeout;
 }
 
-function inUse(port: number, setting = "the port"): string {
-  return `another program uses this port; find it with \`ss -ltnp | grep :${port}\`, or change ${setting}`;
+function unlistenable({ code, message }: NodeJS.ErrnoException, port: number, setting = "the port"): string {
+  if (code === "EADDRINUSE")
+    return `another program uses this port; find it with \`ss -ltnp | grep :${port}\`, or change ${setting}`;
+  if (code !== "EACCES") return code ?? message;
+  return "ports below 1024 need root or CAP_NET_BIND_SERVICE; use another port, or nginx in front (EACCES)";
 }
-
-function unlistenable({ code, message }: NodeJS.ErrnoException, port: number, setting?: string): string {
-  if (code === "EADDRINUSE") return inUse(port, setting);
-  if (code === "EACCES") return LOW_PORT;
-  return code ?? message;
-}
-
-const LOW_PORT = "ports below 1024 need root or CAP_NET_BIND_SERVICE; use another port, or nginx in front (EACCES)";
 
 function listen(server: Server, { host, port, setting }: ServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {

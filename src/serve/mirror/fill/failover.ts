@@ -54,6 +54,9 @@ export function createFailover(options: FailoverOptions): Origin {
   const isRetryable = (error: HuiyuanError) =>
     error.code === "origin_failing" || failsOver(failureKind(error), failoverOn);
 
+  const inOrder = [...primaries, ...standbys];
+  const isDrawn = [primaries, standbys].some((group) => group.filter(isWeighted).length > 1);
+
   /** Returns a failure after which the next origin is tried, and throws any other. */
   async function attempt(origin: Origin, request: OriginRequest) {
     try {
@@ -66,13 +69,14 @@ export function createFailover(options: FailoverOptions): Origin {
   }
 
   async function fetch(request: OriginRequest): ReturnType<Origin["fetch"]> {
+    const order = isDrawn ? [...drawOrder(primaries, random), ...drawOrder(standbys, random)] : inOrder;
     let last: HuiyuanError | undefined;
     let isFirst = true;
-    for (const { origin, isStandby } of [...drawOrder(primaries, random), ...drawOrder(standbys, random)]) {
+    for (const candidate of order) {
       if (!isFirst) onFailover?.();
       isFirst = false;
-      const { answer, failure } = await attempt(origin, request);
-      if (answer !== undefined) return isStandby === true ? orNothingNewer(answer, request.unless) : answer;
+      const { answer, failure } = await attempt(candidate.origin, request);
+      if (answer !== undefined) return orNothingNewer(answer, candidate, request.unless);
       if (failure === undefined && !failsOverOnAbsence) break;
       last = failure ?? last;
     }
@@ -92,7 +96,7 @@ export function createFailover(options: FailoverOptions): Origin {
       return last && shown(last);
     },
     async preview(request) {
-      const each = [...primaries, ...standbys].map(async ({ origin, weight = 0, isStandby = false }) => {
+      const each = inOrder.map(async ({ origin, weight = 0, isStandby = false }) => {
         const previews = (await origin.preview?.(request)) ?? [];
         return previews.map((preview) => ({ ...preview, weight, isStandby }));
       });
@@ -105,9 +109,10 @@ export function createFailover(options: FailoverOptions): Origin {
 /** A standby may lag behind. A version older than the stored one counts as a 304; some servers send a 304 for it. */
 function orNothingNewer(
   answer: OriginAnswer | NotModified,
+  { isStandby = false }: Candidate,
   unless: Validators | undefined,
 ): OriginAnswer | NotModified {
-  if (answer.isNotModified || !isBefore(answer.lastModified, unless?.lastModified)) return answer;
+  if (!isStandby || answer.isNotModified || !isBefore(answer.lastModified, unless?.lastModified)) return answer;
   answer.body.destroy();
   const { life, headMs } = answer;
   return { isNotModified: true, etag: undefined, lastModified: undefined, life, headMs };
@@ -118,11 +123,12 @@ function isBefore(date: string | undefined, other: string | undefined): boolean 
   return at !== undefined && otherAt !== undefined && at < otherAt;
 }
 
+const isWeighted = ({ weight = 0 }: Candidate) => weight > 0;
+
 /** The listed order; the places of weighted origins are filled by drawing one after the other. */
 function drawOrder(candidates: readonly Candidate[], random: () => number): readonly Candidate[] {
-  const left = candidates.filter(({ weight = 0 }) => weight > 0);
-  if (left.length < 2) return candidates;
-  return candidates.map((candidate) => ((candidate.weight ?? 0) > 0 ? (draw(left, random) ?? candidate) : candidate));
+  const left = candidates.filter(isWeighted);
+  return candidates.map((candidate) => (isWeighted(candidate) ? (draw(left, random) ?? candidate) : candidate));
 }
 
 /** Removes and returns one candidate, drawn by weight. */

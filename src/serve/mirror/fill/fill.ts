@@ -4,30 +4,10 @@
 import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
 import type { Spool } from "../../body/spool/spool.ts";
-import type { Origin, OriginTarget, Validators } from "../../origin/origin.ts";
+import type { Origin, OriginRequest, OriginTarget, Validators } from "../../origin/origin.ts";
 import type { MirrorMeter } from "../meter.ts";
 import { Arrival, type ArrivalContext } from "./arrival.ts";
 import type { FillEnd, FillHead } from "./fill-end.ts";
-
-export interface Fill {
-  /** Equal for requests that share the fill. */
-  readonly id: string;
-  readonly key: Key;
-  /** False: the answer depends on more than the key, so it is not stored. */
-  readonly isStored: boolean;
-  /** The key's epoch when the fill began; the body is not stored once that has moved on. */
-  readonly epoch: number;
-  /** Undefined: no head comes, and `end` says why. Never rejects. */
-  readonly head: Promise<FillHead | undefined>;
-  /** Never rejects. */
-  readonly done: Promise<FillEnd>;
-  /** Undefined while bytes may still arrive. */
-  readonly end: FillEnd | undefined;
-  /** Undefined before the head. */
-  readonly spool: Spool | undefined;
-  /** Whether the bucket accepts the image (key-budget.ts); undefined until that is decided. */
-  isAccepted: boolean | undefined;
-}
 
 /** One fetch: the key, and the request to the origin. */
 export interface FillRequest extends OriginTarget {
@@ -53,46 +33,76 @@ export interface FillContext extends ArrivalContext {
   readonly signal: AbortSignal;
 }
 
-/** Starts fetching at once. The fill holds its spool; the owner of `done` must release that hold. */
-export function startFill(request: FillRequest, context: FillContext): Fill {
-  return new RunningFill(request, context);
-}
-
-/** A class, because each miss makes one, which lives until its image is stored. */
-class RunningFill implements Fill {
+/**
+ * Starts fetching at once. The fill holds its spool; the owner of `done` must release that hold. A class, because each
+ * miss makes one, which lives until its image is stored.
+ */
+export class Fill {
+  /** Equal for requests that share the fill. */
   readonly id: string;
   readonly key: Key;
+  /** False: the answer depends on more than the key, so it is not stored. */
   readonly isStored: boolean;
+  /** The key's epoch when the fill began; the body is not stored once that has moved on. */
   readonly epoch: number;
+  /** Undefined: no head comes, and `end` says why. Never rejects. */
   readonly head: Promise<FillHead | undefined>;
+  /** Never rejects. */
   readonly done: Promise<FillEnd>;
+  /** Undefined while bytes may still arrive. Set by the fill alone, as `spool`. */
   end: FillEnd | undefined;
+  /** Undefined before the head. */
   spool: Spool | undefined;
+  /** Whether the bucket accepts the image (key-budget.ts); undefined until that is decided. */
   isAccepted: boolean | undefined;
   #resolveHead!: (head: FillHead | undefined) => void;
   #isSent = false;
 
   constructor(request: FillRequest, context: FillContext) {
+    const { key, path, query, headers, followsRedirects, via, cdnLoop, unless } = request;
+    const { meter, signal, maxBytes } = context;
     this.id = request.id;
-    this.key = request.key;
+    this.key = key;
     this.isStored = request.isStored;
     this.epoch = request.epoch;
     this.head = new Promise((resolve) => {
       this.#resolveHead = resolve;
     });
-    this.done = this.#run(request, context);
+    const onSend = () => {
+      if (!this.#isSent) meter.fillStarted();
+      this.#isSent = true;
+    };
+    // Field by field: V8 takes microseconds and kilobytes to add to a spread object.
+    const method = "GET" as const;
+    const sent = {
+      key,
+      method,
+      path,
+      query,
+      headers,
+      followsRedirects,
+      via,
+      cdnLoop,
+      unless,
+      maxBytes,
+      signal,
+      onSend,
+    };
+    this.done = this.#run(sent, request.requestedAt, context);
   }
 
   /** Requests a body that broke off before its head was announced once more, since no client has a byte of it. */
-  async #run(request: FillRequest, context: FillContext): Promise<FillEnd> {
+  async #run(wanted: OriginRequest, requestedAt: number, context: FillContext): Promise<FillEnd> {
+    const { origin, meter, signal } = context;
     for (let isFirst = true; ; isFirst = false) {
       let arrival: Arrival | undefined;
       try {
-        const answer = await this.#fetch(request, context);
+        if (signal.aborted) throw new HuiyuanError("draining", "Cannot fetch: the server is stopping");
+        const answer = await origin.fetch(wanted);
         if (answer === undefined) return this.#finish({ kind: "absent" });
-        context.meter.originAnswered(answer.headMs);
+        meter.originAnswered(answer.headMs);
         if (answer.isNotModified) return this.#finish({ kind: "current", answer });
-        arrival = new Arrival(this, answer, request.requestedAt, context);
+        arrival = new Arrival(this, answer, requestedAt, context);
         await arrival.received;
         arrival.judge();
         await arrival.complete();
@@ -102,33 +112,9 @@ class RunningFill implements Fill {
         arrival?.giveUp(error);
         const isCut = arrival !== undefined && this.spool === undefined && error.code === "origin_truncated";
         if (!isCut || !isFirst) return this.#finish({ kind: "failed", error });
-        context.meter.retried();
+        meter.retried();
       }
     }
-  }
-
-  #fetch(request: FillRequest, { origin, meter, signal, maxBytes }: FillContext): ReturnType<Origin["fetch"]> {
-    const { key, path, query, headers, followsRedirects, via, cdnLoop, unless } = request;
-    if (signal.aborted) throw new HuiyuanError("draining", "Cannot fetch: the server is stopping");
-    const onSend = () => {
-      if (!this.#isSent) meter.fillStarted();
-      this.#isSent = true;
-    };
-    // Field by field: V8 takes microseconds and kilobytes to add to a spread object.
-    return origin.fetch({
-      key,
-      method: "GET",
-      path,
-      query,
-      headers,
-      followsRedirects,
-      via,
-      cdnLoop,
-      maxBytes,
-      unless,
-      signal,
-      onSend,
-    });
   }
 
   /** A fill that has failed or ended meanwhile has its last word. */

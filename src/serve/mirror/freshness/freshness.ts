@@ -103,7 +103,10 @@ export function remainingLife(life: Life, now: number, isPurged: boolean): Remai
   return { leftSeconds: isPurged || isInFuture(life, now) ? Math.min(leftSeconds, 0) : leftSeconds };
 }
 
-/** False in mode `origin` if no shared cache may store the answer (RFC 9111 §3: `no-store`, `private`). */
+/**
+ * False in mode `origin` if no shared cache may store the answer (RFC 9111 §3: `no-store`, `private`). The image is
+ * served all the same.
+ */
 export function mayBeStored(life: DeclaredLife, rules: FreshnessRules | undefined): boolean {
   return rules?.mode !== "origin" || readPolicy(life, 0).storable();
 }

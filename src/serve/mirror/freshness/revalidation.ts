@@ -6,7 +6,7 @@ import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { OriginTarget, Validators } from "../../origin/origin.ts";
 import { createExpiring } from "../expiring.ts";
-import { type Fill, startFill } from "../fill/fill.ts";
+import { Fill } from "../fill/fill.ts";
 import type { FillEnd } from "../fill/fill-end.ts";
 import type { Late } from "../fill/reader.ts";
 import type { MirrorContext } from "../mirror-context.ts";
@@ -159,7 +159,7 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const unless = validatorsOf(entry.info);
     const target = { path, query, headers, followsRedirects, via, cdnLoop };
     const fetch = stored.pendingWrites.begin(key);
-    const fill = startFill({ id: key, key, isStored: true, epoch, requestedAt, unless, ...target }, context.fills);
+    const fill = new Fill({ id: key, key, isStored: true, epoch, requestedAt, unless, ...target }, context.fills);
     fill.isAccepted = true; // The key is stored already, so the key budget does not apply.
     const end = await fill.done;
     const outcome = endOf(entry, fill, end);

@@ -34,9 +34,9 @@ export interface MemoryCache {
   /** As admits(), for an object that was just stored. True while there is room, as its next request may follow soon. */
   admitsNew(bucketId: string, info: ObjectInfo): boolean;
   /** The result of a recent look-up. */
-  noted(bucketId: string, key: Key): Note | undefined;
-  /** Keeps a look-up result for a short time. If `readAt` is outdated, as in set(), it clears the note instead. */
-  note(bucketId: string, key: Key, note: Note, readAt: number): void;
+  cachedLookup(bucketId: string, key: Key): CachedLookup | undefined;
+  /** Keeps a look-up result for a short time. If `readAt` is outdated, as in set(), it removes the kept one instead. */
+  cacheLookup(bucketId: string, key: Key, result: CachedLookup, readAt: number): void;
   drop(bucketId: string, key: Key): void;
   /** Read it before a read from the bucket, and pass it to set(). */
   cacheRevision(): number;
@@ -56,7 +56,7 @@ interface CacheEntry {
 }
 
 /** An object that is not purged, or `absent`. */
-export type Note = Pick<CachedObject, "info" | "epoch"> | "absent";
+export type CachedLookup = Pick<CachedObject, "info" | "epoch"> | "absent";
 
 /** Bytes. */
 export interface MemoryCacheBounds {
@@ -68,10 +68,10 @@ export interface MemoryCacheBounds {
 // variants; and the room for a head.
 const ENTRY_OVERHEAD_BYTES = 4_096 + HEAD_ROOM_BYTES;
 
-/** Other servers may change a remote store, so a note expires soon. Milliseconds. */
-const NOTE_MS = 10_000;
+/** Other servers may change a remote store, so a look-up expires soon. Milliseconds. */
+const LOOKUP_MS = 10_000;
 /** Each takes about 600 bytes. */
-const MAX_NOTES = 16_384;
+const MAX_LOOKUPS = 16_384;
 const MAX_FILTER_NAMES = 16_384;
 
 /** An empty memory cache. `ticks`: as performance.now(). */
@@ -84,7 +84,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       sizeCalculation: ({ object }) => costOf(object.body.byteLength),
     });
   let objects = create(bounds.maxBytes);
-  const notes = createExpiring<Note>(MAX_NOTES);
+  const lookups = createExpiring<CachedLookup>(MAX_LOOKUPS);
   const isRepeatedRead = createAdmissionFilter(MAX_FILTER_NAMES);
 
   const hasRoomFor = ({ size }: ObjectInfo) => objects.calculatedSize + costOf(size) <= bounds.maxBytes;
@@ -121,17 +121,17 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
     },
     admits,
     admitsNew: (bucketId, info) => hasRoomFor(info) || admits(bucketId, info),
-    noted: (bucketId, key) => notes.get(`${bucketId}\n${key}`, ticks()),
-    note(bucketId, key, note, readAt) {
+    cachedLookup: (bucketId, key) => lookups.get(`${bucketId}\n${key}`, ticks()),
+    cacheLookup(bucketId, key, result, readAt) {
       const id = `${bucketId}\n${key}`;
-      if (readAt === cacheRevision) notes.set(id, note, { now: ticks(), ttlMs: NOTE_MS });
-      else notes.delete(id);
+      if (readAt === cacheRevision) lookups.set(id, result, { now: ticks(), ttlMs: LOOKUP_MS });
+      else lookups.delete(id);
     },
     drop(bucketId, key) {
       cacheRevision += 1;
       const id = `${bucketId}\n${key}`;
       objects.delete(id);
-      notes.delete(id);
+      lookups.delete(id);
     },
     cacheRevision: () => cacheRevision,
     scratch: createScratch(),

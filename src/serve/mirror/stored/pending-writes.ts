@@ -31,7 +31,7 @@ export interface PendingWrite {
   readonly fill: Fill | undefined;
   /** Writes it now, after the write of the key that runs. Resolves with the reason of a failure; never rejects. */
   tryNow(): Promise<HuiyuanError | undefined>;
-  /** It has left the table: removes its note and ends its wait for a retry. */
+  /** It has left the table: removes its recovery file and ends its wait for a retry. */
   giveUp(): void;
 }
 

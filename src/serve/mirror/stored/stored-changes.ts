@@ -43,26 +43,23 @@ export interface StoredChanges {
    */
   invalidateVersion(info: ObjectInfo, epoch: number, fate: Withdrawal): Promise<boolean>;
   /**
-   * Call it if a version is not stored after all: reports it through StoredHooks.onVersionGone, unless its bytes are
+   * Call it if a version is not stored after all: reports it through OnVersionGone, unless its bytes are
    * stored. Variants of it may exist by now.
    */
   reportRefused(info: ObjectInfo): Promise<void>;
 }
 
-export interface StoredHooks {
-  /** Called before a change ends that removes, purges or refuses the last version with these bytes; never rejects. */
-  readonly onVersionGone?: (version: ObjectInfo) => Promise<void>;
-}
+/** Called before a change ends that removes, purges or refuses the last version with these bytes; never rejects. */
+export type OnVersionGone = (version: ObjectInfo) => Promise<void>;
 
 export function createStoredChanges(parts: {
   readonly bucketId: string;
   readonly bucket: Bucket;
   readonly memoryCache: MemoryCache;
   readonly pendingWrites: PendingWrites;
-  readonly hooks: StoredHooks;
+  readonly onVersionGone: OnVersionGone | undefined;
 }): StoredChanges {
-  const { bucketId, bucket, memoryCache, pendingWrites } = parts;
-  const { onVersionGone } = parts.hooks;
+  const { bucketId, bucket, memoryCache, pendingWrites, onVersionGone } = parts;
 
   /** Variants belong to the bytes, which another key may have too. */
   async function reportGone(version: ObjectInfo): Promise<void> {
@@ -120,8 +117,8 @@ export function createStoredChanges(parts: {
     // A remote store that did not answer may have another object, which will win.
     const entry = bucket.isRemote === true ? await bucket.lookup(info.key) : undefined;
     if (entry?.state === "object" && entry.certainty === "unknown") return result;
-    if (memoryCache.noted(bucketId, info.key) !== undefined)
-      memoryCache.note(bucketId, info.key, { info, epoch }, cacheRevision);
+    if (memoryCache.cachedLookup(bucketId, info.key) !== undefined)
+      memoryCache.cacheLookup(bucketId, info.key, { info, epoch }, cacheRevision);
     if (body.content.kind === "buffer" && memoryCache.admitsNew(bucketId, info))
       memoryCache.set(bucketId, { info, body: body.content.buffer, epoch }, cacheRevision);
     return result;
@@ -151,10 +148,15 @@ export function createStoredChanges(parts: {
     async renew(key, renewal) {
       if (!(await bucket.renew(key, renewal))) return false;
       const object = memoryCache.get(bucketId, key);
-      const note = memoryCache.noted(bucketId, key);
+      const known = memoryCache.cachedLookup(bucketId, key);
       const isSame = ({ hashes }: ObjectInfo) => etagOf(hashes) === renewal.etag;
-      if (note !== undefined && note !== "absent" && isSame(note.info))
-        memoryCache.note(bucketId, key, { ...note, info: renewed(note.info, renewal) }, memoryCache.cacheRevision());
+      if (known !== undefined && known !== "absent" && isSame(known.info))
+        memoryCache.cacheLookup(
+          bucketId,
+          key,
+          { ...known, info: renewed(known.info, renewal) },
+          memoryCache.cacheRevision(),
+        );
       if (object !== undefined && isSame(object.info))
         memoryCache.set(bucketId, { ...object, info: renewed(object.info, renewal) }, memoryCache.cacheRevision());
       return true;

@@ -10,9 +10,9 @@ import type { Bucket } from "../../bucket/contract/bucket.ts";
 import type { Entry, ObjectReader } from "../../bucket/contract/driver.ts";
 import { withReadDeadline } from "../../bucket/remote/read-deadline.ts";
 import type { HeldBytes, ImageBytes } from "./image-bytes.ts";
-import type { CachedObject, MemoryCache, Note } from "./memory-cache.ts";
+import type { CachedLookup, CachedObject, MemoryCache } from "./memory-cache.ts";
 import { createPendingWrites, type PendingWrites } from "./pending-writes.ts";
-import { createStoredChanges, type StoredChanges, type StoredHooks } from "./stored-changes.ts";
+import { createStoredChanges, type OnVersionGone, type StoredChanges } from "./stored-changes.ts";
 
 /** A stored object, without its bytes. */
 export interface StoredObject {
@@ -54,7 +54,7 @@ export interface Stored extends StoredChanges {
   /** From memory only; synchronous, for the hot path. */
   peek(key: Key): CachedObject | undefined;
   /** The result of a recent lookup(); synchronous. Never a purged object. */
-  noted(key: Key): Note | undefined;
+  cachedLookup(key: Key): CachedLookup | undefined;
   /** As in Bucket, for a request that needs the bytes. */
   lookupVisible(key: Key): Promise<Entry>;
   /** As in Bucket, for a variant: it needs the description only, so the result is kept for a short time. */
@@ -90,7 +90,7 @@ export function createStored(
   bucketId: string,
   bucket: Bucket,
   memoryCache: MemoryCache,
-  hooks: StoredHooks = {},
+  onVersionGone?: OnVersionGone,
 ): Stored {
   const pendingWrites = createPendingWrites();
   const hidden = new Map<Key, number>();
@@ -106,9 +106,9 @@ export function createStored(
     const cacheRevision = memoryCache.cacheRevision();
     const entry = await lookupVisible(key);
     if (entry.state === "object" && !entry.isStale && entry.certainty !== "unknown")
-      memoryCache.note(bucketId, key, { info: entry.info, epoch: entry.epoch }, cacheRevision);
+      memoryCache.cacheLookup(bucketId, key, { info: entry.info, epoch: entry.epoch }, cacheRevision);
     else if (entry.state === "absent" && entry.failure === undefined)
-      memoryCache.note(bucketId, key, "absent", cacheRevision);
+      memoryCache.cacheLookup(bucketId, key, "absent", cacheRevision);
     return entry;
   }
 
@@ -196,10 +196,10 @@ export function createStored(
 
   async function readWhole(info: ObjectInfo, reader: ObjectReader, cacheRevision: number): Promise<Buffer> {
     const body = await readAll(reader, info.size);
-    // Only if the note confirms this version. An original with many variants is read many times.
-    const noted = memoryCache.noted(bucketId, info.key);
-    const isCurrent = noted !== undefined && noted !== "absent" && noted.info.hashes.sha256 === info.hashes.sha256;
-    if (isCurrent && memoryCache.admits(bucketId, info)) memoryCache.set(bucketId, { ...noted, body }, cacheRevision);
+    // Only if a cached look-up confirms this version. An original with many variants is read many times.
+    const known = memoryCache.cachedLookup(bucketId, info.key);
+    const isCurrent = known !== undefined && known !== "absent" && known.info.hashes.sha256 === info.hashes.sha256;
+    if (isCurrent && memoryCache.admits(bucketId, info)) memoryCache.set(bucketId, { ...known, body }, cacheRevision);
     return body;
   }
 
@@ -209,7 +209,7 @@ export function createStored(
 
   async function findOnce(key: Key): Promise<Found | NoObject | "retry"> {
     const cacheRevision = memoryCache.cacheRevision();
-    // Not lookup(): variants would push the notes of originals out.
+    // Not lookup(): variants would push the cached look-ups of originals out.
     const entry = await lookupVisible(key);
     if (entry.state !== "object") return entry;
     try {
@@ -226,7 +226,7 @@ export function createStored(
     chunks: memoryCache.chunks,
     pendingWrites,
     peek: (key) => memoryCache.get(bucketId, key),
-    noted: (key) => memoryCache.noted(bucketId, key),
+    cachedLookup: (key) => memoryCache.cachedLookup(bucketId, key),
     lookupVisible,
     lookup,
     cacheRevision: memoryCache.cacheRevision,
@@ -235,7 +235,7 @@ export function createStored(
     openRecent,
     load,
     bytesOf,
-    ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, hooks }),
+    ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, onVersionGone }),
     async find(key) {
       const object = memoryCache.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };
@@ -254,7 +254,7 @@ export function createStored(
         const others = (hidden.get(key) ?? 1) - 1;
         if (others === 0) hidden.delete(key);
         else hidden.set(key, others);
-        // Look-ups have noted the key as absent.
+        // Look-ups that are cached say that the key is absent.
         memoryCache.drop(bucketId, key);
       };
     },

@@ -8,7 +8,7 @@ export function validatedAt({ provenance: { validated, fetchedAt } }: Described)
   return validated?.at ?? fetchedAt;
 }
 
-/** A version at the time it was looked up. Part of the note's file format (note.ts). */
+/** A version at the time it was looked up. Part of the recovery file's format (recovery-file.ts). */
 export interface Version {
   readonly sha256: string;
   /** As validatedAt(). */

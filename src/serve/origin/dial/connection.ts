@@ -104,97 +104,101 @@ interface UndiciHandler {
   onError?(error: Error): void;
 }
 
-/** Watches one client, which has one connection and one request at a time. */
-export interface ClientWatch {
-  /**
-   * Wraps the handler of a request; the client gets the wrapped one. Both are of undici's older kind, because the pool
-   * has converted the handler that it got. `desync`: as in responseStarted().
-   */
-  watch(handler: UndiciHandler, desync: CancellationSource | undefined): UndiciHandler;
-  /** Call it with each connection of the client, before the client gets it. */
-  attach(socket: Socket, isSecure: boolean): void;
+/**
+ * Wraps the handler of a request; the client gets the wrapped one. Both are of undici's older kind, because the pool
+ * has converted the handler that it got. `desync`: as in responseStarted().
+ */
+export class WatchedHandler implements UndiciHandler {
+  isPaused = false;
+  readonly #watch: ClientWatch;
+  readonly #inner: UndiciHandler;
+  readonly #desync: CancellationSource | undefined;
+
+  constructor(watch: ClientWatch, inner: UndiciHandler, desync: CancellationSource | undefined) {
+    this.#watch = watch;
+    this.#inner = inner;
+    this.#desync = desync;
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    this.#watch.running = this;
+    this.#inner.onConnect?.(abort);
+  }
+
+  onHeaders(status: number, headers: Buffer[], resume: () => void, text: string): boolean {
+    if (status >= 200) this.#watch.connection?.responseStarted(this.#desync);
+    const wantsMore = this.#inner.onHeaders?.(status, headers, () => this.#resume(resume), text) !== false;
+    this.isPaused = !wantsMore;
+    return wantsMore;
+  }
+
+  onData(chunk: Buffer): boolean {
+    const wantsMore = this.#inner.onData?.(chunk) !== false;
+    this.isPaused = !wantsMore;
+    return wantsMore;
+  }
+
+  onComplete(trailers: string[] | null): void {
+    this.#end();
+    this.#watch.connection?.responseEnded();
+    this.#inner.onComplete?.(trailers);
+  }
+
+  onError(error: Error): void {
+    const { running, connection } = this.#watch;
+    this.#end();
+    this.#inner.onError?.(running === this ? (connection?.errorOf(error) ?? error) : error);
+  }
+
+  #resume(resume: () => void): void {
+    if (!this.isPaused) return;
+    this.isPaused = false;
+    try {
+      resume();
+    } catch (thrown) {
+      this.#watch.failConnection(asError(thrown));
+    }
+    // Its last bytes may have paused it again.
+    if (!this.isPaused) this.#watch.releaseEnd();
+  }
+
+  #end(): void {
+    this.isPaused = false;
+    if (this.#watch.running === this) this.#watch.running = undefined;
+  }
 }
 
 /**
+ * Watches one client, which has one connection and one request at a time.
  * undici asserts in a socket event, where no caller can catch it, that no body is paused when its connection ends
  * (nodejs/undici#5360). It also takes no more bytes from a connection that it knows has ended. So the end is held back
- * until the body resumes. Any other throw in an event of the socket ends that connection only. `onBroken`: the client
- * threw while it closed a connection, and must not get another.
+ * until the body resumes. Any other throw in an event of the socket ends that connection only.
  */
-export function createClientWatch(trust: Trust, onBroken: (error: Error) => void): ClientWatch {
-  let running: WatchedHandler | undefined;
-  let connection: ConnectionTrust | undefined;
-  let releaseEnd = () => {};
-  let failConnection = (_error: Error) => {};
+export class ClientWatch {
+  running: WatchedHandler | undefined;
+  connection: ConnectionTrust | undefined;
+  releaseEnd = () => {};
+  failConnection = (_error: Error) => {};
+  readonly #trust: Trust;
+  readonly #onBroken: (error: Error) => void;
 
-  class WatchedHandler implements UndiciHandler {
-    isPaused = false;
-    readonly #inner: UndiciHandler;
-    readonly #desync: CancellationSource | undefined;
-
-    constructor(inner: UndiciHandler, desync: CancellationSource | undefined) {
-      this.#inner = inner;
-      this.#desync = desync;
-    }
-
-    onConnect(abort: (error?: Error) => void): void {
-      running = this;
-      this.#inner.onConnect?.(abort);
-    }
-
-    onHeaders(status: number, headers: Buffer[], resume: () => void, text: string): boolean {
-      if (status >= 200) connection?.responseStarted(this.#desync);
-      const wantsMore = this.#inner.onHeaders?.(status, headers, () => this.#resume(resume), text) !== false;
-      this.isPaused = !wantsMore;
-      return wantsMore;
-    }
-
-    onData(chunk: Buffer): boolean {
-      const wantsMore = this.#inner.onData?.(chunk) !== false;
-      this.isPaused = !wantsMore;
-      return wantsMore;
-    }
-
-    onComplete(trailers: string[] | null): void {
-      this.#end();
-      connection?.responseEnded();
-      this.#inner.onComplete?.(trailers);
-    }
-
-    onError(error: Error): void {
-      const isRunning = running === this;
-      this.#end();
-      this.#inner.onError?.(isRunning ? (connection?.errorOf(error) ?? error) : error);
-    }
-
-    #resume(resume: () => void): void {
-      if (!this.isPaused) return;
-      this.isPaused = false;
-      try {
-        resume();
-      } catch (thrown) {
-        failConnection(asError(thrown));
-      }
-      // Its last bytes may have paused it again.
-      if (!this.isPaused) releaseEnd();
-    }
-
-    #end(): void {
-      this.isPaused = false;
-      if (running === this) running = undefined;
-    }
+  /** `onBroken`: the client threw while it closed a connection, and must not get another. */
+  constructor(trust: Trust, onBroken: (error: Error) => void) {
+    this.#trust = trust;
+    this.#onBroken = onBroken;
   }
 
-  function attach(socket: Socket, isSecure: boolean): void {
+  /** Call it with each connection of the client, before the client gets it. */
+  attach(socket: Socket, isSecure: boolean): void {
     const emit: (event: string | symbol, ...args: unknown[]) => boolean = socket.emit;
     const { destroy } = socket;
-    const attached = new ConnectionTrust(trust);
+    const attached = new ConnectionTrust(this.#trust);
     let isHeld = false;
     let isDestroyPending = false;
 
-    connection = attached;
-    failConnection = (error) => void destroy.call(socket, error);
-    releaseEnd = () => {
+    this.connection = attached;
+    this.failConnection = (error) => void destroy.call(socket, error);
+    this.releaseEnd = () => {
       if (!isHeld) return;
       isHeld = false;
       if (socket.destroyed) return;
@@ -202,7 +206,7 @@ export function createClientWatch(trust: Trust, onBroken: (error: Error) => void
       if (isDestroyPending) destroy.call(socket);
     };
     socket.emit = (event: string | symbol, ...args: unknown[]) => {
-      if (event === "end" && running?.isPaused === true) {
+      if (event === "end" && this.running?.isPaused === true) {
         isHeld = true;
         return true;
       }
@@ -210,9 +214,9 @@ export function createClientWatch(trust: Trust, onBroken: (error: Error) => void
         return emit.call(socket, event, ...args);
       } catch (thrown) {
         const error = asError(thrown);
-        if (event === "close") onBroken(error);
+        if (event === "close") this.#onBroken(error);
         // The destroyed socket reports the error to the request. If the close event itself failed, report it here.
-        if (event === "close") running?.onError(error);
+        if (event === "close") this.running?.onError(error);
         else destroy.call(socket, error);
         return true;
       }
@@ -220,15 +224,13 @@ export function createClientWatch(trust: Trust, onBroken: (error: Error) => void
     // undici destroys the socket for bytes without a request. Before it reuses an idle connection it waits one turn of
     // the loop, so bytes that the kernel has by then are seen.
     socket.destroy = (error?: Error) => {
-      if (running === undefined && error) attached.brokeWhileIdle(error);
+      if (this.running === undefined && error) attached.brokeWhileIdle(error);
       // Node destroys the socket itself when both sides have ended.
       isDestroyPending = isHeld && !error;
       return isDestroyPending ? socket : destroy.call(socket, error && translateError(error));
     };
     if (!isSecure) reportResets(socket);
   }
-
-  return { watch: (handler, desync) => new WatchedHandler(handler, desync), attach };
 }
 
 /**

@@ -8,7 +8,7 @@ import { LiveSet } from "../../../async/live-map.ts";
 import { type AddressClass, classifyAddress } from "../../../core/addresses.ts";
 import { asHuiyuanError, type ErrorCode } from "../../../core/errors.ts";
 import { type ConnectRules, connectGuarded, type Endpoint } from "./connect.ts";
-import { createClientWatch, DISTRUST_MS, Trust } from "./connection.ts";
+import { ClientWatch, DISTRUST_MS, Trust, WatchedHandler } from "./connection.ts";
 
 export type { Dispatcher } from "undici";
 
@@ -93,7 +93,7 @@ export function createDialer(options: DialerOptions): Dialer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
       factory: (url, clientOptions: object) => {
-        const watch = createClientWatch(trust, (error) => {
+        const watch = new ClientWatch(trust, (error) => {
           process.emitWarning(error);
           onBroken();
         });
@@ -111,7 +111,7 @@ export function createDialer(options: DialerOptions): Dialer {
         });
         const dispatch = client.dispatch.bind(client);
         client.dispatch = (request: Dispatcher.DispatchOptions | TrackedRequest, handler) => {
-          const watched = watch.watch(handler, "desync" in request ? request.desync : undefined);
+          const watched = new WatchedHandler(watch, handler, "desync" in request ? request.desync : undefined);
           return dispatch(performance.now() < trust.lostUntil ? { ...request, reset: true } : request, watched);
         };
         return client;

@@ -36,14 +36,9 @@ const MAX_WINDOWS_BYTES = 134_217_728;
 
 /**
  * The decoded body. Its sink also gets origin_encoded, origin_truncated, origin_too_large, and overloaded if the
- * windows of brotli are used up.
+ * windows of brotli are used up. A class, because the events of two streams share its state.
  */
-export function decodedBody(body: OriginBody, options: DecodingOptions): OriginBody {
-  return new DecodedBody(body, options);
-}
-
-/** A class, because the events of two streams share its state. */
-class DecodedBody implements OriginBody {
+export class DecodedBody implements OriginBody {
   readonly over: Promise<Error | undefined>;
   readonly #body: OriginBody;
   readonly #options: DecodingOptions;

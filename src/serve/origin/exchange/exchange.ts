@@ -42,31 +42,21 @@ const MAX_EARLY_BYTES = 65_536;
 const MAX_DISCARD_BYTES = 65_536;
 
 /**
- * Sends the request. Throws origin_reset, origin_head_invalid, origin_unexpected, origin_timeout, the codes of
- * connectGuarded(), draining after the dialer was closed, and the lifetime's failure. The body's sink gets
- * origin_truncated, origin_timeout, origin_too_large, store_failed if the time ran out during its own pause, or the
- * lifetime's failure.
+ * Sends the request. The body's sink gets origin_truncated, origin_timeout, origin_too_large, store_failed if the time
+ * ran out during its own pause, or the lifetime's failure. A class, because undici requires a handler object and each
+ * request makes one.
  */
-export function exchange(dispatcher: Dispatcher, request: ExchangeRequest): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const { lifetime, hop, method, headers } = request;
-    const handler = new Exchange(request, resolve, reject);
-    lifetime.exchange = handler;
-    if (lifetime.failure !== undefined) return handler.stop(lifetime.failure);
-    const { desync } = handler;
-    // The two timeouts are kept here: exact to the millisecond, and without the sink's pauses.
-    const tracked: TrackedRequest = { path: hop.target, method, headers, headersTimeout: 0, bodyTimeout: 0, desync };
-    dispatcher.dispatch(tracked, handler);
-  });
-}
-
-/** A class, because undici requires a handler object and each request makes one. */
-class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
+export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
+  /**
+   * Rejects with origin_reset, origin_head_invalid, origin_unexpected, origin_timeout, the codes of connectGuarded(),
+   * draining after the dialer was closed, and the lifetime's failure.
+   */
+  readonly reply: Promise<Reply>;
   readonly over: Promise<Error | undefined>;
   readonly desync = new CancellationSource();
   readonly #request: ExchangeRequest;
-  readonly #resolveHead: (reply: Reply) => void;
-  readonly #rejectHead: (error: Error) => void;
+  #resolveHead!: (reply: Reply) => void;
+  #rejectHead!: (error: Error) => void;
   #settleOver: (error: Error | undefined) => void = () => {};
   #phase: "head" | "body" | "over" = "head";
   #controller: Dispatcher.DispatchController | undefined;
@@ -84,13 +74,25 @@ class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #declared: number | undefined;
   #received = 0;
 
-  constructor(request: ExchangeRequest, resolveHead: (reply: Reply) => void, rejectHead: (error: Error) => void) {
+  constructor(dispatcher: Dispatcher, request: ExchangeRequest) {
+    const { lifetime, hop, method, headers } = request;
     this.#request = request;
-    this.#resolveHead = resolveHead;
-    this.#rejectHead = rejectHead;
+    this.reply = new Promise((resolve, reject) => {
+      this.#resolveHead = resolve;
+      this.#rejectHead = reject;
+    });
     this.over = new Promise((resolve) => {
       this.#settleOver = resolve;
     });
+    lifetime.exchange = this;
+    if (lifetime.failure !== undefined) {
+      this.stop(lifetime.failure);
+      return;
+    }
+    const { desync } = this;
+    // The two timeouts are kept here: exact to the millisecond, and without the sink's pauses.
+    const tracked: TrackedRequest = { path: hop.target, method, headers, headersTimeout: 0, bodyTimeout: 0, desync };
+    dispatcher.dispatch(tracked, this);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

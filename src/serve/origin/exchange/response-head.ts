@@ -212,7 +212,7 @@ const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
  */
 function readDigests(members: (name: string) => readonly string[]): DeclaredDigests {
   const found: Partial<Record<Algorithm, Buffer>> = {};
-  const note = (name: string, base64: string) => {
+  const add = (name: string, base64: string) => {
     const algorithm = ALGORITHMS.get(name.toLowerCase());
     if (algorithm === undefined || found[algorithm] !== undefined || !BASE64.test(base64)) return;
     const bytes = Buffer.from(base64, "base64");
@@ -221,13 +221,13 @@ function readDigests(members: (name: string) => readonly string[]): DeclaredDige
   // Content and representation are the same here, because the request has no range.
   for (const member of [...members("repr-digest"), ...members("content-digest")]) {
     const [, name, value] = /^([a-z0-9-]+)=:([^:]*):(?:;.*)?$/.exec(member) ?? [];
-    if (name !== undefined && value !== undefined) note(name, value);
+    if (name !== undefined && value !== undefined) add(name, value);
   }
   for (const member of members("digest")) {
     const [, name, value] = /^([A-Za-z0-9-]+)=(.+)$/.exec(member) ?? [];
-    if (name !== undefined && value !== undefined) note(name, value);
+    if (name !== undefined && value !== undefined) add(name, value);
   }
-  for (const member of members("content-md5")) note("md5", member);
+  for (const member of members("content-md5")) add("md5", member);
   return found;
 }
 

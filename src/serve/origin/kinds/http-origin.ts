@@ -8,8 +8,8 @@ import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import { createDialer } from "../dial/dialer.ts";
 import { createSystemResolve, type Resolve } from "../dial/lookup.ts";
-import { type BrotliWindows, decodedBody } from "../exchange/decoded-body.ts";
-import { exchange, type Reply } from "../exchange/exchange.ts";
+import { type BrotliWindows, DecodedBody } from "../exchange/decoded-body.ts";
+import { Exchange, type Reply } from "../exchange/exchange.ts";
 import { type Hop, homeHop, isServer, nextHop } from "../exchange/hop.ts";
 import { Lifetime } from "../exchange/lifetime.ts";
 import { createRequestHead } from "../exchange/request-head.ts";
@@ -87,12 +87,12 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
   /** The signal of the latest fetch; all fetches of the program have the same. */
   let shared: SharedSignal | undefined;
 
-  const send = (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
+  const send = async (hop: Hop, request: OriginRequest, lifetime: Lifetime): Promise<Reply> => {
     const { method, maxBytes } = request;
     const head = requestHead(request, hop.isHome, request.headers);
-    const dispatch = (headers: string[]) =>
-      exchange(dialer.dispatcher(hop.endpoint), { method, hop, headers, timeouts, maxBytes, lifetime });
-    return rules.sign === undefined ? dispatch(head) : signHeaders(rules, head, method, hop).then(dispatch);
+    const headers = rules.sign === undefined ? head : await signHeaders(rules, head, method, hop);
+    const sent = { method, hop, headers, timeouts, maxBytes, lifetime };
+    return new Exchange(dialer.dispatcher(hop.endpoint), sent).reply;
   };
 
   /** Waits only for the body of an error. */
@@ -140,7 +140,7 @@ export function createHttpOrigin(options: HttpOriginOptions, rules: HttpOriginRu
     const isNotModified = false as const;
     const { desync } = reply.body;
     const body =
-      coding === undefined ? reply.body : decodedBody(reply.body, { coding, maxBytes, digests, windows, url });
+      coding === undefined ? reply.body : new DecodedBody(reply.body, { coding, maxBytes, digests, windows, url });
     return { isNotModified, url, size, framing, digests, etag, lastModified, life, headers, headMs, body, desync };
   };
 

@@ -10,8 +10,8 @@ import { createGate, type Framing } from "../../body/gate/gate.ts";
 import { connectGuarded } from "../dial/connect.ts";
 import { createDialer } from "../dial/dialer.ts";
 import { createSystemResolve } from "../dial/lookup.ts";
-import { decodedBody } from "../exchange/decoded-body.ts";
-import { exchange, type Reply } from "../exchange/exchange.ts";
+import { DecodedBody } from "../exchange/decoded-body.ts";
+import { Exchange, type Reply } from "../exchange/exchange.ts";
 import { type Hop, homeHop, isServer, nextHop, REDIRECT_STATUSES } from "../exchange/hop.ts";
 import { Lifetime } from "../exchange/lifetime.ts";
 import { createRequestHead, withHeaders } from "../exchange/request-head.ts";
@@ -114,7 +114,8 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
     if (maxBytes <= 0)
       throw new HuiyuanError("overloaded", "Cannot send another request: the limit of all bodies is reached");
     const { method } = request;
-    return exchange(dialer.dispatcher(hop.endpoint), { method, hop, headers, timeouts, maxBytes, lifetime });
+    const sent = { method, hop, headers, timeouts, maxBytes, lifetime };
+    return new Exchange(dialer.dispatcher(hop.endpoint), sent).reply;
   }
 
   /** Follows redirects as the mirror does. */
@@ -164,7 +165,7 @@ export function createProbe(options: ProbeOptions, rules: HttpOriginRules): Prob
   function decoded({ status, headers, body }: Reply, { url }: Hop): OriginBody {
     const coding = status === 200 ? codingOf(headers) : undefined;
     if (coding === undefined || coding === "unknown") return body;
-    return decodedBody(body, { coding, maxBytes: options.maxBytes, digests: {}, windows: { bytes: 0 }, url });
+    return new DecodedBody(body, { coding, maxBytes: options.maxBytes, digests: {}, windows: { bytes: 0 }, url });
   }
 
   async function probeOnce(request: ProbeRequest, lifetime: Lifetime): Promise<ProbeReply> {

@@ -58,9 +58,6 @@ describe.each<[RefererRules["mode"], string, readonly string[], RefererVerdict]>
   ["deny", "a listed host", LISTED, "refused"],
   ["deny", "an unlisted host", UNLISTED, "allowed"],
   ["deny", "what names no host", UNREADABLE, "allowed"],
-  ["off", "a listed host", LISTED, "allowed"],
-  ["off", "an unlisted host", UNLISTED, "allowed"],
-  ["off", "what names no host", UNREADABLE, "allowed"],
 ])("refererVerdict() with mode %s: %s", (mode, _what, headers, verdict) => {
   test.each(headers)(`%j is ${verdict}`, (header) => {
     expect(refererVerdict(header, rulesOf(mode))).toBe(verdict);
@@ -73,7 +70,6 @@ test.each<[RefererRules["mode"], allowEmpty: boolean, RefererVerdict]>([
   ["allow", true, "allowed"],
   ["deny", false, "refused"],
   ["deny", true, "allowed"],
-  ["off", false, "allowed"],
 ])("refererVerdict() of no Referer with mode %s and allowEmpty %s is %s", (mode, allowEmpty, verdict) => {
   for (const header of [undefined, "", "  "]) expect(refererVerdict(header, rulesOf(mode, allowEmpty))).toBe(verdict);
 });

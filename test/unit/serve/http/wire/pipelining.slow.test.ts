@@ -6,7 +6,7 @@ import { connect, Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
 import type { DownloadResponse } from "../../../../../src/serve/http/request/download-response.ts";
-import { nodeResponse } from "../../../../../src/serve/http/request/exchange.ts";
+import { NodeResponse } from "../../../../../src/serve/http/request/exchange.ts";
 import { createPipelining } from "../../../../../src/serve/http/wire/pipelining.ts";
 import { type HttpServer, startServer } from "../../../../../src/serve/http/wire/server.ts";
 import { eventually, within } from "../../../../helpers/program.ts";
@@ -51,7 +51,7 @@ test.each(["resetAndDestroy", "destroy"] as const)(
     const gone = vi.fn();
     const server = await serve(({ url = "" }, raw) => {
       begun.push(url);
-      const response = nodeResponse(raw);
+      const response = new NodeResponse(raw);
       response.onceGone(gone);
       response.writeHead(200, ["Content-Length", String(LARGE.length)]);
       response.write(LARGE);

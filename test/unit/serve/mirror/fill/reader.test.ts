@@ -2,7 +2,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { toKey } from "../../../../../src/core/object.ts";
-import { type Fill, startFill } from "../../../../../src/serve/mirror/fill/fill.ts";
+import { Fill } from "../../../../../src/serve/mirror/fill/fill.ts";
 import { FillReader, type FillReaderTimeouts } from "../../../../../src/serve/mirror/fill/reader.ts";
 import { type Arriving, arriving, fakeOrigin } from "../../../../helpers/fake-origins.ts";
 import { noisyBmp, noisyJpeg } from "../../../../helpers/images.ts";
@@ -36,7 +36,7 @@ afterEach(async () => {
 });
 
 function fillOf(arrives: Arriving, spools: TestPool): Fill {
-  return startFill(
+  return new Fill(
     {
       id: "a.jpg",
       key: toKey("a.jpg"),

@@ -129,29 +129,29 @@ test("note() holds for ten seconds, until a drop, and for its bucket alone", () 
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 }, () => now);
   const [a, b] = [toKey("a"), toKey("b")];
   const note = objectOf("a", 10);
-  memoryCache.note("a/b", a, note, memoryCache.cacheRevision());
-  memoryCache.note("a/b", b, "absent", memoryCache.cacheRevision());
-  expect([memoryCache.noted("a/b", a), memoryCache.noted("a/b", b), memoryCache.noted("a/c", a)]).toEqual([
-    note,
-    "absent",
-    undefined,
-  ]);
+  memoryCache.cacheLookup("a/b", a, note, memoryCache.cacheRevision());
+  memoryCache.cacheLookup("a/b", b, "absent", memoryCache.cacheRevision());
+  expect([
+    memoryCache.cachedLookup("a/b", a),
+    memoryCache.cachedLookup("a/b", b),
+    memoryCache.cachedLookup("a/c", a),
+  ]).toEqual([note, "absent", undefined]);
   memoryCache.drop("a/b", a);
-  expect([memoryCache.noted("a/b", a), memoryCache.noted("a/b", b)]).toEqual([undefined, "absent"]);
+  expect([memoryCache.cachedLookup("a/b", a), memoryCache.cachedLookup("a/b", b)]).toEqual([undefined, "absent"]);
   now = 9_999;
-  expect(memoryCache.noted("a/b", b)).toBe("absent");
+  expect(memoryCache.cachedLookup("a/b", b)).toBe("absent");
   now = 10_000;
-  expect(memoryCache.noted("a/b", b)).toBeUndefined();
+  expect(memoryCache.cachedLookup("a/b", b)).toBeUndefined();
 });
 
 test("note() of a look-up before a drop is refused, and clears the note", () => {
   const memoryCache = createMemoryCache({ maxBytes: 1_000_000, maxObjectBytes: 1_000 });
   const key = toKey("a");
   const before = memoryCache.cacheRevision();
-  memoryCache.note("a/b", key, "absent", before);
+  memoryCache.cacheLookup("a/b", key, "absent", before);
   memoryCache.drop("a/b", toKey("other"));
-  memoryCache.note("a/b", key, objectOf("a", 10), before);
-  expect(memoryCache.noted("a/b", key)).toBeUndefined();
+  memoryCache.cacheLookup("a/b", key, objectOf("a", 10), before);
+  expect(memoryCache.cachedLookup("a/b", key)).toBeUndefined();
 });
 
 describe("admits()", () => {

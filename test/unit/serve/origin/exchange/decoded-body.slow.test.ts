@@ -5,8 +5,8 @@ import { describe, expect, test, vi } from "vitest";
 import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import {
   type ContentCoding,
+  DecodedBody,
   type DecodingOptions,
-  decodedBody,
 } from "../../../../../src/serve/origin/exchange/decoded-body.ts";
 import type { OriginBody, OriginSink } from "../../../../../src/serve/origin/origin.ts";
 
@@ -97,7 +97,7 @@ describe.each(ENCODERS)("%s", (_, coding, encode) => {
     ] as const) {
       const windows = { bytes: 0 };
       const { bytes, code } = await read(
-        decodedBody(arriving(split(encode(plain), length)), optionsOf(coding, { windows })),
+        new DecodedBody(arriving(split(encode(plain), length)), optionsOf(coding, { windows })),
       );
       expect([code, bytes.equals(plain), windows.bytes]).toEqual([undefined, true, 0]);
     }
@@ -105,7 +105,7 @@ describe.each(ENCODERS)("%s", (_, coding, encode) => {
 
   test("a sink that pauses gets every byte, and pauses the origin", async () => {
     const inner = arriving(split(encode(LARGE), 16_384));
-    const body = decodedBody(inner, optionsOf(coding));
+    const body = new DecodedBody(inner, optionsOf(coding));
     const chunks: Buffer[] = [];
     await new Promise<void>((resolve, reject) => {
       body.start({
@@ -125,7 +125,7 @@ describe.each(ENCODERS)("%s", (_, coding, encode) => {
   test("a body that ends before its coding is origin_truncated", async () => {
     const coded = encode(LOGO);
     for (let length = 1; length < coded.length; length += 1) {
-      const { code } = await read(decodedBody(arriving([coded.subarray(0, length)]), optionsOf(coding)));
+      const { code } = await read(new DecodedBody(arriving([coded.subarray(0, length)]), optionsOf(coding)));
       expect([length, code]).toEqual([length, "origin_truncated"]);
     }
   });
@@ -135,7 +135,7 @@ describe.each(ENCODERS)("%s", (_, coding, encode) => {
     for (const more of [Buffer.alloc(8), Buffer.from("garbage"), Buffer.alloc(300_000, "x")]) {
       for (const chunks of [[Buffer.concat([coded, more])], [coded, more], [coded, ...split(more, 1_000)]]) {
         const inner = arriving(chunks);
-        expect((await read(decodedBody(inner, optionsOf(coding)))).code).toBe("origin_encoded");
+        expect((await read(new DecodedBody(inner, optionsOf(coding)))).code).toBe("origin_encoded");
         expect(inner.isDestroyed).toBe(true);
       }
     }
@@ -143,15 +143,17 @@ describe.each(ENCODERS)("%s", (_, coding, encode) => {
 
   test("a bomb is refused by its proportion, and a longer body than allowed by its size", async () => {
     const bomb = arriving([encode(Buffer.alloc(MAX_BYTES / 2))]);
-    const { bytes, code } = await read(decodedBody(bomb, optionsOf(coding)));
+    const { bytes, code } = await read(new DecodedBody(bomb, optionsOf(coding)));
     expect([code, bytes.length <= 1_048_576, bomb.isDestroyed]).toEqual(["origin_too_large", true, true]);
-    const large = await read(decodedBody(arriving([encode(LARGE)]), optionsOf(coding, { maxBytes: LARGE.length - 1 })));
+    const large = await read(
+      new DecodedBody(arriving([encode(LARGE)]), optionsOf(coding, { maxBytes: LARGE.length - 1 })),
+    );
     expect([large.code, large.bytes.length < LARGE.length]).toEqual(["origin_too_large", true]);
   });
 
   test("bytes in no such coding are refused", async () => {
     for (const lie of ["\xff\xd8\xff\xe0\0\x10JFIF\0", "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", "<svg></svg>"]) {
-      const { code, bytes } = await read(decodedBody(arriving([Buffer.from(lie, "latin1")]), optionsOf(coding)));
+      const { code, bytes } = await read(new DecodedBody(arriving([Buffer.from(lie, "latin1")]), optionsOf(coding)));
       expect(["origin_encoded", "origin_truncated"]).toContain(code);
       expect(bytes.length).toBeLessThan(100);
     }
@@ -160,11 +162,11 @@ describe.each(ENCODERS)("%s", (_, coding, encode) => {
   test("the origin's failure is passed on, and a destroyed body calls nobody", async () => {
     const coded = encode(LARGE);
     const failure = new HuiyuanError("origin_timeout", "too slow");
-    expect((await read(decodedBody(arriving([coded.subarray(0, 50_000)], failure), optionsOf(coding)))).code).toBe(
+    expect((await read(new DecodedBody(arriving([coded.subarray(0, 50_000)], failure), optionsOf(coding)))).code).toBe(
       "origin_timeout",
     );
     const windows = { bytes: 0 };
-    const body = decodedBody(arriving(split(coded, 10_000)), optionsOf(coding, { windows }));
+    const body = new DecodedBody(arriving(split(coded, 10_000)), optionsOf(coding, { windows }));
     let calls = 0;
     await new Promise<void>((resolve) => {
       const note = () => {
@@ -179,7 +181,7 @@ describe.each(ENCODERS)("%s", (_, coding, encode) => {
   });
 
   test("an empty body is empty", async () => {
-    expect(await read(decodedBody(arriving([]), optionsOf(coding)))).toEqual({
+    expect(await read(new DecodedBody(arriving([]), optionsOf(coding)))).toEqual({
       bytes: Buffer.alloc(0),
       code: undefined,
     });
@@ -189,13 +191,15 @@ describe.each(ENCODERS)("%s", (_, coding, encode) => {
 test("several members of gzip are one body", async () => {
   const coded = Buffer.concat([gzipSync(LOGO), gzipSync(LOGO)]);
   for (const chunks of [[coded], split(coded, 7), [gzipSync(LOGO), gzipSync(LOGO)]])
-    expect((await read(decodedBody(arriving(chunks), optionsOf("gzip")))).bytes).toEqual(Buffer.concat([LOGO, LOGO]));
+    expect((await read(new DecodedBody(arriving(chunks), optionsOf("gzip")))).bytes).toEqual(
+      Buffer.concat([LOGO, LOGO]),
+    );
 });
 
 test("a wrong checksum of gzip is origin_encoded", async () => {
   const coded = gzipSync(LOGO);
   coded[coded.length - 6] = (coded[coded.length - 6] ?? 0) ^ 1;
-  expect((await read(decodedBody(arriving([coded]), optionsOf("gzip")))).code).toBe("origin_encoded");
+  expect((await read(new DecodedBody(arriving([coded]), optionsOf("gzip")))).code).toBe("origin_encoded");
 });
 
 test("digests of the coded bytes are removed before the end, and others stay", async () => {
@@ -203,14 +207,16 @@ test("digests of the coded bytes are removed before the end, and others stay", a
   const digestOf = (name: string, bytes: Buffer) => createHash(name).update(bytes).digest();
   const ofDecoded = digestOf("sha1", LOGO);
   const digests = { md5: digestOf("md5", coded), sha1: ofDecoded, sha256: digestOf("sha256", Buffer.from("other")) };
-  expect((await read(decodedBody(arriving(split(coded, 11)), optionsOf("gzip", { digests })))).code).toBeUndefined();
+  expect(
+    (await read(new DecodedBody(arriving(split(coded, 11)), optionsOf("gzip", { digests })))).code,
+  ).toBeUndefined();
   expect(digests).toEqual({ sha1: ofDecoded, sha256: digestOf("sha256", Buffer.from("other")) });
 });
 
 test("a paused body that is resumed and destroyed in one turn holds no memory of brotli decoders", async () => {
   const windows = { bytes: 0 };
   const coded = brotliCompressSync(LARGE, { params: { [constants.BROTLI_PARAM_QUALITY]: 2 } });
-  const body = decodedBody(arriving([coded]), optionsOf("br", { windows }));
+  const body = new DecodedBody(arriving([coded]), optionsOf("br", { windows }));
   let calls = 0;
   const note = () => {
     calls += 1;
@@ -228,7 +234,9 @@ test("a paused body that is resumed and destroyed in one turn holds no memory of
 test("brotli beyond the memory of all decoders is overloaded, and its memory is free again", async () => {
   const windows = { bytes: 134_217_728 - 100_000 };
   const coded = brotliCompressSync(LARGE, { params: { [constants.BROTLI_PARAM_QUALITY]: 2 } });
-  const { code } = await read(decodedBody(arriving(split(coded, 65_536)), optionsOf("br", { windows })));
+  const { code } = await read(new DecodedBody(arriving(split(coded, 65_536)), optionsOf("br", { windows })));
   expect([code, windows.bytes]).toEqual(["overloaded", 134_217_728 - 100_000]);
-  expect((await read(decodedBody(arriving([gzipSync(LARGE)]), optionsOf("gzip", { windows })))).code).toBeUndefined();
+  expect(
+    (await read(new DecodedBody(arriving([gzipSync(LARGE)]), optionsOf("gzip", { windows })))).code,
+  ).toBeUndefined();
 });

@@ -56,7 +56,7 @@ beforeAll(async () => {
       list: async () => ({ variants: [], next: undefined }),
       drop: () => Promise.resolve(),
     },
-    referers: { mode: "off", domains: [], allowEmpty: true },
+    referers: undefined,
     authorizer: undefined,
     cacheControl: createCacheControl("public, max-age=86400"),
     cors: ["*"],
@@ -87,7 +87,7 @@ beforeAll(async () => {
     "off.example": { ...site, isProjectEnabled: false },
   };
   lab = await startDownloadLab({
-    sites: () => ({ find: (host) => sites[host] }),
+    registry: { sites: { find: (host) => sites[host] } },
     healthPath: () => "/health",
   });
 });

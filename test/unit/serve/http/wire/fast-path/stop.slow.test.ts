@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { DownloadResponse } from "../../../../../../src/serve/http/request/download-response.ts";
-import { nodeResponse } from "../../../../../../src/serve/http/request/exchange.ts";
+import { NodeResponse } from "../../../../../../src/serve/http/request/exchange.ts";
 import { createFastPath } from "../../../../../../src/serve/http/wire/fast-path/fast-path.ts";
 import { startServer } from "../../../../../../src/serve/http/wire/server.ts";
 import { eventually, within } from "../../../../../helpers/program.ts";
@@ -26,7 +26,7 @@ describe.each([
       host: "127.0.0.1",
       port: 0,
       nextRequestId: () => "test",
-      listener: (_request, response) => void answer(nodeResponse(response)),
+      listener: (_request, response) => void answer(new NodeResponse(response)),
       accept: createFastPath({ listener: (_request, response) => void answer(response), takes: () => true }),
     });
   }
