@@ -72,6 +72,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   hono: ["serve/http/", "operate/"],
   "http-cache-semantics": ["serve/mirror/freshness/freshness.ts"],
   "ipaddr.js": ["core/addresses.ts", "settings/", "serve/http/"],
+  diff: ["settings/edit/unified-diff.ts"],
   "lru-cache": [
     "serve/http/request/client-limits.ts",
     "serve/mirror/stored/",

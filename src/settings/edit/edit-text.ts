@@ -18,7 +18,6 @@ export interface EditedText {
   /** Both end with a line break. */
   readonly before: string;
   readonly after: string;
-  readonly splices: readonly Splice[];
   /** `before` and `after`, parsed. */
   readonly documents: { readonly before: Document; readonly after: SettingsDocument };
   /** The text of the file: `after`, without the last line break if the file had none. */
@@ -45,7 +44,7 @@ export function editText(text: string, edits: readonly SettingsEdit[], known?: D
   if (written.document.errors.length > 0 || !isDeepStrictEqual(wantedOf(written.document), wanted))
     throw refused("this form of YAML cannot be edited here without changes to other parts; edit the file by hand");
   const documents = { before: document, after: written };
-  return { before, after, splices, documents, text: isEnded ? after : after.slice(0, -newline.length) };
+  return { before, after, documents, text: isEnded ? after : after.slice(0, -newline.length) };
 }
 
 function wantedOf(document: Document): unknown {
