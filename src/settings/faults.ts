@@ -1,6 +1,6 @@
 // Describes the faults of a settings file: each message names the value that was found and the value that is wanted.
 // No message contains a secret.
-import * as z from "zod";
+import type * as z from "zod";
 import { type Both, both, say } from "./fault-words.ts";
 
 /** Keys and list positions from the root of the file. */
@@ -168,8 +168,10 @@ function oneOf(values: readonly unknown[]): Both {
   return list.length === 0 ? asIs(last) : say("or", { list: both(list.join(", "), list.join("、")), last });
 }
 
+/** Without zod's classes: loading them takes longer than the rest of a command's start. */
 function knownKeys(schema: RawIssue["inst"]): readonly string[] {
-  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  const { shape = {} } = (schema ?? {}) as Partial<z.ZodObject>;
+  return Object.keys(shape);
 }
 
 /** The fault of an unknown key in the mapping at `path`. */

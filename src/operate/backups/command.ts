@@ -42,7 +42,7 @@ Examples:
   huiyuan backup /var/backups/huiyuan --copy --keep 30`;
 
 export function backupCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "backup", "back up the data folder, while the server runs or not", BACKUP_HELP)
+  return newCommand(terminal, "backup", BACKUP_HELP)
     .argument("<dir>", "folder of the backups, outside of the data folder")
     .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
     .option("--keep <count>", "keep this many backups in DIR", (text) => wholeNumber(text, MOST_KEPT), KEEP)
@@ -121,7 +121,7 @@ Examples:
   huiyuan restore /mnt/backup/huiyuan --generation 20261103T024500123Z`;
 
 export function restoreCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "restore", "fill an empty data folder from a backup", RESTORE_HELP)
+  return newCommand(terminal, "restore", RESTORE_HELP)
     .argument("<dir>", "folder of the backups")
     .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
     .option("--generation <name>", "folder name of the backup in DIR (default: the newest)")

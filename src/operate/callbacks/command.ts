@@ -39,9 +39,10 @@ const CHANGE_HELP = (name: string) => `Examples:
   huiyuan callbacks ${name} --all`;
 
 export function callbacksCommand(terminal: Terminal): Command {
-  const command = newCommand(terminal, "callbacks", "list, retry, drop or test callbacks", ABOUT);
-  const list = adminCommand(terminal, "list", "list undelivered callbacks", LIST_HELP).action(
-    async (flags: ListFlags) => {
+  const command = newCommand(terminal, "callbacks", ABOUT);
+  const list = adminCommand(terminal, "list", LIST_HELP)
+    .description("list undelivered callbacks")
+    .action(async (flags: ListFlags) => {
       await withServer(flags, terminal, async (session) => {
         const { bucket, state, json } = flags;
         let count = 0;
@@ -53,8 +54,7 @@ export function callbacksCommand(terminal: Terminal): Command {
         if (count === 0 && !json) terminal.err.write("no callback is undelivered\n");
         return 0;
       });
-    },
-  );
+    });
   command.addCommand(narrowed(list));
   command.addCommand(changing(terminal, { name: "retry", about: "send undelivered callbacks again now" }));
   command.addCommand(changing(terminal, { name: "drop", about: "drop undelivered callbacks for good" }));
@@ -70,7 +70,8 @@ Examples:
   huiyuan callbacks test --bucket 10001234/photos`;
 
 function testing(terminal: Terminal): Command {
-  return adminCommand(terminal, "test", "send one callback that is marked as a test", TEST_HELP)
+  return adminCommand(terminal, "test", TEST_HELP)
+    .description("send one callback that is marked as a test")
     .option("--bucket <appid/name>", "bucket of the callback; needed if there are several")
     .action(async ({ bucket, ...flags }: BucketFlags) => {
       await withServer(flags, terminal, async (session) => {
@@ -98,7 +99,7 @@ function changing(
   terminal: Terminal,
   { name, about }: { readonly name: "retry" | "drop"; readonly about: string },
 ): Command {
-  const command = narrowed(adminCommand(terminal, name, about, CHANGE_HELP(name)))
+  const command = narrowed(adminCommand(terminal, name, CHANGE_HELP(name)).description(about))
     .argument("[id...]", "ids from huiyuan callbacks list", parseId)
     .option("--all", "all undelivered callbacks", false)
     .action(async (named: number[], flags: ChangeFlags, self: Command) => {

@@ -14,8 +14,8 @@ export interface BucketFlags extends AdminFlags {
 }
 
 /** Makes a command with the common options. */
-export function adminCommand(terminal: Terminal, name: string, description: string, help: string): Command {
-  return newCommand(terminal, name, description, help)
+export function adminCommand(terminal: Terminal, name: string, help: string): Command {
+  return newCommand(terminal, name, help)
     .option("-c, --config <file>", "settings file of the server", "huiyuan.yaml")
     .option(
       "--admin <url>",

@@ -32,7 +32,7 @@ Examples:
 
 /** The command. Sets process.exitCode: 0 good, 1 faults; wrong usage throws CommanderError. */
 export function checkCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "check", "check a settings file, and list every fault with its line", HELP)
+  return newCommand(terminal, "check", HELP)
     .option("-c, --config <file>", "settings file to check", "huiyuan.yaml")
     .addOption(new Option("--lang <language>", "language of the messages").choices(["en", "zh"]).default("en"))
     .option("--json", "print one JSON object", false)

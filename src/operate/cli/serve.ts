@@ -36,7 +36,7 @@ Examples:
   huiyuan serve --config /etc/huiyuan/huiyuan.yaml --log-level warn`;
 
 export function serveCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "serve", "run the server", HELP)
+  return newCommand(terminal, "serve", HELP)
     .option("-c, --config <file>", "settings file", "huiyuan.yaml")
     .option("--new", "write a first settings file if there is none", false)
     .addOption(new Option("--log-level <level>", "least level of log lines").choices(LOG_LEVELS).default("info"))

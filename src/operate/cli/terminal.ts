@@ -27,9 +27,8 @@ const HELP_WIDTH = 80;
  * A command that writes to the terminal, and throws CommanderError for wrong usage. `help` follows the options in
  * --help: a few lines, and examples.
  */
-export function newCommand({ out, err }: Terminal, name: string, description: string, help = ""): Command {
+export function newCommand({ out, err }: Terminal, name: string, help = ""): Command {
   const command = new Command(name)
-    .description(description)
     .helpOption("-h, --help", "show this help")
     .helpCommand(false)
     .configureHelp({

@@ -38,7 +38,7 @@ Examples:
 const MAX_SAMPLES = 20;
 
 export function doctorCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "doctor", "test an origin and suggest settings", HELP)
+  return newCommand(terminal, "doctor", HELP)
     .argument("<origin-url>", "site to test, such as https://www.example.com")
     .argument("[sample...]", "images of the site, as paths or URLs")
     .option("--allow-private", "allow a private address, such as 10.0.0.7", false)

@@ -24,7 +24,7 @@ Examples:
   huiyuan explain http://img.example.com/cat.jpg --method HEAD --json`;
 
 export function explainCommand(terminal: Terminal): Command {
-  return adminCommand(terminal, "explain", "show how a URL would be served", HELP)
+  return adminCommand(terminal, "explain", HELP)
     .argument("<url>", "URL, as a client requests it")
     .option("--method <method>", "method of the request", "GET")
     .option("--header <name: value>", "header of the request; may be repeated", addHeader, {})

@@ -30,7 +30,7 @@ Examples:
   huiyuan log --operation delete --latest 1000 --json`;
 
 export function logCommand(terminal: Terminal): Command {
-  return adminCommand(terminal, "log", "list uploads, copies, queries and deletes", HELP)
+  return adminCommand(terminal, "log", HELP)
     .option("--bucket <appid/name>", "only this bucket")
     .addOption(new Option("--operation <name>", "only this operation").choices(OPERATION_NAMES))
     .option("--fileid <fileid>", "only this file")

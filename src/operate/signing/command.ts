@@ -59,7 +59,7 @@ const OPERATIONS = {
 
 /** Wrong usage throws CommanderError, a faulty settings file SettingsFaults. */
 export function signCommand(terminal: Terminal): Command {
-  const all = newCommand(terminal, "sign", "print a signed URL, or a token for the REST API", SIGN_HELP);
+  const all = newCommand(terminal, "sign", SIGN_HELP);
   const names = Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[];
   for (const name of names) all.addCommand(subcommand(terminal, name));
   return all;
@@ -73,7 +73,8 @@ function subcommand(terminal: Terminal, name: keyof typeof OPERATIONS): Command 
   const { about, argument, examples }: About = OPERATIONS[name];
   const isDownload = name === "download";
   const lines = examples.map((example) => `\n  huiyuan sign ${name} ${example}`);
-  const command = newCommand(terminal, name, about, `${NO_FILE_HELP}\n\nExamples:${lines.join("")}`)
+  const command = newCommand(terminal, name, `${NO_FILE_HELP}\n\nExamples:${lines.join("")}`)
+    .description(about)
     .argument(...argument, parse(isDownload ? readSignTarget : readFileid))
     .option("-c, --config <file>", 'settings file (default: "huiyuan.yaml")')
     .option("--appid <appid>", "project; needed if the file has several")
@@ -172,13 +173,14 @@ Examples:
 
 /** Throws CommanderError for wrong usage. */
 export function keysCommand(terminal: Terminal): Command {
-  const create = newCommand(terminal, "new", "print a new key pair and its settings", NEW_HELP)
+  const create = newCommand(terminal, "new", NEW_HELP)
+    .description("print a new key pair and its settings")
     .option("--json", "print one JSON object", false)
     .action(({ json }: { readonly json: boolean }) => {
       const pair = makeKeyPair();
       terminal.out.write(json ? `${JSON.stringify(pair)}\n` : describe(pair));
     });
-  return newCommand(terminal, "keys", "make key pairs, which sign uploads and downloads", HELP).addCommand(create);
+  return newCommand(terminal, "keys", HELP).addCommand(create);
 }
 
 function describe({ secretId, secretKey }: KeyPair): string {

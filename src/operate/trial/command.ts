@@ -41,7 +41,7 @@ Examples:
   huiyuan try https://your.site --port 0`;
 
 export function tryCommand(terminal: Terminal): Command {
-  return newCommand(terminal, "try", "run a trial mirror of a sample site, or of yours", HELP)
+  return newCommand(terminal, "try", HELP)
     .argument("[origin-url]", "site to mirror, such as https://your.site (default: a sample site)", parseOrigin)
     .option("-p, --port <port>", "port of the mirror; 0 takes any free one", parsePort, 8080)
     .option("--admin-port <port>", "port of the page and the console; 0 takes any free one", parsePort, 8081)

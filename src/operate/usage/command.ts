@@ -20,7 +20,7 @@ Examples:
   huiyuan usage --bucket photos --from 2026-11-01 --to 2026-11-30 --json`;
 
 export function usageCommand(terminal: Terminal): Command {
-  return adminCommand(terminal, "usage", "show requests and bytes of each day", HELP)
+  return adminCommand(terminal, "usage", HELP)
     .option("--bucket <appid/name>", "only this bucket")
     .option("--from <day>", "first day, such as 2026-11-01")
     .option("--to <day>", "last day (default: today)")

@@ -116,7 +116,7 @@ Examples:
 
 /** Deletes objects so that they stay deleted, even if the origin still has them. */
 export function deleteCommand(terminal: Terminal): Command {
-  const command = adminCommand(terminal, "delete", "delete objects, and do not fetch them again", DELETE_HELP);
+  const command = adminCommand(terminal, "delete", DELETE_HELP);
   return changing<DeleteFlags>(withPrefix(withSelection(command)), terminal, {
     question: ({ prefix }) => prefix !== undefined && `Delete every stored object that begins with "${prefix}"?`,
     order: ({ reason, expires }) => ({
@@ -144,7 +144,7 @@ Examples:
 
 /** Ends deletions, so that the next request may fetch the object from its origin again. */
 export function undeleteCommand(terminal: Terminal): Command {
-  const command = adminCommand(terminal, "undelete", "allow deleted objects to be fetched again", UNDELETE_HELP);
+  const command = adminCommand(terminal, "undelete", UNDELETE_HELP);
   const words = { changed: "undeleted", unchanged: "was not deleted" };
   return changing(withSelection(command), terminal, { order: () => ({ call: undeleteObjects, how: {}, words }) });
 }
@@ -161,7 +161,7 @@ Examples:
 
 /** Makes mirrored objects stale, so that they are fetched again. It never changes uploads. */
 export function purgeCommand(terminal: Terminal): Command {
-  const command = adminCommand(terminal, "purge", "revalidate stored objects", PURGE_HELP);
+  const command = adminCommand(terminal, "purge", PURGE_HELP);
   return changing<SelectionFlags & { readonly hard: boolean }>(withPrefix(withSelection(command)), terminal, {
     question: ({ hard, prefix }) =>
       hard && prefix !== undefined && `Remove the bytes of every mirrored object that begins with "${prefix}"?`,

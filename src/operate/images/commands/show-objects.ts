@@ -13,7 +13,7 @@ Examples:
   huiyuan stat 2015/cat.jpg --bucket 10001234/photos --json`;
 
 export function statCommand(terminal: Terminal): Command {
-  return withBucket(adminCommand(terminal, "stat", "show everything about one object", STAT_HELP))
+  return withBucket(adminCommand(terminal, "stat", STAT_HELP))
     .argument("<name>", "URL of the object, as clients request it, or its key")
     .action(async (name: string, flags: BucketFlags) => {
       await withServer(flags, terminal, async ({ client, show }) => {
@@ -87,7 +87,7 @@ Examples:
   huiyuan ls --json | wc -l`;
 
 export function lsCommand(terminal: Terminal): Command {
-  return withBucket(adminCommand(terminal, "ls", "list stored objects", LIST_HELP))
+  return withBucket(adminCommand(terminal, "ls", LIST_HELP))
     .argument("[prefix]", "only keys that begin so", "")
     .option("--after <key>", "only keys after this one")
     .option("--limit <count>", "stop after this many objects", (text) => wholeNumber(text))

@@ -21,7 +21,7 @@ Examples:
   find-new-images | huiyuan warm - --domain img.example.com --concurrency 8`;
 
 export function warmCommand(terminal: Terminal): Command {
-  return withBucket(adminCommand(terminal, "warm", "prefetch a list of images", HELP))
+  return withBucket(adminCommand(terminal, "warm", HELP))
     .argument("<file>", "file with one name a line; - is standard input")
     .option("--domain <host>", "domain through which keys are fetched (default: the bucket's first mirrored one)")
     .option("--rate <count>", "fetch at most this many names a second, such as 20 or 0.5", parseRate)

@@ -14,7 +14,8 @@ export function hasConfig(config: string): boolean {
 }
 
 export function jobCommand(terminal: Terminal, name: string, description: string, help: string): Command {
-  return newCommand(terminal, name, description, help)
+  return newCommand(terminal, name, help)
+    .description(description)
     .option("-c, --config <file>", "config of the migration: config.ini or YAML", DEFAULT_CONFIG)
     .option("--job <dir>", "folder of the journal; default: log/ beside conf/, else ./huiyuan-migrate")
     .option("--json", "print JSON, one object a line", false);

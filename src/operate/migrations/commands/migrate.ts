@@ -17,8 +17,7 @@ Examples:
   huiyuan migrate stat --config conf/config.ini`;
 
 export function migrateCommand(terminal: Terminal): Command {
-  const description = "copy existing images from a folder, a list of URLs or a cloud store";
-  const command = newCommand(terminal, "migrate", description, HELP);
+  const command = newCommand(terminal, "migrate", HELP);
   for (const create of [startCommand, statCommand, stopCommand, viewFailedCommand, cleanCommand, verifyCommand])
     command.addCommand(create(terminal));
   return command;

@@ -9,11 +9,13 @@ import { run } from "../../../helpers/run-command.ts";
 type Create = (terminal: Terminal) => Command;
 
 const SOURCE = fileURLToPath(new URL("../../../../src/", import.meta.url));
+const MAIN = readFileSync(`${SOURCE}main.ts`, "utf8");
+const DESCRIPTION = /^(?!an? |the )[a-z].*[^.]$/;
 const SHARED = ["adminCommand", "newCommand"];
 
 /** Each command with the names that lead to each of its subcommands, itself first. */
 async function allCommands(): Promise<readonly { readonly create: Create; readonly path: readonly string[] }[]> {
-  const named = readFileSync(`${SOURCE}main.ts`, "utf8").matchAll(/import\("\.\/(operate\/[^"]+)"\)/g);
+  const named = MAIN.matchAll(/import\("\.\/(operate\/[^"]+)"\)/g);
   const files = new Set([...named].map(([, file = ""]) => file));
   const modules = await Promise.all(
     [...files].map((file) => import(`${SOURCE}${file}`) as Promise<Record<string, Create>>),
@@ -44,11 +46,14 @@ test("every command and subcommand has an example, and fits into 100 columns", a
 
 test("every description begins with a small letter, a verb, and has no full stop", async () => {
   const silent = { out: process.stdout, err: process.stderr, isInteractive: false };
+  const named = [...MAIN.matchAll(/^ {4}\w+: \[\s*"([^"]+)"/gm)].map(([, description]) => description);
+  expect(named.length).toBeGreaterThan(15);
+  for (const description of named) expect(description).toMatch(DESCRIPTION);
   for (const { create, path } of await allCommands()) {
     const root = create(silent);
     const command = path.reduce((outer, name) => outer.commands.find((inner) => inner.name() === name) ?? outer, root);
-    const texts = [command.description(), ...command.options.map(({ description }) => description)];
-    expect(command.description()).toMatch(/^(?!an? |the )[a-z]/);
+    const texts = command.options.map(({ description }) => description);
+    if (path.length > 0) expect(command.description()).toMatch(DESCRIPTION);
     expect(texts.filter((text) => text === "" || text.endsWith("."))).toEqual([]);
   }
 });
