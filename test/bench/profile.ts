@@ -1,7 +1,7 @@
-// Shows where the main thread's time goes: `npx tsx test/bench/profile.ts [SECONDS]`. For hits from memory and disk,
-// and for stored misses, of 20 KB. Needs wrk and a second core; run `npm run build` before it. V8's profiler samples the
-// program. A row is a room of the source, or of Node. `own`: its functions alone. `with calls`: also what they call in
-// Node and packages. Both are shares of the time in which the thread was busy.
+// Shows where the main thread's time goes, for memory hits, disk hits and stored misses of 20 KB:
+// `npx tsx test/bench/profile.ts [SECONDS]`. Needs wrk and a second core; run `npm run build` before it. V8's profiler
+// samples the program. A row is a room of the source, or of Node. `own`: its functions alone. `with calls`: also what
+// they call in Node and packages. Both are shares of the time in which the thread was busy.
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
