@@ -12,7 +12,7 @@ import type { Store } from "../contract/driver.ts";
 import { createFsBucket, type FsBucket } from "./bucket.ts";
 import { createEntryCache, type EntryCache } from "./catalogue/entry-cache.ts";
 import { prepareCatalogueReads } from "./catalogue/reads.ts";
-import { openCatalogueForReading } from "./catalogue/schema.ts";
+import { openCatalogueForReading, prepareOn } from "./catalogue/schema.ts";
 import type { SweptBlob } from "./catalogue/write-operations.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { lockData, refuseUnfinished, SWEEP_LOCK, tryLock } from "./lock.ts";
@@ -129,7 +129,7 @@ interface StoreParts extends FsStoreOptions {
 function wireStore(parts: StoreParts): FsStore {
   const { dir, now, log, minFreeBytes, unlock, writer, entryCache, database, cacheBucketPrefixes = [] } = parts;
   const { graceMs = GRACE_MS, blobGraceMs = graceMs } = parts;
-  const reads = prepareCatalogueReads(database, now);
+  const reads = prepareOn(join(dir, "catalogue.db"), () => prepareCatalogueReads(database, now));
   const freeSpace = createFreeSpace(dir, minFreeBytes);
   const buckets = new Map<string, FsBucket>();
   const closing = new AbortController();

@@ -2,7 +2,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
-import { isDamage, storeFailure } from "../../../../core/disk-failure.ts";
+import { errorCodeOf, isDamage, storeFailure } from "../../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../../core/errors.ts";
 import { openSqlite, type Sqlite } from "../../../../core/sqlite.ts";
 import { openDatabase } from "../../../../sqlite/open-database.ts";
@@ -195,9 +195,23 @@ export function openCatalogue(path: string): Sqlite {
       maxLogBytes: 67_108_864,
     });
   } catch (error) {
-    if (isDamage(error)) throw damaged(path, error);
-    throw storeFailure(error, `open the catalogue "${path}"`);
+    throw openingFailure(path, error);
   }
+}
+
+/** Prepares statements on a catalogue that was just opened. Throws store_failed as openCatalogue() does. */
+export function prepareOn<Prepared>(path: string, prepare: () => Prepared): Prepared {
+  try {
+    return prepare();
+  } catch (error) {
+    throw openingFailure(path, error);
+  }
+}
+
+/** Our statements fit our tables, so an SQLITE_ERROR means that the tables are not the ones that were created. */
+function openingFailure(path: string, error: unknown): HuiyuanError {
+  if (isDamage(error) || errorCodeOf(error) === "SQLITE_ERROR") return damaged(path, error);
+  return storeFailure(error, `open the catalogue "${path}"`);
 }
 
 /** Opens a read-only connection. The writer has opened the file before. */
