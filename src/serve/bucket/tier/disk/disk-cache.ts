@@ -189,9 +189,11 @@ export async function* rowsIn(
   state: RowState,
   isClosed: () => boolean = () => false,
 ): AsyncGenerator<RowFacts, void, undefined> {
-  for (let after: string | undefined = ""; after !== undefined && !isClosed(); await nextTurn()) {
+  for (let after = ""; ; await nextTurn()) {
     const page: readonly RowFacts[] = await bucket.rows(state, after);
     yield* page;
-    after = page.at(-1)?.key;
+    const last = page.at(-1);
+    if (last === undefined || isClosed()) return;
+    after = last.key;
   }
 }
