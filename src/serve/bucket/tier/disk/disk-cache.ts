@@ -68,7 +68,7 @@ export const VARIANT_FOLDER = "variants/";
 
 /** Bounds one batch, because the writer does nothing else meanwhile. */
 const REMOVED_AT_ONCE = 256;
-// A full page of rows has so many (catalogue/reads.ts).
+// Of a full page of rows (catalogue/reads.ts).
 const ROWS_AT_ONCE = 1_000;
 const EXAMINED_AT_ONCE = 1_024;
 /** About 50 MB of memory. */
