@@ -68,8 +68,6 @@ export const VARIANT_FOLDER = "variants/";
 
 /** Bounds one batch, because the writer does nothing else meanwhile. */
 const REMOVED_AT_ONCE = 256;
-// Of a full page of rows (catalogue/reads.ts).
-const ROWS_AT_ONCE = 1_000;
 const EXAMINED_AT_ONCE = 1_024;
 /** About 50 MB of memory. */
 const MAX_COPIES = 250_000;
@@ -195,7 +193,7 @@ export async function* rowsIn(
     const page: readonly RowFacts[] = await bucket.rows(state, after);
     yield* page;
     const last = page.at(-1);
-    if (last === undefined || page.length < ROWS_AT_ONCE || isClosed()) return;
+    if (last === undefined || isClosed()) return;
     after = last.key;
   }
 }
