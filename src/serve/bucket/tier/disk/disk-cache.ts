@@ -189,11 +189,9 @@ export async function* rowsIn(
   state: RowState,
   isClosed: () => boolean = () => false,
 ): AsyncGenerator<RowFacts, void, undefined> {
-  for (let after = ""; ; await nextTurn()) {
+  for (let after: string | undefined = ""; after !== undefined && !isClosed(); await nextTurn()) {
     const page: readonly RowFacts[] = await bucket.rows(state, after);
     yield* page;
-    const last = page.at(-1);
-    if (last === undefined || isClosed()) return;
-    after = last.key;
+    after = page.at(-1)?.key;
   }
 }
