@@ -92,13 +92,13 @@ export function createDiskCache({ embedded, maxBytes: initial, wasUsed, log }: D
   }
 
   async function evictAll(): Promise<void> {
-    await nextTurn();
     while (!isClosed) {
+      // A confirmed object is a copy at once, and its room as a pending one is given back later in the same turn.
+      await nextTurn();
       const { excess, isAll } = takeExcess();
       // In parallel, so that the writer commits them together. One by one, removal would be slower than growth.
       if (excess.length > 0) await Promise.all(excess.map(remove));
       else if (isAll) return;
-      else await nextTurn();
     }
   }
 
