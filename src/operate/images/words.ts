@@ -108,6 +108,13 @@ export const t = textsOf({
     "下次下载从存储读取，合适时放入内存。",
   ],
   servedAfterCheck: ["It was purged: the next download asks the origin first.", "已刷新：下次下载先向源站确认。"],
+  servedQueued: [
+    "It lies on this server's disk until the upload to the remote store has ended.",
+    "写入远程存储之前，图片在本机磁盘上。",
+  ],
+  servedBy: ["Domains", "域名"],
+  isMirrored: ["with a mirror", "有源站"],
+  isNotMirrored: ["without a mirror", "无源站"],
   variants: ["Processed images", "处理结果"],
   variantsAbout: [
     "Stored results, without the original. They are removed with it.",

@@ -2,7 +2,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { get } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
-import { Badge, Card, Empty, Figure, Page, Show, type Tone } from "../console/parts/parts.tsx";
+import { Badge, Card, Empty, Page, Show, type Tone } from "../console/parts/parts.tsx";
 import { Plot, type Series } from "../console/parts/plot.tsx";
 import { Table } from "../console/parts/table.tsx";
 import { failureText } from "../console/text/failures.ts";
@@ -86,26 +86,45 @@ function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOp
 
 function Budget({ origin }: { readonly origin: Origin }) {
   const { running, connections, waiting, requestsPerSecond, pausedMs, latency, requests, failed } = origin;
-  const pause = pausedMs > 0 ? duration(pausedMs / 1_000) : t("none");
-  const quantiles = latency && { nineOfTen: milliseconds(latency.p90), slowest: milliseconds(latency.max) };
   return (
-    <dl class="figures few">
-      <Figure
-        name={t("budget")}
-        value={t("budgetOf", { running: count(running), most: count(connections) })}
-        hint={t("budgetHint", { waiting: count(waiting) })}
-      />
-      <Figure
-        name={t("rateLimit")}
-        value={requestsPerSecond === 0 ? t("noLimit") : t("perSecond", { value: count(requestsPerSecond) })}
-        hint={`${t("pauseLeft")}: ${pause}`}
-      />
-      <Figure
-        name={`${t("latencyNow")} (${t("half")})`}
-        value={latency && milliseconds(latency.p50)}
-        hint={quantiles === undefined ? t("noneYet") : t("latencyHint", quantiles)}
-      />
-      <Figure name={t("requests")} value={count(requests)} hint={t("lastMinutes", { failed: count(failed) })} />
+    <dl class="facts">
+      <div>
+        <dt>{t("budget")}</dt>
+        <dd>{t("budgetOf", { running: count(running), most: count(connections) })}</dd>
+        <dd>
+          <meter
+            aria-label={t("budget")}
+            value={Math.min(running, connections)}
+            max={Math.max(connections, 1)}
+            high={connections * 0.9}
+            optimum={0}
+          />
+        </dd>
+        <dd class="hint">{t("budgetHint", { waiting: count(waiting) })}</dd>
+      </div>
+      <div>
+        <dt>{t("rateLimit")}</dt>
+        <dd>{requestsPerSecond === 0 ? t("noLimit") : t("perSecond", { value: count(requestsPerSecond) })}</dd>
+        <dd class="hint">
+          {t("pauseLeft")}: {pausedMs > 0 ? duration(pausedMs / 1_000) : t("none")}
+        </dd>
+      </div>
+      <div>
+        <dt>
+          {t("latencyNow")} ({t("half")})
+        </dt>
+        <dd>{latency === undefined ? "–" : milliseconds(latency.p50)}</dd>
+        <dd class="hint">
+          {latency === undefined
+            ? t("noneYet")
+            : t("latencyHint", { nineOfTen: milliseconds(latency.p90), slowest: milliseconds(latency.max) })}
+        </dd>
+      </div>
+      <div>
+        <dt>{t("requests")}</dt>
+        <dd>{count(requests)}</dd>
+        <dd class="hint">{t("lastMinutes", { failed: count(failed) })}</dd>
+      </div>
     </dl>
   );
 }

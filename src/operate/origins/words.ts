@@ -24,7 +24,7 @@ export const t = textsOf({
   latencyPlot: ["Latency until the response head", "到收到响应头的延迟"],
   latencyPlotAbout: ["Each point covers the five minutes before it.", "每个点统计之前五分钟的回源请求。"],
   lastFailures: ["Last failures", "最近的失败"],
-  lastMinutes: ["failed: {failed}, in 5 minutes", "最近五分钟，失败 {failed}"],
+  lastMinutes: ["failed: {failed}, in the last five minutes", "最近五分钟，失败 {failed}"],
   noFailures: ["None since the start of the server.", "服务启动以来没有失败。"],
 });
 export type TextName = Parameters<typeof t>[0];

@@ -1,6 +1,7 @@
 // The facts of a stored image: its source, its hashes, the place that serves the next download, and the results of
 // processing that are stored.
 import { useSignal } from "@preact/signals";
+import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { Badge, Card, CopyButton, Show } from "../../console/parts/parts.tsx";
@@ -20,12 +21,10 @@ const VIA: Readonly<Record<StoredObject["provenance"]["via"], TextName>> = {
 export function Facts({ answer: { object, isStale, isQueued, isInMemory } }: { readonly answer: StatAnswer }) {
   if (object === undefined) return null;
   const { provenance, size, width, height, format, mediaType, storedAt, modifiedAt } = object;
-  const servedFrom = isStale === true ? "servedAfterCheck" : isInMemory ? "servedFromMemory" : "servedFromStore";
   const rows: Row[] = [
     ["cameBy", t(VIA[provenance.via])],
     ["originUrl", provenance.originUrl],
     ["originEtag", provenance.originEtag],
-    ["servedFrom", t(servedFrom)],
     ["storedAt", `${moment(storedAt)} (${ago(storedAt)})`],
     ["modifiedAt", moment(modifiedAt)],
     ["validatedAt", provenance.validatedAt && ago(provenance.validatedAt)],
@@ -40,7 +39,9 @@ export function Facts({ answer: { object, isStale, isQueued, isInMemory } }: { r
         <>
           {object.isDamaged && <Badge tone="bad">{t("damaged")}</Badge>}
           {object.isSuspect && <Badge tone="warn">{t("suspect")}</Badge>}
+          {isStale === true && <Badge tone="warn">{t("stale")}</Badge>}
           {isQueued === true && <Badge tone="plain">{t("queued")}</Badge>}
+          {isInMemory && <Badge tone="good">{t("inMemory")}</Badge>}
         </>
       }
     >
@@ -72,6 +73,48 @@ function Rows({ rows, areCopied = false }: { readonly rows: readonly Row[]; read
         )}
       </tbody>
     </table>
+  );
+}
+
+interface ServedFromProps {
+  readonly answer: StatAnswer;
+  readonly buckets: ReturnType<typeof useLoaded<BucketsAnswer>>;
+}
+
+/** In words, with the domains that serve it. */
+export function ServedFrom({ answer: { bucket, isInMemory, isStale, isQueued }, buckets }: ServedFromProps) {
+  const words: TextName = isStale === true ? "servedAfterCheck" : isInMemory ? "servedFromMemory" : "servedFromStore";
+  return (
+    <Card title={t("servedFrom")}>
+      <div class="stack">
+        <p>
+          {t(words)} {isQueued === true && t("servedQueued")}
+        </p>
+        <Show of={buckets.state} reload={buckets.reload} lines={2}>
+          {({ buckets: all }) => (
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">{t("servedBy")}</th>
+                  <th scope="col" />
+                </tr>
+              </thead>
+              <tbody>
+                {all
+                  .filter((each) => each.bucket === bucket)
+                  .flatMap(({ domains }) => domains)
+                  .map(({ domain, isMirrored }) => (
+                    <tr key={domain}>
+                      <td class="long">{domain === "*" ? t("everyOtherHost") : <span class="mono">{domain}</span>}</td>
+                      <td class="hint number">{t(isMirrored ? "isMirrored" : "isNotMirrored")}</td>
+                    </tr>
+                  ))}
+              </tbody>
+            </table>
+          )}
+        </Show>
+      </div>
+    </Card>
   );
 }
 

@@ -11,7 +11,7 @@ import { failureText } from "../../console/text/failures.ts";
 import { ago } from "../../console/text/format.ts";
 import type { StatAnswer } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
-import { Facts, Hashes, Variants } from "./facts.tsx";
+import { Facts, Hashes, ServedFrom, Variants } from "./facts.tsx";
 import { Preview } from "./preview.tsx";
 import { SignCard } from "./sign.tsx";
 
@@ -110,6 +110,7 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
       </div>
       <div class="stack">
         <Facts answer={answer} />
+        <ServedFrom answer={answer} buckets={buckets} />
         <SignCard bucket={bucket} imageKey={key} instruction={instruction} />
         <Card title={t("changes")}>
           <div class="stack">
