@@ -1,6 +1,6 @@
 // One bucket of the embedded store. Reads use the catalogue on the event loop; every change and every small body passes
 // through the writer thread. Large bodies are first written to files, which the writer only renames.
-
+import { setImmediate as immediate } from "node:timers/promises";
 import { storeFailure } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { removeFile, syncFile, writeSyncedFile } from "../../../core/files.ts";
@@ -150,7 +150,18 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): FsBucket {
     hasTwin: async ({ key, hashes }) => reads.hasTwin(bucket, key, hashes.sha256),
     confirm: (key, sha256) => writer.submit("confirm", { bucket, key, sha256 }),
     forget: (key, sha256, evenPending = false) => writer.submit("forget", { bucket, key, sha256, evenPending }),
-    list: async (options, only = "any") => reads.list(bucket, options, only),
+    async list({ signal, ...options }, only = "any") {
+      const objects: ObjectInfo[] = [];
+      for (let { after } = options; ; ) {
+        const page = reads.list(bucket, { ...options, after, limit: options.limit - objects.length }, only);
+        objects.push(...page.objects);
+        after = page.passed;
+        if (after === undefined) return { objects, next: page.isCut ? objects.at(-1)?.key : undefined };
+        // Other requests come first.
+        await immediate();
+        if (signal?.aborted) throw new HuiyuanError("client_gone", "Cannot list the bucket: the request was cancelled");
+      }
+    },
     rows: async (state, after) => reads.rows(bucket, state, after),
     usage: async () => reads.usage(bucket),
     queryKeys: async () => reads.queryKeys(bucket),

@@ -1,11 +1,11 @@
 // Queries of the catalogue for the event loop. The prepared statements run on a read-only connection, take a few
-// microseconds each, and never wait for the writer's fsync.
+// microseconds each, and never wait for the writer's fsync. It is long because the rows have many columns.
 import { isDamage, storeFailure } from "../../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../../core/errors.ts";
 import type { DeclaredLife, Key, ObjectFormat, ObjectInfo, Provenance } from "../../../../core/object.ts";
 import { bufferOf, type Sqlite } from "../../../../core/sqlite.ts";
 import { hasExpired } from "../../contract/conditions.ts";
-import type { Entry, ListOptions, ListPage, PendingCertainty } from "../../contract/driver.ts";
+import type { Entry, ListOptions, PendingCertainty } from "../../contract/driver.ts";
 import { entrySum } from "./schema.ts";
 import type { PackPlace } from "./write-operations.ts";
 
@@ -18,7 +18,7 @@ export interface CatalogueReads {
   findBySha1(bucket: string, sha1: string): ObjectInfo | undefined;
   /** Whether another key of the bucket has these bytes. */
   hasTwin(bucket: string, key: Key, sha256: string): boolean;
-  list(bucket: string, options: ListOptions, only: ListedState): ListPage;
+  list(bucket: string, options: ListOptions, only: ListedState): ListedRows;
   /** A page of rows behind a key. Damaged rows are in it too, so that one of them hides no others. */
   rows(bucket: string, state: RowState, after: string): RowFacts[];
   usage(bucket: string): { objects: number; bytes: number };
@@ -44,11 +44,23 @@ export type RowState = "pending" | "confirmed";
 /** The facts of a row, unproven. `storedAt`: Unix milliseconds. */
 export type RowFacts = Pick<ObjectInfo, "key" | "size" | "storedAt"> & Pick<ObjectInfo["hashes"], "sha256">;
 
-const STATE_FILTERS = {
-  any: "",
-  pending: "AND certainty IS NOT NULL",
-  confirmed: "AND certainty IS NULL",
-} as const satisfies Record<ListedState | RowState, string>;
+/** Rows that a listing reads in one turn, in some 4 ms. All may be tombstones, which it passes over. */
+const MAX_PASSED = 50_000;
+
+export interface ListedRows {
+  readonly objects: readonly ObjectInfo[];
+  /** More objects follow than the limit. */
+  readonly isCut: boolean;
+  /** The last of MAX_PASSED rows, if it came so far: the listing goes on behind this key. */
+  readonly passed?: Key | undefined;
+}
+
+/** SQLite takes the primary key for the pending rows too, unless it is told. */
+const ROWS_OF = {
+  any: ["entries", ""],
+  pending: ["entries INDEXED BY entries_pending", "AND certainty IS NOT NULL"],
+  confirmed: ["entries", "AND certainty IS NULL"],
+} as const satisfies Record<ListedState | RowState, readonly [source: string, filter: string]>;
 
 export interface StoredBlob {
   /** CRC-32 of each block, 4 bytes each, big-endian. */
@@ -152,18 +164,26 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
     totals: database.prepare<[], { blobs: number; bytes: number }>("SELECT blobs, bytes FROM totals"),
   };
   function prepareRows(state: RowState) {
+    const [entries, filter] = ROWS_OF[state];
     return database.prepare<[number, string], RowFacts>(
-      `SELECT key, size, sha256, stored_at AS storedAt FROM entries JOIN blobs ON blobs.id = blob
-       WHERE bucket = ? AND key > ? ${STATE_FILTERS[state]} ORDER BY key LIMIT 1000`,
+      `SELECT key, size, sha256, stored_at AS storedAt FROM ${entries} CROSS JOIN blobs ON blobs.id = blob
+       WHERE bucket = ? AND key > ? ${filter} ORDER BY key LIMIT 1000`,
     );
   }
 
   function prepareList(only: ListedState) {
-    const prepare = (comparison: ">=" | ">") =>
-      database.prepareArrays<[number, string], ObjectRow>(
-        `SELECT ${OBJECT_COLUMNS} FROM entries JOIN blobs ON blobs.id = blob
-         WHERE bucket = ? AND key ${comparison} ? ${STATE_FILTERS[only]} ORDER BY key`,
-      );
+    const [entries, filter] = ROWS_OF[only];
+    const prepare = (comparison: ">=" | ">") => {
+      const rows = (columns: string, count: string) =>
+        `SELECT ${columns} FROM ${entries} WHERE bucket = ? AND key ${comparison} ? ${filter} ORDER BY key LIMIT ${count}`;
+      return {
+        // CROSS: the rows are read one by one, in their order, until enough objects are found.
+        objects: database.prepareArrays<[number, string], ObjectRow>(
+          `SELECT ${OBJECT_COLUMNS} FROM (${rows("*", `${MAX_PASSED}`)}) CROSS JOIN blobs ON blobs.id = blob`,
+        ),
+        last: database.prepare<[number, string], { key: Key }>(rows("key", `1 OFFSET ${MAX_PASSED - 1}`)),
+      };
+    };
     return { from: prepare(">="), after: prepare(">") };
   }
 
@@ -198,11 +218,18 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
       }),
     hasTwin: (bucket, key, sha256) => guarded(() => statements.twin.get(sha256, bucket, key) !== undefined),
     list: (bucket, { prefix, after, limit }, only) =>
-      readIn<ListPage>(bucket, { objects: [], next: undefined }, (id) => {
+      readIn<ListedRows>(bucket, { objects: [], isCut: false }, (id) => {
         const isPastPrefix = after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
-        const list = statements.list[only];
-        const rows = isPastPrefix ? list.after.iterate(id, after) : list.from.iterate(id, prefix);
-        return pageOf(rows, { bucket: id, prefix, limit });
+        const [list, from] = isPastPrefix ? [statements.list[only].after, after] : [statements.list[only].from, prefix];
+        const objects: ObjectInfo[] = [];
+        for (const row of list.objects.iterate(id, from)) {
+          // Keys with the same prefix are adjacent.
+          if (!row[0].startsWith(prefix)) return { objects, isCut: false };
+          if (objects.length === limit) return { objects, isCut: true };
+          objects.push(infoOf(row, id));
+        }
+        const passed = list.last.get(id, from)?.key;
+        return { objects, isCut: false, passed: passed?.startsWith(prefix) === true ? passed : undefined };
       }),
     rows: (bucket, state, after) => readIn(bucket, [], (id) => statements.rows[state].all(id, after)),
     usage: (bucket) => guarded(() => statements.usage.get(bucket) ?? { objects: 0, bytes: 0 }),
@@ -224,20 +251,6 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
     damaged: () => guarded(() => statements.damaged.get()?.count ?? 0),
     totals: () => guarded(() => statements.totals.get() ?? { blobs: 0, bytes: 0 }),
   };
-}
-
-/** Keys with the same prefix are adjacent, so the first key without it ends the listing. */
-function pageOf(
-  rows: Iterable<ObjectRow>,
-  { bucket, prefix, limit }: { readonly bucket: number; readonly prefix: string; readonly limit: number },
-): ListPage {
-  const objects: ObjectInfo[] = [];
-  for (const row of rows) {
-    if (!row[0].startsWith(prefix)) break;
-    if (objects.length === limit) return { objects, next: objects.at(-1)?.key };
-    objects.push(infoOf(row, bucket));
-  }
-  return { objects, next: undefined };
 }
 
 function entryOf(row: EntryRow, bucket: number, now: () => number): Entry {
