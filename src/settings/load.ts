@@ -1,7 +1,5 @@
 // Loads huiyuan.yaml into frozen Settings, or throws every fault at once. It does not watch the file: watch.ts does.
 import { createHash } from "node:crypto";
-import { readFileSync, type Stats, statSync } from "node:fs";
-import { readFile as readFileOf, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { HuiyuanError } from "../core/errors.ts";
@@ -19,16 +17,10 @@ import {
   withoutValue,
 } from "./faults.ts";
 import { type BucketSettings, type ServerSettings, type Settings, settingsSchema } from "./schema/schema.ts";
-import {
-  failureCode,
-  failureReason,
-  hideSecrets,
-  isBelow,
-  realOf,
-  resolveSecrets,
-  type SecretSources,
-} from "./secrets.ts";
+import { failureCode, failureReason, isBelow, readingOutside, realOf, type SecretSources } from "./secret.ts";
+import { hideSecrets, resolveSecrets } from "./secrets.ts";
 import { isSecretPath, textsAt } from "./setting-paths.ts";
+import { MAX_FILE_BYTES, readSmallFile, readSmallFileSync } from "./small-file.ts";
 
 /** The inputs of parsing beside the text; nothing else of the machine is read. `readFile` reads 404 pages, too. */
 interface ParseOptions extends Omit<SecretSources, "folder"> {
@@ -73,11 +65,7 @@ export function checkSettings(
     resolve(folder, settingsSchema.shape.data.parse(textsAt(document.tree, ["data"])[0] || undefined)),
   );
   const isInData = (path: string) => isBelow(data, realOf(path));
-  // Others have sent what lies there.
-  const readOutside = (path: string) => {
-    if (isInData(path)) throw Object.assign(new Error(path), { code: say("belowData").en });
-    return readFile(path);
-  };
+  const readOutside = readingOutside(data, readFile);
   const { tree, faults: secretFaults } = resolveSecrets(document.tree, { env, readFile: readOutside, folder });
   const parsed = schema.safeParse(tree ?? {}, { error: describeIssue });
   const settings = parsed.data === undefined ? undefined : withAbsolutePaths(parsed.data, folder);
@@ -186,28 +174,6 @@ function missingFiles(settings: Settings, readFile: ParseOptions["readFile"]): r
       }
     }),
   );
-}
-
-/** Largest settings file, secret's file and 404 page. Bytes, inclusive. */
-export const MAX_FILE_BYTES = 1_048_576;
-
-/** The file as UTF-8 text. Throws as readFileSync() does, or an error with the code `EFBIG` or `no plain file`. */
-export function readSmallFileSync(path: string): string {
-  refuse(statSync(path));
-  return readFileSync(path, "utf8");
-}
-
-/** The file as bytes. Rejects with the errors of readSmallFileSync(). */
-export async function readSmallFile(path: string): Promise<Buffer> {
-  refuse(await stat(path));
-  return readFileOf(path);
-}
-
-/** A device may never end, and a pipe may block its reader. Folders pass, because reading them fails with EISDIR. */
-function refuse(stats: Stats): void {
-  const isPlain = stats.isFile() || stats.isDirectory();
-  const code = isPlain ? "EFBIG" : "no plain file";
-  if (!isPlain || stats.size > MAX_FILE_BYTES) throw Object.assign(new Error(`Cannot read: ${code}`), { code });
 }
 
 /** Frozen parts are not looked into. */

@@ -1,23 +1,12 @@
-// Replaces `env:NAME` and `file:PATH` by the secrets that they name, and hides secrets from dumps of the settings.
-// It reads no files itself: the caller passes the functions. setting-paths.ts knows which settings are secrets.
+// The secrets of the settings as a whole: replaces their references, and hides secrets from dumps. setting-paths.ts
+// knows which settings are secrets.
 import { hash } from "node:crypto";
-import { realpathSync } from "node:fs";
-import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { resolve } from "node:path";
 import { inspect } from "node:util";
-import { errorCodeOf } from "../core/disk-failure.ts";
 import { isMapping } from "./checks/path-nodes.ts";
-import { type Both, both, say } from "./fault-words.ts";
 import type { PathFault, SettingsPath } from "./faults.ts";
+import { MASK, resolveSecret, type SecretSources } from "./secret.ts";
 import { FILE_PATHS, mapAt, SECRET_PATHS, textsAt } from "./setting-paths.ts";
-
-/** The environment and the files that secrets are read from. */
-export interface SecretSources {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** UTF-8 text of the file at an absolute path. Throws if it cannot be read. */
-  readonly readFile: (path: string) => string;
-  /** Base folder of relative paths. */
-  readonly folder: string;
-}
 
 /** A copy of the tree in which every reference is replaced by its value. */
 export function resolveSecrets(
@@ -45,46 +34,6 @@ export function namedFiles(tree: unknown, folder: string): readonly string[] {
     textsAt(tree, pattern),
   );
   return [...new Set([...files, ...pages].map((path) => resolve(folder, path)))];
-}
-
-/** Stands for a secret wherever settings are shown. */
-export const MASK = "[secret]";
-
-function resolveSecret(text: string, sources: SecretSources): string | Both {
-  if (text === MASK) return say("masked", { mask: MASK });
-  if (text.startsWith("env:")) return fromEnvironment(text.slice(4), sources.env);
-  if (text.startsWith("file:")) return fromFile(text.slice(5), sources);
-  return text;
-}
-
-function fromEnvironment(name: string, env: SecretSources["env"]): string | Both {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return say("envWithoutName");
-  const value = env[name];
-  if (value !== undefined && value !== "") return value;
-  return say(value === undefined ? "envNotSet" : "envEmpty", { name });
-}
-
-function fromFile(path: string, sources: SecretSources): string | Both {
-  if (path === "") return say("fileWithoutPath");
-  const whole = resolve(sources.folder, path);
-  if ([path, realOf(whole)].some((each) => PAGE_NAME.test(each))) return say("secretIsPage", { path });
-  try {
-    const value = sources.readFile(whole).replace(/\r?\n$/, "");
-    return value === "" ? say("secretEmpty", { path }) : value;
-  } catch (error) {
-    return say("secretUnreadable", { path, why: failureReason(error) });
-  }
-}
-
-/** The error code of a failed read: `ENOENT`, `EACCES`, … */
-export function failureCode(error: unknown): string {
-  return errorCodeOf(error) || say("unknownReason").en;
-}
-
-/** As failureCode(), in both languages. */
-export function failureReason(error: unknown): Both {
-  const code = failureCode(error);
-  return [say("belowData"), say("unknownReason")].find(({ en }) => en === code) ?? both(code, code);
 }
 
 /** Makes JSON.stringify() and util.inspect() print `[secret]`. Code that reads a property still gets the secret. */
@@ -121,23 +70,4 @@ function withSecrets(this: unknown, key: string, masked: unknown): unknown {
   const value = (this as Record<string, unknown>)[key];
   // The copy lacks the toJSON() that hides secrets.
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : masked;
-}
-
-/** The names of pages, which everyone may read. A secret never has such a name, so no page was ever a secret. */
-export const PAGE_NAME = /\.(?:html?|png|jpe?g|gif|webp)$/i;
-
-/** Without symbolic links, as far as the path exists. `path` is absolute. */
-export function realOf(path: string): string {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    const parent = dirname(path); // No such file, or its folder may not be read.
-    return parent === path ? path : join(realOf(parent), basename(path));
-  }
-}
-
-/** True for the folder itself, too. Both are real paths. */
-export function isBelow(folder: string, path: string): boolean {
-  const inside = relative(folder, path);
-  return inside !== ".." && !inside.startsWith(`..${sep}`);
 }

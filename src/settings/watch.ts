@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { readSmallFile } from "./load.ts";
-import { failureCode } from "./secrets.ts";
+import { failureCode } from "./secret.ts";
+import { readSmallFile } from "./small-file.ts";
 
 export interface WatchOptions {
   /** Path of the settings file. */

@@ -27,7 +27,7 @@ export function addCallbackCalls(calls: Calls, parts: CallParts): void {
   });
 
   const change = (
-    call: typeof retryCallbacks,
+    call: typeof retryCallbacks | typeof dropCallbacks,
     operation: "retry" | "drop",
     run: (selection: Selection) => Promise<number>,
   ) =>

@@ -2,11 +2,11 @@
 import { type Command, Option } from "commander";
 import { adminCommand, type BucketFlags, confirm, pagesOf, withServer } from "../cli/admin-command.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
-import {
+import type {
   dropCallbacks,
   listCallbacks,
-  type NoticePage,
-  type NoticesChanged,
+  NoticePage,
+  NoticesChanged,
   retryCallbacks,
   testCallback,
 } from "./contract.ts";
@@ -47,7 +47,7 @@ export function callbacksCommand(terminal: Terminal): Command {
         const { bucket, state, json } = flags;
         let count = 0;
         const query = { bucket, state, limit: PAGE };
-        for await (const { notices } of pagesOf(session, listCallbacks, query)) {
+        for await (const { notices } of pagesOf<typeof listCallbacks>(session, "get /callbacks", query)) {
           for (const notice of notices) await session.show(notice, describe(notice));
           count += notices.length;
         }
@@ -75,7 +75,7 @@ function testing(terminal: Terminal): Command {
     .option("--bucket <appid/name>", "bucket of the callback; needed if there are several")
     .action(async ({ bucket, ...flags }: BucketFlags) => {
       await withServer(flags, terminal, async (session) => {
-        const tested = await session.client.call(testCallback, { bucket });
+        const tested = await session.client.call<typeof testCallback>("post /callbacks/test", { bucket });
         const { delivered, reason, status, milliseconds, answer } = tested;
         const found = [delivered ? "delivered" : `failed (${reason})`, ...(status === undefined ? [] : [status])];
         await session.show(tested, `${found.join(", ")} in ${milliseconds} ms: ${shown(answer)}`);
@@ -114,7 +114,12 @@ function changing(
         return;
       }
       await withServer(flags, terminal, async ({ client, show }) => {
-        const answer = await client.call(name === "drop" ? dropCallbacks : retryCallbacks, { ids, bucket, state, all });
+        const answer = await client.call<typeof dropCallbacks | typeof retryCallbacks>(`post /callbacks/${name}`, {
+          ids,
+          bucket,
+          state,
+          all,
+        });
         await show(answer, name === "drop" ? `${answer.changed} dropped` : sentAgain(answer));
         return ids !== undefined && answer.changed !== new Set(ids).size ? 1 : 0;
       });

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import type { Writable } from "node:stream";
 import { type Command, InvalidArgumentError } from "commander";
-import type { AnswerOf, Contract, GivenTo } from "../admin/contract/contract.ts";
+import type { AnswerOf, Contract, GivenTo, PlaceOf } from "../admin/contract/contract.ts";
 import { ADMIN_TOKEN_VARIABLE, type AdminClient, type AdminFlags, reachServer } from "./reach-server.ts";
 import { type ExitCode, newCommand, stopSignal, type Terminal } from "./terminal.ts";
 
@@ -77,11 +77,11 @@ async function write(out: Writable, text: string, signal: AbortSignal): Promise<
 /** Yields each page of a list, which has a `next` unless it is the last one. Ends early on Ctrl-C. */
 export async function* pagesOf<Call extends Contract>(
   { client, signal }: Session,
-  call: Call,
+  at: PlaceOf<Call>,
   given: GivenTo<Call>,
 ): AsyncIterable<Awaited<AnswerOf<Call>>> {
   for (let from = given; !signal.aborted; ) {
-    const page = await client.call(call, from);
+    const page = await client.call<Call>(at, from);
     yield page;
     const { next } = page as { readonly next?: string | number };
     if (next === undefined) return;

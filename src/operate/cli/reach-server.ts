@@ -2,10 +2,10 @@
 // data folder in this process, under its lock. Also the client of the admin API: JSON answers, and streams of JSON
 // lines.
 import { HuiyuanError } from "../../core/errors.ts";
+import { readAddress, type ServerAddress } from "../../settings/address.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
-import { loadSettings } from "../../settings/load.ts";
-import type { ServerSettings } from "../../settings/schema/schema.ts";
-import type { AnswerOf, Contract, GivenTo, Problem } from "../admin/contract/contract.ts";
+import type { AnswerOf, Contract, GivenTo, PlaceOf, Problem } from "../admin/contract/contract.ts";
+import { type Answered, type RequestParts, requestOf } from "./http-request.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Environment variable of the token if no settings file has it. */
@@ -32,20 +32,13 @@ const DRAIN_MS = 60_000;
 /** Throws SettingsFaults, request_invalid if another program answers, and the codes of openOperatedService(). */
 export async function reachServer({ config, admin }: AdminFlags, terminal: Terminal): Promise<Reached> {
   if (admin !== undefined) return serverAt(admin);
-  const { server, data } = await loadSettings(config, { env: process.env, needs: "address" }).catch(
-    (error: unknown) => {
-      if (error instanceof SettingsFaults)
-        terminal.err.write(
-          "a running server can be reached without this settings file: name its admin port with --admin URL\n",
-        );
-      throw error;
-    },
-  );
-  return (await runningServer(server)) ?? openData(config, { base: baseOf(server), data }, terminal);
+  const address = await readAddress(config, process.env);
+  return (address && (await runningServer(address))) ?? openData(config, terminal);
 }
 
 export interface Running extends Reached {
-  readonly send: SendRequest;
+  /** fetch() with the token, for bodies of any kind; `path` begins with /api/v1. */
+  send(path: string, init: RequestInit): Promise<Response>;
 }
 
 /** The server with this URL of its admin port. Throws request_invalid if none answers. */
@@ -56,7 +49,7 @@ export async function serverAt(admin: string): Promise<Running> {
 }
 
 /** The server of these settings; undefined if none listens. Throws as reachServer(). */
-export async function runningServer(server: ServerSettings): Promise<Running | undefined> {
+export async function runningServer(server: ServerAddress): Promise<Running | undefined> {
   const base = baseOf(server);
   if (base === undefined || !(await isAnswering(base))) return undefined;
   return running(base, server.adminToken ?? process.env[ADMIN_TOKEN_VARIABLE]);
@@ -64,32 +57,45 @@ export async function runningServer(server: ServerSettings): Promise<Running | u
 
 function running(base: string, token = ""): Running {
   const own = token === "" ? {} : { Authorization: `Bearer ${token}` };
-  const send: SendRequest = async (path, init) => {
+  const answered = async <Answer>(answer: Promise<Answer>, signal: AbortSignal | null | undefined) => {
     try {
-      return await fetch(base + path, { ...init, headers: { ...own, ...(init.headers as object) }, redirect: "error" });
+      return await answer;
     } catch (cause) {
-      if (init.signal?.aborted === true) throw cause;
+      if (signal?.aborted === true) throw cause;
       throw new HuiyuanError("request_invalid", `the server at ${base} no longer answers`, { cause });
     }
   };
-  return { send, client: createAdminClient(send), async close() {} };
+  const client = createAdminClient((path, init) =>
+    answered(requestOf(base + path, { ...init, headers: { ...own, ...init.headers } }), init.signal),
+  );
+  const send: Running["send"] = (path, { headers, ...init }) =>
+    answered(
+      fetch(base + path, { ...init, headers: { ...own, ...(headers as object) }, redirect: "error" }),
+      init.signal,
+    );
+  return { send, client, async close() {} };
 }
 
-/** Opens the data folder in this process, because no server answers at `base`; undefined if the admin port is 0. */
-async function openData(
-  config: string,
-  { base, data }: { readonly base: string | undefined; readonly data: string },
-  terminal: Terminal,
-): Promise<Reached> {
-  terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${data} directly\n`);
+/** Opens the data folder in this process, because no server answers. */
+async function openData(config: string, terminal: Terminal): Promise<Reached> {
   // Loaded only here: commands with a server do not need the whole program.
-  const [{ openOperatedService }, { createApi }, { createRequestIds }, { createLogger }] = await Promise.all([
-    import("../operated-service.ts"),
-    import("../api.ts"),
-    import("../../serve/http/request/exchange.ts"),
-    import("./logger.ts"),
-  ]);
-  const settings = await loadSettings(config, { env: process.env });
+  const [{ loadSettings }, { openOperatedService }, { createApi }, { createRequestIds }, { createLogger }] =
+    await Promise.all([
+      import("../../settings/load.ts"),
+      import("../operated-service.ts"),
+      import("../api.ts"),
+      import("../../serve/http/request/exchange.ts"),
+      import("./logger.ts"),
+    ]);
+  const settings = await loadSettings(config, { env: process.env }).catch((error: unknown) => {
+    if (error instanceof SettingsFaults)
+      terminal.err.write(
+        "a running server can be reached without this settings file: name its admin port with --admin URL\n",
+      );
+    throw error;
+  });
+  const base = baseOf(settings.server);
+  terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${settings.data} directly\n`);
   const log = createLogger({ isInteractive: false, level: "warn", destination: terminal.err });
   const operated = await openOperatedService(settings, log).catch((error: unknown) => {
     if (!(error instanceof HuiyuanError) || error.code !== "data_locked") throw error;
@@ -115,7 +121,7 @@ async function openData(
 }
 
 /** Undefined if the port is 0, which the system chooses. */
-function baseOf({ adminHost, adminPort }: ServerSettings): string | undefined {
+function baseOf({ adminHost, adminPort }: ServerAddress): string | undefined {
   if (adminPort === 0) return undefined;
   const host = { "0.0.0.0": "127.0.0.1", "::": "::1" }[adminHost] ?? adminHost;
   return `http://${host.includes(":") ? `[${host.replace(/^\[|\]$/g, "")}]` : host}:${adminPort}`;
@@ -126,9 +132,9 @@ async function isAnswering(base: string): Promise<boolean> {
   const fail = (found: string, cause?: unknown): never => {
     throw new HuiyuanError("request_invalid", `Cannot reach the server at ${base}: ${found}`, { cause });
   };
-  let response: Response;
+  let response: Answered;
   try {
-    response = await fetch(`${base}/healthz`, { signal: AbortSignal.timeout(PROBE_MS), redirect: "error" });
+    response = await requestOf(`${base}/healthz`, { signal: AbortSignal.timeout(PROBE_MS) });
   } catch (error) {
     if (isRefused(error)) return false;
     return fail("it does not answer properly", error);
@@ -139,14 +145,13 @@ async function isAnswering(base: string): Promise<boolean> {
 }
 
 function isRefused(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
   // All addresses of a name were refused.
-  const causes = cause instanceof AggregateError ? cause.errors : [cause];
+  const causes = error instanceof AggregateError ? error.errors : [error];
   return causes.every((each) => (each as { code?: unknown } | undefined)?.code === "ECONNREFUSED");
 }
 
 /** Sends one request; `path` begins with /api/v1. */
-type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
+type SendRequest = (path: string, init: RequestParts) => Promise<Answered>;
 
 /**
  * A client of the admin API. Answers are not checked against the contracts. All methods throw request_invalid with the
@@ -154,19 +159,24 @@ type SendRequest = (path: string, init: RequestInit) => Promise<Response>;
  */
 export interface AdminClient {
   /** Leaves out undefined fields. */
-  call<Call extends Contract>(call: Call, given: GivenTo<Call>): Promise<AnswerOf<Call>>;
+  call<Call extends Contract>(at: PlaceOf<Call>, given: GivenTo<Call>): Promise<AnswerOf<Call>>;
   /**
    * Yields every line except the last. Throws request_invalid too if the stream ends before its last line; the yielded
    * lines say what was done until then.
    */
-  stream<Call extends Contract>(call: Call, given: GivenTo<Call>, signal: AbortSignal): AsyncIterable<AnswerOf<Call>>;
+  stream<Call extends Contract>(
+    at: PlaceOf<Call>,
+    given: GivenTo<Call>,
+    signal: AbortSignal,
+  ): AsyncIterable<AnswerOf<Call>>;
 }
 
 const API = "/api/v1";
 const JSON_BODY = { "Content-Type": "application/json" };
 
 function createAdminClient(send: SendRequest): AdminClient {
-  const answerTo = ({ method, path }: Contract, given: object, init: RequestInit = {}) => {
+  const answerTo = (at: string, given: object, init: RequestParts = {}) => {
+    const [method, path] = at.split(" ");
     if (method === "post")
       return accepted(send(API + path, { ...init, method: "POST", headers: JSON_BODY, body: JSON.stringify(given) }));
     const fields = Object.entries(given).filter(([, value]) => value !== undefined);
@@ -174,9 +184,9 @@ function createAdminClient(send: SendRequest): AdminClient {
   };
   return {
     // Unchecked, as AdminClient says.
-    call: async (call, given) => (await (await answerTo(call, given)).json()) as never,
-    async *stream(call, given, signal) {
-      for await (const line of linesOf(await answerTo(call, given, { signal }))) {
+    call: async (at, given) => (await (await answerTo(at, given)).json()) as never,
+    async *stream(at, given, signal) {
+      for await (const line of linesOf(await answerTo(at, given, { signal }))) {
         if (line.error !== undefined) throw refusal(line.error);
         if (line.end !== undefined) return;
         yield line as never;
@@ -186,7 +196,7 @@ function createAdminClient(send: SendRequest): AdminClient {
   };
 }
 
-async function accepted(answer: Promise<Response>): Promise<Response> {
+async function accepted(answer: Promise<Answered>): Promise<Answered> {
   const response = await answer;
   if (response.ok) return response;
   const { status } = response;
@@ -204,10 +214,10 @@ function refusal({ message, requestId }: Partial<Problem>, status = 0): HuiyuanE
   return new HuiyuanError("request_invalid", `${message}${id}`);
 }
 
-async function* linesOf(response: Response): AsyncIterable<{ readonly error?: Problem; readonly end?: object }> {
+async function* linesOf({ body }: Answered): AsyncIterable<{ readonly error?: Problem; readonly end?: object }> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const part of response.body ?? []) {
+  for await (const part of body ?? []) {
     const lines = (rest + decoder.decode(part, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) if (line !== "") yield JSON.parse(line);

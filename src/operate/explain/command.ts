@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { adminCommand, withServer } from "../cli/admin-command.ts";
 import type { AdminFlags } from "../cli/reach-server.ts";
 import { addHeader, shown, type Terminal } from "../cli/terminal.ts";
-import { type Explanation, explainUrl } from "./contract.ts";
+import type { Explanation, explainUrl } from "./contract.ts";
 
 interface ExplainFlags extends AdminFlags {
   readonly method: string;
@@ -30,7 +30,11 @@ export function explainCommand(terminal: Terminal): Command {
     .option("--header <name: value>", "header of the request; may be repeated", addHeader, {})
     .action(async (url: string, { method, header: headers, ...flags }: ExplainFlags) => {
       await withServer(flags, terminal, async ({ client, show }) => {
-        const found = await client.call(explainUrl, { url, method: method.toUpperCase(), headers });
+        const found = await client.call<typeof explainUrl>("post /explain", {
+          url,
+          method: method.toUpperCase(),
+          headers,
+        });
         await show(found, explanationLines(found).map(shown).join("\n"));
         return (found.answer?.status ?? 0) >= 400 ? 1 : 0;
       });

@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import { OPERATION_NAMES, type OperationName } from "../admin/operation.ts";
 import { adminCommand, type BucketFlags, pagesOf, type Session, withServer } from "../cli/admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
-import { type LogEntry, showLog } from "./contract.ts";
+import type { LogEntry, showLog } from "./contract.ts";
 import { CSV_HEADER, csvLine } from "./logged-operation.ts";
 
 interface LogFlags extends BucketFlags {
@@ -58,8 +58,10 @@ export function logCommand(terminal: Terminal): Command {
 async function* entriesOf(session: Session, flags: LogFlags): AsyncIterable<LogEntry> {
   const { bucket, operation, fileid, from, to, latest, all } = flags;
   const filter = { bucket, operation, fileid, from, to };
-  if (!all) yield* (await session.client.call(showLog, { ...filter, latest })).entries;
-  else for await (const { entries } of pagesOf(session, showLog, { ...filter, limit: PAGE })) yield* entries;
+  if (!all) yield* (await session.client.call<typeof showLog>("get /log", { ...filter, latest })).entries;
+  else
+    for await (const { entries } of pagesOf<typeof showLog>(session, "get /log", { ...filter, limit: PAGE }))
+      yield* entries;
 }
 
 function describe({ time, operation, code, bytes, client, bucket, fileid }: LogEntry): string {

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { adminCommand, type BucketFlags, withServer } from "../cli/admin-command.ts";
 import { shown, type Terminal } from "../cli/terminal.ts";
-import { showUsage, type UsageAnswer } from "./contract.ts";
+import type { showUsage, UsageAnswer } from "./contract.ts";
 
 interface UsageFlags extends BucketFlags {
   readonly from?: string;
@@ -27,7 +27,7 @@ export function usageCommand(terminal: Terminal): Command {
     .action(async (flags: UsageFlags) => {
       const { bucket, from, to, json } = flags;
       await withServer(flags, terminal, async ({ client, print, show }) => {
-        const { days } = await client.call(showUsage, { bucket, from, to });
+        const { days } = await client.call<typeof showUsage>("get /usage", { bucket, from, to });
         if (json) for (const day of days) await show(day, undefined);
         else if (days.length === 0) terminal.err.write("no usage in this time\n");
         else for (const line of table(days)) await print(line);

@@ -4,7 +4,7 @@
 import { dirname, resolve } from "node:path";
 import { child, isMapping, items, type PathNode, text } from "../checks/path-nodes.ts";
 import { formatPath, type SettingsPath } from "../faults.ts";
-import { isBelow, PAGE_NAME, realOf } from "../secrets.ts";
+import { isBelow, PAGE_NAME, realOf } from "../secret.ts";
 import { FILE_PATHS, textsAt } from "../setting-paths.ts";
 import { refused, type SettingsEdit } from "./edit-text.ts";
 

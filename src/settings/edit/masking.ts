@@ -4,7 +4,7 @@ import { CST, type Document, isAlias, isMap, isScalar, isSeq, Lexer, type Node, 
 import { isMapping } from "../checks/path-nodes.ts";
 import { keyText, LINEAR } from "../document.ts";
 import type { SettingsPath } from "../faults.ts";
-import { MASK } from "../secrets.ts";
+import { MASK } from "../secret.ts";
 import { isKnownPath, isSecretPath } from "../setting-paths.ts";
 
 const REFERENCE = /^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/;

@@ -9,16 +9,15 @@ import { type Fault, SettingsFaults } from "../faults.ts";
 import {
   checkSettings,
   deepFreeze,
-  MAX_FILE_BYTES,
   type RestartSettings,
   readSettingsText,
-  readSmallFileSync,
   settingsNeedingRestart,
   settingsWarnings,
   wholeFileFault,
 } from "../load.ts";
 import type { BucketSettings, DomainSettings, ProjectSettings, Settings } from "../schema/schema.ts";
 import { hideSecrets, namedFiles } from "../secrets.ts";
+import { MAX_FILE_BYTES, readSmallFileSync } from "../small-file.ts";
 import { editText, refused, type SettingsEdit } from "./edit-text.ts";
 import { checkNames } from "./file-rules.ts";
 import { maskedText, maskedTree } from "./masking.ts";

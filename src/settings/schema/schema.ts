@@ -1,6 +1,7 @@
 // The keys of huiyuan.yaml with their defaults, bounds, descriptions and types. The server, limits, mirrors, rules,
 // origins and stores have files of their own beside it. Rules between two keys are in checks/.
 import * as z from "zod";
+import { DEFAULT_DATA } from "../address.ts";
 import { crossFaults, MAX_KEYS } from "../checks/cross-checks.ts";
 import { QINIU_SEPARATORS, SEPARATORS } from "../checks/rule-checks.ts";
 import { both, say } from "../fault-words.ts";
@@ -164,7 +165,7 @@ const projectSchema = z.strictObject({
 export const settingsSchema = z
   .strictObject({
     server: serverSchema.prefault({}).describe("Where the server listens and what it says."),
-    data: z.string().min(1).meta(FILE).default("./data").describe("Folder of all stored data."),
+    data: z.string().min(1).meta(FILE).default(DEFAULT_DATA).describe("Folder of all stored data."),
     store: storeSchema.default({ type: "fs" }).describe("Where objects are kept."),
     coordination: coordinationSchema.default({ type: "local" }).describe("How several machines agree."),
     limits: limitsSchema.prefault({}).describe("Every bound."),

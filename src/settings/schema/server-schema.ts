@@ -1,6 +1,7 @@
 // The keys under `server` and `coordination` with their defaults, bounds and descriptions.
 import ipaddr from "ipaddr.js";
 import * as z from "zod";
+import { DEFAULT_ADDRESS } from "../address.ts";
 import { wanted } from "../faults.ts";
 import { duration } from "./quantities.ts";
 import { FILE, hostName, onlyYet, SECRET } from "./values.ts";
@@ -18,8 +19,10 @@ const listenHost = () => z.string().regex(/^[!-~]+$/, { error: wanted("an addres
 export const serverSchema = z.strictObject({
   host: listenHost().default("0.0.0.0").describe("Address that downloads and the REST API listen on."),
   port: port().default(8080).describe("Port of downloads and the REST API; 0 takes any free one."),
-  adminHost: listenHost().default("127.0.0.1").describe("Address of the admin API, metrics and health."),
-  adminPort: port().default(8081).describe("Port of the admin API, metrics and health; 0 takes any free one."),
+  adminHost: listenHost().default(DEFAULT_ADDRESS.adminHost).describe("Address of the admin API, metrics and health."),
+  adminPort: port()
+    .default(DEFAULT_ADDRESS.adminPort)
+    .describe("Port of the admin API, metrics and health; 0 takes any free one."),
   adminToken: z
     .string()
     .regex(/^[\x21-\x7e]+$/, { error: wanted("printable ASCII without blanks", "可见 ASCII 字符，不含空白") })

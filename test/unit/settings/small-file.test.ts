@@ -3,7 +3,7 @@ import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { MAX_FILE_BYTES, readSmallFile, readSmallFileSync } from "../../../src/settings/load.ts";
+import { MAX_FILE_BYTES, readSmallFile, readSmallFileSync } from "../../../src/settings/small-file.ts";
 
 let dir: string;
 beforeEach(async () => {

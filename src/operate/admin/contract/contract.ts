@@ -10,10 +10,16 @@ export type CallAnswer =
   | { readonly line: z.ZodType; readonly end: z.ZodType }
   | { readonly mediaType: string };
 
-export interface Contract<Fields extends z.ZodRawShape = z.ZodRawShape, Answer extends CallAnswer = CallAnswer> {
-  readonly method: "get" | "post" | "put";
+type Method = "get" | "post" | "put";
+
+export interface Contract<
+  Fields extends z.ZodRawShape = z.ZodRawShape,
+  Answer extends CallAnswer = CallAnswer,
+  At extends readonly [Method, string] = readonly [Method, string],
+> {
+  readonly method: At[0];
   /** Below /api/v1. */
-  readonly path: string;
+  readonly path: At[1];
   /** The least role that may make the call. No check reads it yet. */
   readonly role: "read" | "operate" | "admin";
   readonly summary: string;
@@ -23,12 +29,12 @@ export interface Contract<Fields extends z.ZodRawShape = z.ZodRawShape, Answer e
 }
 
 const withMethod =
-  (method: Contract["method"]) =>
-  <Answer extends CallAnswer, Fields extends z.ZodRawShape = Record<never, never>>(
-    path: string,
+  <By extends Method>(method: By) =>
+  <const Path extends string, Answer extends CallAnswer, Fields extends z.ZodRawShape = Record<never, never>>(
+    path: Path,
     role: Contract["role"],
     about: { readonly summary: string; readonly fields?: Fields; readonly answer: Answer },
-  ): Contract<Fields, Answer> => ({ method, path, role, fields: {} as Fields, ...about });
+  ): Contract<Fields, Answer, readonly [By, Path]> => ({ method, path, role, fields: {} as Fields, ...about });
 export const get = withMethod("get");
 export const post = withMethod("post");
 export const put = withMethod("put");
@@ -37,6 +43,8 @@ export const put = withMethod("put");
 export const json = <Fields extends z.ZodRawShape>(fields: Fields) => ({ json: z.object(fields) });
 export const listOf = <Fields extends z.ZodRawShape>(fields: Fields) => z.array(z.object(fields));
 
+/** Method and path, such as `get /objects`: a caller needs no more of the contract than its type. */
+export type PlaceOf<Call extends Contract> = `${Call["method"]} ${Call["path"]}`;
 /** The input that a caller gives. */
 export type GivenTo<Call extends Contract> = z.input<z.ZodObject<Call["fields"]>>;
 /** The parsed input, which the handler gets. */

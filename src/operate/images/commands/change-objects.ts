@@ -3,6 +3,7 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../../../settings/schema/quantities.ts";
+import type { PlaceOf } from "../../admin/contract/contract.ts";
 import {
   adminCommand,
   type BucketFlags,
@@ -12,7 +13,7 @@ import {
   withServer,
 } from "../../cli/admin-command.ts";
 import { type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
-import { type ChangeCounts, type ChangeLine, deleteObjects, purgeObjects, undeleteObjects } from "../contract.ts";
+import type { ChangeCounts, ChangeLine, deleteObjects, purgeObjects, undeleteObjects } from "../contract.ts";
 import { inBatches, linesOf } from "./name-list.ts";
 
 interface SelectionFlags extends BucketFlags {
@@ -21,9 +22,11 @@ interface SelectionFlags extends BucketFlags {
   readonly yes?: boolean;
 }
 
+type Change = typeof deleteObjects | typeof purgeObjects | typeof undeleteObjects;
+
 /** The request to the server, and the words for each object in the report. */
 interface Order {
-  readonly call: typeof undeleteObjects;
+  readonly at: PlaceOf<Change>;
   readonly how: object;
   readonly words: { readonly changed: string; readonly unchanged: string };
 }
@@ -67,14 +70,14 @@ function changing<Flags extends SelectionFlags>(
 /** Sends the change and prints a line for each object. Returns 1 if one has failed. */
 async function changeObjects(
   { client, signal, show }: Session,
-  { call, how, words }: Order,
+  { at, how, words }: Order,
   { names, bucket, list, prefix }: SelectionFlags & { readonly names: readonly string[] },
 ): Promise<ExitCode> {
   const totals = { changed: 0, unchanged: 0, failed: 0 };
   const selections = prefix === undefined ? namedIn(list === undefined ? names : linesOf(list)) : [{ prefix }];
   for await (const selection of selections) {
     const body = { bucket, ...selection, ...how };
-    for await (const line of client.stream(call, body, signal)) {
+    for await (const line of client.stream<Change>(at, body, signal)) {
       await show(line, describe(line, words));
       totals["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
     }
@@ -120,7 +123,7 @@ export function deleteCommand(terminal: Terminal): Command {
   return changing<DeleteFlags>(withPrefix(withSelection(command)), terminal, {
     question: ({ prefix }) => prefix !== undefined && `Delete every stored object that begins with "${prefix}"?`,
     order: ({ reason, expires }) => ({
-      call: deleteObjects,
+      at: "post /objects/delete",
       how: { reason, forMs: expires },
       words: { changed: "deleted", unchanged: "not stored, will not be fetched" },
     }),
@@ -146,7 +149,9 @@ Examples:
 export function undeleteCommand(terminal: Terminal): Command {
   const command = adminCommand(terminal, "undelete", UNDELETE_HELP);
   const words = { changed: "undeleted", unchanged: "was not deleted" };
-  return changing(withSelection(command), terminal, { order: () => ({ call: undeleteObjects, how: {}, words }) });
+  return changing(withSelection(command), terminal, {
+    order: () => ({ at: "post /objects/undelete", how: {}, words }),
+  });
 }
 
 const PURGE_HELP = `The next request for a purged object asks the origin first. If the origin fails,
@@ -166,7 +171,7 @@ export function purgeCommand(terminal: Terminal): Command {
     question: ({ hard, prefix }) =>
       hard && prefix !== undefined && `Remove the bytes of every mirrored object that begins with "${prefix}"?`,
     order: ({ hard }) => ({
-      call: purgeObjects,
+      at: "post /objects/purge",
       how: { hard },
       words: { changed: hard ? "removed" : "purged", unchanged: "nothing to purge" },
     }),

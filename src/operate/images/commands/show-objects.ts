@@ -4,7 +4,7 @@
 import type { Command } from "commander";
 import { adminCommand, type BucketFlags, pagesOf, withBucket, withServer } from "../../cli/admin-command.ts";
 import { shown, type Terminal, wholeNumber } from "../../cli/terminal.ts";
-import { listObjects, type ObjectPage, type StatAnswer, showObject } from "../contract.ts";
+import type { listObjects, ObjectPage, StatAnswer, showObject } from "../contract.ts";
 
 const STAT_HELP = `The exit code is 1 if no object is stored under the name.
 
@@ -17,7 +17,7 @@ export function statCommand(terminal: Terminal): Command {
     .argument("<name>", "URL of the object, as clients request it, or its key")
     .action(async (name: string, flags: BucketFlags) => {
       await withServer(flags, terminal, async ({ client, show }) => {
-        const found = await client.call(showObject, { bucket: flags.bucket, name });
+        const found = await client.call<typeof showObject>("get /objects/stat", { bucket: flags.bucket, name });
         const rows = rowsOf(found).filter(([, value]) => value !== undefined);
         await show(found, rows.map(([label, value]) => `${label.padEnd(14)} ${shown(String(value))}`).join("\n"));
         return found.state === "object" ? 0 : 1;
@@ -96,7 +96,7 @@ export function lsCommand(terminal: Terminal): Command {
         const { bucket, json, after, limit = Number.POSITIVE_INFINITY } = flags;
         let listed = 0;
         const query = { bucket, prefix, after, limit: Math.min(PAGE, limit) };
-        for await (const { objects } of pagesOf(session, listObjects, query)) {
+        for await (const { objects } of pagesOf<typeof listObjects>(session, "get /objects", query)) {
           for (const object of objects.slice(0, limit - listed)) await session.show(object, describe(object));
           listed += objects.length;
           if (listed >= limit) return 0;

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { adminCommand, type BucketFlags, type Session, withBucket, withServer } from "../../cli/admin-command.ts";
 import { createStatusLine, type StatusLine, shown, type Terminal, wholeNumber } from "../../cli/terminal.ts";
-import { type WarmCounts, type WarmLine, warmObjects } from "../contract.ts";
+import type { WarmCounts, WarmLine, warmObjects } from "../contract.ts";
 import { countLines, inBatches, linesOf } from "./name-list.ts";
 
 interface WarmFlags extends BucketFlags {
@@ -57,7 +57,7 @@ async function warm(
   const counts: Counts = {};
   for await (const names of inBatches(linesOf(file))) {
     const body = { names, bucket, domain, rate, concurrency };
-    for await (const line of client.stream(warmObjects, body, signal)) {
+    for await (const line of client.stream<typeof warmObjects>("post /warm", body, signal)) {
       counts[line.result] = (counts[line.result] ?? 0) + 1;
       const text = describe(line);
       if (text !== undefined) status.clear();

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { SettingsFaults } from "../../../settings/faults.ts";
 import { loadSettings } from "../../../settings/load.ts";
-import { listBuckets } from "../../admin/contract/contract.ts";
+import type { listBuckets } from "../../admin/contract/contract.ts";
 import { parseUrl } from "../../cli/admin-command.ts";
 import { createLogger } from "../../cli/logger.ts";
 import { runningServer, serverAt } from "../../cli/reach-server.ts";
@@ -80,7 +80,7 @@ async function prepare(flags: SourceTargetFlags, terminal: Terminal): Promise<Pr
   const config = loadConfig(file, { isStore: (flags.settings ?? flags.admin) !== undefined, source: given });
   const settings = flags.settings === undefined ? undefined : await loadSettings(flags.settings, { env: process.env });
   const remote = flags.admin === undefined ? undefined : await serverAt(flags.admin);
-  const listed = await remote?.client.call(listBuckets, {});
+  const listed = await remote?.client.call<typeof listBuckets>("get /buckets", {});
   const known = settings ?? listed?.buckets.map(({ bucket }) => bucket);
   const bucketId = known && targetBucket(config, known);
   const { isInteractive, err } = terminal;
