@@ -5,6 +5,7 @@ import { type Findings, fourLetters, type Input, type Scan } from "./scan.ts";
 /** The bytes of `meta` that are read. Properties of one image take a few hundred bytes. */
 const META_BYTES = 4096;
 
+const IDAT = fourLetters("idat");
 const FTYP = fourLetters("ftyp");
 const META = fourLetters("meta");
 const MDAT = fourLetters("mdat");
@@ -100,8 +101,8 @@ function* readBoxHead(input: Input): Generator<undefined, BoxHead | undefined, u
 const ISPE = Buffer.from("\0\0\0\x14ispe", "latin1");
 
 /**
- * Reads `meta` (the first bytes of its payload): the size of the largest image. Returns whether `meta` contains data
- * itself. Both are found by their names, wherever they are.
+ * Reads `meta` (the first bytes of its payload): the size of the largest image, which is found by the name of its box.
+ * Returns whether `meta` has a box of data itself. A text may have the name of that box, so the boxes are followed.
  */
 function readMeta(findings: Findings, meta: Buffer): boolean {
   let largest = 0;
@@ -112,5 +113,9 @@ function readMeta(findings: Findings, meta: Buffer): boolean {
     findings.width = width;
     findings.height = height;
   }
-  return meta.includes("idat", 0, "latin1");
+  for (let at = 4, size = 8; size >= 8 && at + 8 <= meta.length; at += size) {
+    if (meta.readUInt32BE(at + 4) === IDAT) return true;
+    size = meta.readUInt32BE(at);
+  }
+  return false;
 }

@@ -83,6 +83,13 @@ export class SpoolWindow {
 
   /** Returns the index of the part that contains `offset`; the caller has checked that it lies in the window. */
   #indexAt(offset: number): number {
-    return this.#parts.findLastIndex(({ start }) => start <= offset);
+    let low = 0;
+    let high = this.#parts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.#parts[middle]!.start <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 }

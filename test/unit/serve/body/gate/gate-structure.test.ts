@@ -227,6 +227,15 @@ describe("avif and heic", () => {
     expect(gated(body).image).toEqual({ format: "avif", width: 640, height: 480 });
   });
 
+  test.each([
+    ["of an item", box("iinf", box("infe", "\x02\0\0\0\0\x01\0\0av01candidate\0"))],
+    ["of a profile", box("iprp", box("ipco", box("colr", "prof", "unvalidated")))],
+    ["behind a box that ends before its head does", Buffer.from("\0\0\0\x04free\0\0\0\x0cidat0123", "latin1")],
+  ])("a text is no data, so a file cut behind its description is not whole: the name %s", (_, inner) => {
+    expect(gated(ftyp("avif"), meta(inner)).isStructureWhole).toBe(false);
+    expect(gated(ftyp("avif"), meta(inner), mdat).isStructureWhole).toBe(true);
+  });
+
   test("isStructureWhole is false inside a further box and true at its end", () => {
     const gate = gated(ftyp("avif"), meta(), mdat);
     expect(gate.isStructureWhole).toBe(true);
