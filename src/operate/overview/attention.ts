@@ -130,14 +130,14 @@ export const RULES = [
   rule("HuiyuanDamagedObjects", "critical", { command: "huiyuan restore" }, ({ now }) =>
     counted("images", now("damaged_objects"), "uploaded images are damaged on the disk"),
   ),
-  rule("HuiyuanBackupTooOld", "warning", { command: "huiyuan backup" }, ({ now, time }) => {
+  rule("HuiyuanBackupTooOld", "warning", { command: "huiyuan backup DIR" }, ({ now, time }) => {
     const last = now("backup_timestamp_seconds", { event: "succeeded" });
     const age = time - (last ?? now("process_start_time_seconds") ?? time);
     if (age <= ALERT_LIMITS.HuiyuanBackupTooOld) return undefined;
     if (last === undefined) return { message: "there is no backup" };
     return { message: `no backup succeeded for ${hours(age)} hours`, values: { hours: hours(age) } };
   }),
-  rule("HuiyuanBackupFailed", "warning", { command: "huiyuan backup" }, ({ now }) => {
+  rule("HuiyuanBackupFailed", "warning", { command: "huiyuan backup DIR" }, ({ now }) => {
     const at = (event: string) => now("backup_timestamp_seconds", { event }) ?? 0;
     if (Math.max(at("failed"), at("damaged")) <= at("succeeded")) return undefined;
     if (at("damaged") > at("failed")) return { message: "the last backup found damaged images" };

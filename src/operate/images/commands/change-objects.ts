@@ -139,7 +139,7 @@ function parseLife(text: string): number {
 }
 
 const UNDELETE_HELP = `The bytes of a deleted object are gone. The next request fetches the object from
-its origin.
+its origin. An upload or a migrated image comes back only if it is sent again.
 
 Examples:
   huiyuan undelete http://img.example.com/2015/cat.jpg
@@ -155,9 +155,9 @@ export function undeleteCommand(terminal: Terminal): Command {
 }
 
 const PURGE_HELP = `The next request for a purged object asks the origin first. If the origin fails,
-clients get the stored image; with --hard it is removed at once. Uploads do not
-change. Images that are being fetched now, or that the origin lacked a moment
-ago, are fetched again.
+clients get the stored image; with --hard it is removed at once. Uploads and
+migrated images do not change. Images that are being fetched now, or that the
+origin lacked a moment ago, are fetched again.
 
 Examples:
   huiyuan purge http://img.example.com/2015/cat.jpg
@@ -173,7 +173,7 @@ export function purgeCommand(terminal: Terminal): Command {
     order: ({ hard }) => ({
       at: "post /objects/purge",
       how: { hard },
-      words: { changed: hard ? "removed" : "purged", unchanged: "nothing to purge" },
+      words: { changed: hard ? "removed" : "purged", unchanged: "nothing to purge (not stored, or not fetched from an origin)" },
     }),
   }).option("--hard", "remove the stored bytes at once", false);
 }
