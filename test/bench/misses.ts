@@ -117,7 +117,7 @@ async function timesToFirstByte(port: number, pathOf: (index: number) => string,
 }
 
 /** Microseconds from sending a request to the first byte of its response; resolves after the whole response. */
-function timeOne(socket: Socket, path: string): Promise<number> {
+export function timeOne(socket: Socket, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     let head = "";
     let wanted = Number.POSITIVE_INFINITY;

@@ -8,6 +8,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { hitsBesideMisses } from "./beside.ts";
 import type { Bench, Effort, Outcome } from "./case.ts";
 import { spaceByObjects } from "./catalogue.ts";
 import { startOrigin } from "./contenders.ts";
@@ -45,6 +46,7 @@ const PARTS: Readonly<Record<string, Cases>> = {
     ...named("miss", STORED_MISSES, storedMisses),
     "added-time": addedTime,
     "cold-clients": coldClients,
+    "hits-beside-misses": hitsBesideMisses,
     objects: costByObjects,
     "catalogue-1000000": (bench) => spaceByObjects(1_000_000, bench),
     "catalogue-10000000": (bench) => spaceByObjects(10_000_000, bench),
