@@ -18,6 +18,7 @@ import {
 import { type BackupReport, makeBackup } from "./backup.ts";
 import type { OnProgress } from "./placing.ts";
 import { restoreBackup } from "./restore.ts";
+import type { Damage } from "./verify.ts";
 
 interface BackupFlags {
   readonly config: string;
@@ -69,10 +70,7 @@ function describe({ path, objects, bytes, writtenBytes, databaseBytes, generatio
 const imagesOf = (objects: number) => (objects === 1 ? "1 image" : `${objects} images and processed images`);
 
 /** Names damaged images and returns the exit code. */
-function reportDamage(
-  { damaged, damagedObjects }: Pick<BackupReport, "damaged" | "damagedObjects">,
-  { err }: Terminal,
-): ExitCode {
+function reportDamage({ damaged, damagedObjects }: Damage, { err }: Terminal): ExitCode {
   if (damaged === 0) return 0;
   const next = "request them, so that the mirror fetches them again, or upload them again";
   err.write(`damaged images, whose bytes are missing or differ: ${damaged}; ${next}\n`);
@@ -88,12 +86,17 @@ async function withProgress<Report>(
   const signal = stopSignal(terminal);
   const status = createStatusLine(terminal, json);
   let shownAt = Number.NEGATIVE_INFINITY;
-  try {
-    return await work(signal, (step, bytes, total) => {
-      if (bytes < total && performance.now() < shownAt + STATUS_EVERY_MS) return;
+  const onProgress: OnProgress = (step, total) => {
+    let done = 0;
+    return (bytes) => {
+      done += bytes;
+      if (done < total && performance.now() < shownAt + STATUS_EVERY_MS) return;
       shownAt = performance.now();
-      status.show(`${step} images: ${formatBytes(bytes)} of ${formatBytes(total)}`);
-    });
+      status.show(`${step} images: ${formatBytes(done)} of ${formatBytes(total)}`);
+    };
+  };
+  try {
+    return await work(signal, onProgress);
   } catch (error) {
     if (!signal.aborted) throw error;
     process.exitCode = 1;
