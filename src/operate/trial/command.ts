@@ -27,9 +27,7 @@ import {
 } from "./run/trial-settings.ts";
 import { describeTrial, PATH_OF_AN_IMAGE, type ReplacedPort } from "./run/try-report.ts";
 
-interface TryFlags {
-  readonly port: number;
-  readonly adminPort: number;
+interface TryFlags extends TrialPorts {
   readonly json: boolean;
 }
 
