@@ -29,7 +29,6 @@ interface BackupFlags {
 
 const KEEP = 7;
 const MOST_KEPT = 1_000;
-const STATUS_EVERY_MS = 200;
 const BACKUP_HELP = `Each backup is a folder below DIR, with images, databases and the settings file.
 Only the owner can read it. Run the command as the server's user. Later backups
 to the same DIR store only new images.
@@ -85,13 +84,10 @@ async function withProgress<Report>(
 ): Promise<Report | undefined> {
   const signal = stopSignal(terminal);
   const status = createStatusLine(terminal, json);
-  let shownAt = Number.NEGATIVE_INFINITY;
   const onProgress: OnProgress = (step, total) => {
     let done = 0;
     return (bytes) => {
       done += bytes;
-      if (done < total && performance.now() < shownAt + STATUS_EVERY_MS) return;
-      shownAt = performance.now();
       status.show(`${step} images: ${formatBytes(done)} of ${formatBytes(total)}`);
     };
   };
