@@ -28,7 +28,7 @@ import {
   SETTINGS,
 } from "./generations.ts";
 import { noteBackup } from "./last-backups.ts";
-import { isSameFile, type OnProgress, type Placed, placeFiles, unlessMissing } from "./placing.ts";
+import { isSameFile, type OnProgress, placeFiles, unlessMissing } from "./placing.ts";
 import { type Damage, verifyBlobs } from "./verify.ts";
 
 export interface BackupOptions {
@@ -163,14 +163,10 @@ function refuseOtherServer(server: string, previous: Generation | undefined): vo
   throw refusal(`Cannot back up to "${previous.path}/..": it is of another server; name a folder for each server`);
 }
 
-interface Filled {
-  readonly inventory: Inventory;
-  readonly databaseBytes: number;
-  readonly placed: Placed;
-}
+type Filled = Awaited<ReturnType<typeof placeAll>>;
 
 /** While this runs, no sweep of the server removes a file that a row of the copied catalogue names. */
-async function placeAll(options: BackupOptions, target: string, previous: Generation | undefined): Promise<Filled> {
+async function placeAll(options: BackupOptions, target: string, previous: Generation | undefined) {
   const { data, copies, signal, onProgress } = options;
   const unlock = await lockSweep(data, signal);
   let inventory: Inventory | undefined;

@@ -7,20 +7,16 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { syncDirectory, syncFile } from "../../core/files.ts";
 import { type Inventory, openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { LOCKS, lockData, UNFINISHED_RESTORE } from "../../serve/bucket/fs/lock.ts";
-import type { BackupReport } from "./backup.ts";
+import type { BackupOptions, BackupReport } from "./backup.ts";
 import { type Generation, generationNames, MANIFEST, readGeneration, refusal, SETTINGS } from "./generations.ts";
-import { type OnProgress, unlessMissing } from "./placing.ts";
+import { unlessMissing } from "./placing.ts";
 import { type Damage, verifyBlobs } from "./verify.ts";
 
-export interface RestoreOptions {
-  /** The folder of the backup. */
-  readonly dir: string;
+export interface RestoreOptions extends Pick<BackupOptions, "dir" | "signal" | "onProgress"> {
   /** Name of the generation; undefined: the newest. */
   readonly generation: string | undefined;
   /** The data folder: missing, empty, or with what an interrupted restore has left. */
   readonly data: string;
-  readonly signal: AbortSignal;
-  readonly onProgress: OnProgress;
 }
 
 /** `path`: that of the restored generation. */
