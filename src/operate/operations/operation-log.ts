@@ -178,21 +178,16 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
     if (Math.abs(now() - sweptAt) < SWEEP_MS) return;
     sweptAt = now();
     try {
-      await removeSurplus();
+      await ledger.write("addDay", { now: now() });
+      while ((await ledger.write("removeOld", {})) === REMOVED_AT_ONCE);
+      await ledger.write("removeDays", {});
+      for (const { bucket = "", is_failed: isFailed = 0, entries } of await ledger.read("tooMany", maxRows)) {
+        const allowed = isFailed === 0 ? maxRows.done : maxRows.failed;
+        for (let surplus = Number(entries) - allowed; surplus > 0; surplus -= REMOVED_AT_ONCE)
+          await ledger.write("removeFirst", { bucket, isFailed, limit: Math.min(surplus, REMOVED_AT_ONCE) });
+      }
     } catch (error) {
       log.warn({ err: error }, "cannot remove old entries of the operation log; will retry");
-    }
-  }
-
-  async function removeSurplus(): Promise<void> {
-    await ledger.write("addDay", { now: now() });
-    while ((await ledger.write("removeOld", {})) === REMOVED_AT_ONCE);
-    await ledger.write("removeDays", {});
-    for (const { bucket = "", is_failed: isFailed = 0, entries } of await ledger.read("tooMany", maxRows)) {
-      const allowed = isFailed === 0 ? maxRows.done : maxRows.failed;
-      for (let surplus = Number(entries) - allowed; surplus > 0; surplus -= REMOVED_AT_ONCE) {
-        await ledger.write("removeFirst", { bucket, isFailed, limit: Math.min(surplus, REMOVED_AT_ONCE) });
-      }
     }
   }
 
