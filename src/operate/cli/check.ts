@@ -75,14 +75,8 @@ function countParts({ projects }: Settings) {
   return { projects: projects.length, buckets: buckets.length, domains: domains.length, origins: origins.length };
 }
 
-interface PublicAddress {
-  /** `10001234/photos` */
-  readonly bucket: string;
-  /** The beginning of its public URLs. Null if the kernel chooses the port. */
-  readonly url: string | null;
-}
-
-function publicAddressesOf({ server, projects }: Settings): readonly PublicAddress[] {
+/** `bucket`: such as `10001234/photos`. `url`: the beginning of its public URLs; null if the kernel chooses the port. */
+function publicAddressesOf({ server, projects }: Settings) {
   return projects.flatMap((project) =>
     project.buckets.map((bucket) => ({
       bucket: `${project.appid}/${bucket.name}`,
@@ -91,7 +85,7 @@ function publicAddressesOf({ server, projects }: Settings): readonly PublicAddre
   );
 }
 
-function describeAddress({ bucket, url }: PublicAddress) {
+function describeAddress({ bucket, url }: ReturnType<typeof publicAddressesOf>[number]) {
   const isLocal = url !== null && isLoopbackHost(new URL(url).hostname);
   const en = `public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}`;
   const zh = `${bucket} 的公开地址：${url ?? "启动前未知，因为 server.port 是 0"}`;
