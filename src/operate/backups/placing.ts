@@ -103,7 +103,7 @@ export async function isSameFile(a: string, b: string): Promise<boolean> {
   return first !== undefined && first.ino === second?.ino && first.dev === second.dev;
 }
 
-/** False if there are no hard links between these places, or not so many; a copy meets any other trouble of the disk. */
+/** False if there are no hard links between these places, or not so many. A copy meets all other faults of a disk. */
 const tryLink = (from: string, to: string): Promise<boolean> =>
   link(from, to).then(
     () => true,

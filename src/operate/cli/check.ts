@@ -75,7 +75,7 @@ function countParts({ projects }: Settings) {
   return { projects: projects.length, buckets: buckets.length, domains: domains.length, origins: origins.length };
 }
 
-/** `bucket`: such as `10001234/photos`. `url`: the beginning of its public URLs; null if the kernel chooses the port. */
+/** `bucket`: such as `10001234/photos`. `url`: the start of its public URLs; null if the kernel chooses the port. */
 function publicAddressesOf({ server, projects }: Settings) {
   return projects.flatMap((project) =>
     project.buckets.map((bucket) => ({
