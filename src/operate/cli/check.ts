@@ -42,23 +42,22 @@ export function checkCommand(terminal: Terminal): Command {
 }
 
 async function check({ config, lang, json }: CheckOptions, terminal: Terminal): Promise<ExitCode> {
+  const print = (value: object, lines: readonly string[]) =>
+    terminal.out.write(`${json ? JSON.stringify(value) : lines.join("\n")}\n`);
   try {
     const settings = await loadSettings(config, { env: process.env });
     const counts = countParts(settings);
     const publicAddresses = publicAddressesOf(settings);
     const warnings = settingsWarnings(settings, lang);
-    if (json) terminal.out.write(line({ ok: true, file: config, ...counts, publicAddresses, warnings }));
-    else {
-      const addresses = publicAddresses.map((address) => describeAddress(address)[lang]);
-      const lines = [...addresses, ...warnings.map((text) => `${WARNING[lang]}${text}`)].map((text) => `  ${text}\n`);
-      terminal.out.write(`${summary(config, counts)[lang]}\n${lines.join("")}`);
-    }
+    const addresses = publicAddresses.map((address) => describeAddress(address)[lang]);
+    const lines = [...addresses, ...warnings.map((text) => `${WARNING[lang]}${text}`)].map((text) => `  ${text}`);
+    print({ ok: true, file: config, ...counts, publicAddresses, warnings }, [summary(config, counts)[lang], ...lines]);
     return 0;
   } catch (error) {
     if (!(error instanceof SettingsFaults)) throw error;
     const faults = error.faults.map((fault) => inLanguage(fault, lang));
-    if (json) terminal.out.write(line({ ok: false, file: config, faults }));
-    else terminal.out.write(`${faults.map((fault) => formatFault(error.file, fault)).join("\n")}\n`);
+    const lines = faults.map((fault) => formatFault(error.file, fault));
+    print({ ok: false, file: config, faults }, lines);
     return 1;
   }
 }
@@ -104,8 +103,4 @@ function summary(file: string, { projects, buckets, domains, origins }: ReturnTy
     .join(", ");
   const zh = `${projects} 个项目，${buckets} 个空间，${domains} 个域名，${origins} 个源站`;
   return both(`${file} is good: ${counts}`, `${file} 没有错误：${zh}`);
-}
-
-function line(value: object): string {
-  return `${JSON.stringify(value)}\n`;
 }

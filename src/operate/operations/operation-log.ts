@@ -228,11 +228,8 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
       clearInterval(sweeping);
       await flush();
       if (unwritten.length > 0) await flush();
-      if (unwritten.length + lost > 0)
-        log.warn(
-          { lost: unwritten.length + lost },
-          "operations were lost before they could be written to the operation log",
-        );
+      lost += unwritten.length;
+      if (lost > 0) log.warn({ lost }, "operations were lost before they could be written to the operation log");
     },
   };
 }
