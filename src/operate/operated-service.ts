@@ -87,5 +87,5 @@ async function storedIn(
 
 async function lastCounts(usage: Usage, now: number) {
   const days = await usage.days({ bucketId: undefined, from: dayOf(now - COUNTED_DAYS_MS), to: dayOf(now) });
-  return new Map(days.flatMap(({ bucketId, stored }) => (stored === undefined ? [] : [[bucketId, stored] as const])));
+  return new Map(days.flatMap(({ bucket, stored }) => (stored === undefined ? [] : [[bucket, stored] as const])));
 }

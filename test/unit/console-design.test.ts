@@ -31,7 +31,7 @@ test("colors stand in the tokens only", () => {
   expect(painted).toEqual([]);
 });
 
-test("only TextInput binds the text of a field, because drawing would rewrite what is typed", () => {
+test("only InputField binds the text of a field, because drawing would rewrite what is typed", () => {
   const pages = readdirSync(new URL("../../src/operate/", import.meta.url), {
     recursive: true,
     encoding: "utf8",

@@ -24,10 +24,11 @@ import {
   prune,
   publish,
   readGeneration,
+  refusal,
   SETTINGS,
 } from "./generations.ts";
 import { noteBackup } from "./last-backups.ts";
-import { countStep, isSameFile, type OnProgress, type Placed, placeFiles, unlessMissing } from "./placing.ts";
+import { isSameFile, type OnProgress, placeFiles, unlessMissing } from "./placing.ts";
 import { type Damage, verifyBlobs } from "./verify.ts";
 
 export interface BackupOptions {
@@ -45,7 +46,7 @@ export interface BackupOptions {
   readonly onProgress: OnProgress;
 }
 
-export interface BackupReport {
+export interface BackupReport extends Damage {
   /** Path of the new generation. */
   readonly path: string;
   readonly objects: number;
@@ -53,10 +54,6 @@ export interface BackupReport {
   readonly bytes: number;
   readonly writtenBytes: number;
   readonly databaseBytes: number;
-  /** Images of the data folder that are missing or differ from their hash. They are not in the backup. */
-  readonly damaged: number;
-  /** Some of them, as `<appid>/<bucket> <key>`. */
-  readonly damagedObjects: readonly string[];
   readonly generations: number;
 }
 
@@ -72,11 +69,8 @@ export async function makeBackup(options: BackupOptions): Promise<BackupReport> 
   const { data, dir, signal } = options;
   await refuseWrongUser(options);
   const unlock = lockBackup(data);
-  if (unlock === undefined)
-    throw new HuiyuanError(
-      "data_locked",
-      `Cannot back up "${data}": another backup of it is running; wait for its end`,
-    );
+  const running = `Cannot back up "${data}": another backup of it is running; wait for its end`;
+  if (unlock === undefined) throw new HuiyuanError("data_locked", running);
   try {
     await noteBackup(data, "started");
     const report = await writeGeneration(options);
@@ -99,13 +93,11 @@ async function refuseWrongUser({ data, settingsFile }: BackupOptions): Promise<v
     const found = existsSync(data)
       ? `it has no ${CATALOGUE}: no server has used it yet, or it is another folder`
       : "there is no such folder";
-    throw new HuiyuanError("request_invalid", `Cannot back up "${data}": ${found}; see \`data\` in "${settingsFile}"`, {
-      cause,
-    });
+    throw refusal(`Cannot back up "${data}": ${found}; see \`data\` in "${settingsFile}"`, cause);
   });
   if (process.getuid?.() !== 0 || found.uid === 0) return;
   const next = `run the command as the server's user (uid ${found.uid})`;
-  throw new HuiyuanError("request_invalid", `Cannot back up "${catalogue}" as root: ${next}`);
+  throw refusal(`Cannot back up "${catalogue}" as root: ${next}`);
 }
 
 function unusable(data: string, cause: unknown): HuiyuanError {
@@ -142,8 +134,8 @@ async function writeGeneration(options: BackupOptions): Promise<BackupReport> {
   const { inventory, databaseBytes, placed } = await placeAll(options, target, previous);
   try {
     const totals = inventory.totals();
-    const damage = await verifyNew(options, { target, previous, inventory, placed });
-    const packs = inventory.packs().filter(({ pack }) => !damage.packs.has(pack));
+    const { damage, packs: damagedPacks } = await verifyNew(options, { target, previous, inventory, placed });
+    const packs = inventory.packs().filter(({ pack }) => !damagedPacks.has(pack));
     const manifest: Manifest = {
       format: FORMAT,
       program: readVersion(),
@@ -156,8 +148,8 @@ async function writeGeneration(options: BackupOptions): Promise<BackupReport> {
     for (const folder of placed.folders) syncDirectory(folder);
     await publish(dir, name);
     return {
-      ...{ path: join(dir, name), ...totals, writtenBytes: placed.writtenBytes, databaseBytes },
-      ...{ damaged: damage.blobs, damagedObjects: damage.objects, generations: await prune(dir, keep) },
+      ...{ path: join(dir, name), ...totals, writtenBytes: placed.writtenBytes, databaseBytes, ...damage },
+      generations: await prune(dir, keep),
     };
   } finally {
     inventory.close();
@@ -168,21 +160,13 @@ async function writeGeneration(options: BackupOptions): Promise<BackupReport> {
 function refuseOtherServer(server: string, previous: Generation | undefined): void {
   const known = previous?.manifest.server ?? "";
   if (previous === undefined || server === "" || known === "" || known === server) return;
-  const next = "name a folder for each server";
-  throw new HuiyuanError(
-    "request_invalid",
-    `Cannot back up to "${previous.path}/..": it is of another server; ${next}`,
-  );
+  throw refusal(`Cannot back up to "${previous.path}/..": it is of another server; name a folder for each server`);
 }
 
-interface Filled {
-  readonly inventory: Inventory;
-  readonly databaseBytes: number;
-  readonly placed: Placed;
-}
+type Filled = Awaited<ReturnType<typeof placeAll>>;
 
 /** While this runs, no sweep of the server removes a file that a row of the copied catalogue names. */
-async function placeAll(options: BackupOptions, target: string, previous: Generation | undefined): Promise<Filled> {
+async function placeAll(options: BackupOptions, target: string, previous: Generation | undefined) {
   const { data, copies, signal, onProgress } = options;
   const unlock = await lockSweep(data, signal);
   let inventory: Inventory | undefined;
@@ -194,8 +178,7 @@ async function placeAll(options: BackupOptions, target: string, previous: Genera
     inventory = openInventory(join(target, CATALOGUE), previous && join(previous.path, CATALOGUE));
     refuseOtherVersion(inventory);
     inventory.check();
-    const { bytes: total } = inventory.totals();
-    const onBytes = countStep(onProgress, "placing", total);
+    const onBytes = onProgress("placing", inventory.totals().bytes);
     const placed = await placeFiles({ data, target, previous, copies, inventory, signal, onBytes });
     return { inventory, databaseBytes, placed };
   } catch (error) {
@@ -220,7 +203,7 @@ async function lockSweep(data: string, signal: AbortSignal): Promise<() => void>
 function refuseOtherVersion({ version, ownVersion }: Inventory): void {
   if (version === ownVersion) return;
   const found = `its catalogue has version ${version}, this huiyuan knows ${ownVersion}`;
-  throw new HuiyuanError("request_invalid", `Cannot back up the data folder: ${found}; use the server's own huiyuan`);
+  throw refusal(`Cannot back up the data folder: ${found}; use the server's own huiyuan`);
 }
 
 /** Returns the size of the copy. */
@@ -234,9 +217,8 @@ async function copySyncedDatabase(data: string, target: string, name: string): P
 async function verifyNew(
   { signal, onProgress }: BackupOptions,
   parts: Pick<Filled, "inventory" | "placed"> & { readonly target: string; readonly previous: Generation | undefined },
-): Promise<Damage> {
+): ReturnType<typeof verifyBlobs> {
   const { target, previous, inventory, placed } = parts;
-  const { bytes: total } = inventory.totals();
   return verifyBlobs({
     folder: target,
     inventory,
@@ -246,7 +228,7 @@ async function verifyNew(
       previous !== undefined && isSameFile(blobPath(target, sha256), blobPath(previous.path, sha256)),
     onDamagedFile: (path) => rm(path, { force: true }),
     signal,
-    onBytes: countStep(onProgress, "verifying", total),
+    onBytes: onProgress("verifying", inventory.totals().bytes),
   });
 }
 

@@ -18,6 +18,7 @@ import {
 import { type BackupReport, makeBackup } from "./backup.ts";
 import type { OnProgress } from "./placing.ts";
 import { restoreBackup } from "./restore.ts";
+import type { Damage } from "./verify.ts";
 
 interface BackupFlags {
   readonly config: string;
@@ -28,7 +29,6 @@ interface BackupFlags {
 
 const KEEP = 7;
 const MOST_KEPT = 1_000;
-const STATUS_EVERY_MS = 200;
 const BACKUP_HELP = `Each backup is a folder below DIR, with images, databases and the settings file.
 Only the owner can read it. Run the command as the server's user. Later backups
 to the same DIR store only new images.
@@ -69,10 +69,7 @@ function describe({ path, objects, bytes, writtenBytes, databaseBytes, generatio
 const imagesOf = (objects: number) => (objects === 1 ? "1 image" : `${objects} images and processed images`);
 
 /** Names damaged images and returns the exit code. */
-function reportDamage(
-  { damaged, damagedObjects }: Pick<BackupReport, "damaged" | "damagedObjects">,
-  { err }: Terminal,
-): ExitCode {
+function reportDamage({ damaged, damagedObjects }: Damage, { err }: Terminal): ExitCode {
   if (damaged === 0) return 0;
   const next = "request them, so that the mirror fetches them again, or upload them again";
   err.write(`damaged images, whose bytes are missing or differ: ${damaged}; ${next}\n`);
@@ -87,13 +84,15 @@ async function withProgress<Report>(
 ): Promise<Report | undefined> {
   const signal = stopSignal(terminal);
   const status = createStatusLine(terminal, json);
-  let shownAt = Number.NEGATIVE_INFINITY;
+  const onProgress: OnProgress = (step, total) => {
+    let done = 0;
+    return (bytes) => {
+      done += bytes;
+      status.show(`${step} images: ${formatBytes(done)} of ${formatBytes(total)}`);
+    };
+  };
   try {
-    return await work(signal, (step, bytes, total) => {
-      if (bytes < total && performance.now() < shownAt + STATUS_EVERY_MS) return;
-      shownAt = performance.now();
-      status.show(`${step} images: ${formatBytes(bytes)} of ${formatBytes(total)}`);
-    });
+    return await work(signal, onProgress);
   } catch (error) {
     if (!signal.aborted) throw error;
     process.exitCode = 1;

@@ -57,38 +57,33 @@ export async function generationNames(dir: string): Promise<readonly string[]> {
 /** Throws request_invalid if it is no generation, has a newer format, or holds a link, pipe, socket or device. */
 export async function readGeneration(dir: string, name: string): Promise<Generation> {
   const path = join(dir, name);
-  const fail = (found: string, cause?: unknown): never => {
-    throw new HuiyuanError("request_invalid", `Cannot use "${path}": ${found}`, { cause });
-  };
-  let manifest: unknown;
   try {
     await refuseSpecialFiles(path);
-    manifest = JSON.parse(await readFile(join(path, MANIFEST), "utf8"));
+    const manifest: Partial<Manifest> = JSON.parse(await readFile(join(path, MANIFEST), "utf8")); // as yet unchecked
+    const { format, program } = manifest;
+    if (typeof format === "number" && format > FORMAT) {
+      const newer = `it was written by a newer huiyuan (${JSON.stringify(program)}), in format ${format}`;
+      throw refusal(`Cannot use "${path}": ${newer}; this one knows format ${FORMAT}`);
+    }
+    return { name, path, manifest: manifestSchema.parse(manifest) };
   } catch (error) {
     if (error instanceof HuiyuanError) throw error;
-    return fail(`it is no backup, because its ${MANIFEST} is missing or damaged; move it away`, error);
+    const found = `it is no backup, because its ${MANIFEST} is missing or damaged`;
+    throw refusal(`Cannot use "${path}": ${found}; move it away`, error);
   }
-  const { format = 0, program } = (manifest ?? {}) as Partial<Manifest>;
-  if (typeof format === "number" && format > FORMAT)
-    fail(
-      `it was written by a newer huiyuan (${JSON.stringify(program)}), in format ${format}; this one knows format ${FORMAT}`,
-    );
-  const { data } = manifestSchema.safeParse(manifest);
-  return data === undefined
-    ? fail(`it is no backup, because its ${MANIFEST} is damaged; move it away`)
-    : { name, path, manifest: data };
 }
+
+/** The error request_invalid with this message. */
+export const refusal = (message: string, cause?: unknown) => new HuiyuanError("request_invalid", message, { cause });
 
 /** Throws request_invalid for all but files and folders, unopened: a link leads elsewhere, a pipe hangs. */
 async function refuseSpecialFiles(folder: string): Promise<void> {
   for await (const entry of await opendir(folder)) {
     const path = join(folder, entry.name);
-    const refuse = (found: string) => {
-      throw new HuiyuanError("request_invalid", `Cannot use the backup: "${path}" is no ${found}; move it away`);
-    };
-    if (!entry.isDirectory() && !entry.isFile()) refuse("plain file");
+    const isPlain = entry.isDirectory() || entry.isFile();
     // A backup makes none. SQLite would follow it: a journal may name any file, which is then removed.
-    if (/-(?:journal|wal|shm)$/i.test(entry.name)) refuse("part of one");
+    if (!isPlain || /-(?:journal|wal|shm)$/i.test(entry.name))
+      throw refusal(`Cannot use the backup: "${path}" is no ${isPlain ? "part of one" : "plain file"}; move it away`);
     if (entry.isDirectory()) await refuseSpecialFiles(path);
   }
 }
@@ -98,8 +93,8 @@ async function refuseSpecialFiles(folder: string): Promise<void> {
  * the data folder.
  */
 export async function prepareBackups(dir: string, data: string): Promise<void> {
-  const refuse = (found: string) => {
-    throw new HuiyuanError("request_invalid", `Cannot back up to "${dir}": ${found}`);
+  const refuse = (found: string): never => {
+    throw refusal(`Cannot back up to "${dir}": ${found}`);
   };
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const [target, source] = [await realpath(dir), await realpath(data)];
@@ -116,7 +111,7 @@ export function newName(newest: string | undefined, now: Date): string {
   const name = now.toISOString().replace(/[-:.]/g, "");
   if (newest === undefined || newest < name) return name;
   const next = "check the clock, or remove it if its time is wrong";
-  throw new HuiyuanError("request_invalid", `Cannot name a new backup: "${newest}" is of a later time; ${next}`);
+  throw refusal(`Cannot name a new backup: "${newest}" is of a later time; ${next}`);
 }
 
 /** Makes the written generation, which is synced, one of the backup in one step. */

@@ -31,8 +31,6 @@ export interface Placed {
   verifiedUntil(pack: number): number;
 }
 
-// The file system has no hard links, or not between these places, or not so many, or not for this user.
-const UNLINKABLE = new Set(["EXDEV", "EPERM", "EACCES", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "ENOENT"]);
 const CHUNK_BYTES = 1_048_576;
 
 /** Skips files that are missing: the verification finds them. Throws errors of the disk. */
@@ -105,15 +103,12 @@ export async function isSameFile(a: string, b: string): Promise<boolean> {
   return first !== undefined && first.ino === second?.ino && first.dev === second.dev;
 }
 
-async function tryLink(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if (UNLINKABLE.has(errorCodeOf(error))) return false;
-    throw error;
-  }
-}
+/** False if there are no hard links between these places, or not so many. A copy meets all other faults of a disk. */
+const tryLink = (from: string, to: string): Promise<boolean> =>
+  link(from, to).then(
+    () => true,
+    () => false,
+  );
 
 /** Undefined if a file or folder does not exist. */
 export async function unlessMissing<Value>(action: Promise<Value>): Promise<Value | undefined> {
@@ -131,14 +126,5 @@ async function copyRange(source: string, target: string, from: number, end: numb
   return output.bytesWritten;
 }
 
-/** `bytes` of the images are done in this step, of `total`. */
-export type OnProgress = (step: "placing" | "verifying", bytes: number, total: number) => void;
-
-/** Returns a function that adds bytes to those that are done in the step. */
-export function countStep(onProgress: OnProgress, step: Parameters<OnProgress>[0], total: number) {
-  let done = 0;
-  return (bytes: number): void => {
-    done += bytes;
-    onProgress(step, done, total);
-  };
-}
+/** Begins a step over `total` bytes of images. Returns a function that is called with the bytes that are done then. */
+export type OnProgress = (step: "placing" | "verifying", total: number) => (bytes: number) => void;

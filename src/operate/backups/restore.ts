@@ -7,31 +7,20 @@ import { HuiyuanError } from "../../core/errors.ts";
 import { syncDirectory, syncFile } from "../../core/files.ts";
 import { type Inventory, openInventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import { LOCKS, lockData, UNFINISHED_RESTORE } from "../../serve/bucket/fs/lock.ts";
-import { type Generation, generationNames, MANIFEST, readGeneration, SETTINGS } from "./generations.ts";
-import { countStep, type OnProgress, unlessMissing } from "./placing.ts";
-import { verifyBlobs } from "./verify.ts";
+import type { BackupOptions, BackupReport } from "./backup.ts";
+import { type Generation, generationNames, MANIFEST, readGeneration, refusal, SETTINGS } from "./generations.ts";
+import { unlessMissing } from "./placing.ts";
+import { type Damage, verifyBlobs } from "./verify.ts";
 
-export interface RestoreOptions {
-  /** The folder of the backup. */
-  readonly dir: string;
+export interface RestoreOptions extends Pick<BackupOptions, "dir" | "signal" | "onProgress"> {
   /** Name of the generation; undefined: the newest. */
   readonly generation: string | undefined;
   /** The data folder: missing, empty, or with what an interrupted restore has left. */
   readonly data: string;
-  readonly signal: AbortSignal;
-  readonly onProgress: OnProgress;
 }
 
-export interface RestoreReport {
-  /** Path of the restored generation. */
-  readonly path: string;
-  readonly objects: number;
-  readonly bytes: number;
-  /** Images whose bytes are missing or differ. The server treats them as damaged. */
-  readonly damaged: number;
-  /** Some of them, as `<appid>/<bucket> <key>`. */
-  readonly damagedObjects: readonly string[];
-}
+/** `path`: that of the restored generation. */
+export type RestoreReport = Pick<BackupReport, "path" | "objects" | "bytes" | keyof Damage>;
 
 /**
  * Throws request_invalid if there is no such backup, if it is of a newer format or if the data folder is not empty, and
@@ -47,17 +36,16 @@ export async function restoreBackup({ dir, data, ...options }: RestoreOptions): 
       if (existsSync(marker)) await removeLeft(data);
       await writeFile(marker, "");
       syncDirectory(data);
-      const { objects, bytes: total } = inventory.totals();
-      await copyFolder(generation.path, data, countStep(onProgress, "placing", total), signal);
-      const damage = await verifyBlobs({
+      const { objects, bytes } = inventory.totals();
+      await copyFolder(generation.path, data, onProgress("placing", bytes), signal);
+      const { damage } = await verifyBlobs({
         ...{ folder: data, inventory, signal, verifiedUntil: () => 0, isVerified: async () => false },
         onDamagedFile: async () => undefined, // The server quarantines it.
-        onBytes: countStep(onProgress, "verifying", total),
+        onBytes: onProgress("verifying", bytes),
       });
       await rm(marker);
       syncDirectory(data);
-      const { blobs: damaged, objects: damagedObjects } = damage;
-      return { path: generation.path, objects, bytes: total, damaged, damagedObjects };
+      return { path: generation.path, objects, bytes, ...damage };
     } finally {
       unlock();
     }
@@ -76,7 +64,7 @@ async function findGeneration(dir: string, wanted: string | undefined) {
   });
   if (names.length === 0 && existsSync(join(dir, MANIFEST))) {
     const next = `name the folder above it, with --generation ${basename(resolve(dir))}`;
-    throw new HuiyuanError("request_invalid", `Cannot restore from "${dir}": it is a single backup; ${next}`);
+    throw refusal(`Cannot restore from "${dir}": it is a single backup; ${next}`);
   }
   const name = wanted ?? names.at(-1);
   if (name !== undefined && names.includes(name))
@@ -88,7 +76,7 @@ async function findGeneration(dir: string, wanted: string | undefined) {
     });
   const isNone = existsSync(dir) ? "it is no backup" : "there is no such folder";
   const found = names.length === 0 ? isNone : `it has no "${wanted}", but ${names.join(", ")}`;
-  throw new HuiyuanError("request_invalid", `Cannot restore from "${dir}": ${found}`);
+  throw refusal(`Cannot restore from "${dir}": ${found}`);
 }
 
 /** Checks all but the bytes of images. Throws as readGeneration(), refuseNewer() and Inventory.check(). */
@@ -108,23 +96,22 @@ async function openGeneration(dir: string, name: string) {
 function refuseNewer({ path, manifest }: Generation, { version, ownVersion }: Inventory): void {
   if (version <= ownVersion) return;
   const found = `its catalogue was written by a newer huiyuan (${manifest.program})`;
-  throw new HuiyuanError("request_invalid", `Cannot restore "${path}": ${found}; run that one`);
+  throw refusal(`Cannot restore "${path}": ${found}; run that one`);
 }
 
 /** Returns the function that releases the data lock. */
 async function lockEmpty(data: string): Promise<() => void> {
   const names = (await unlessMissing(readdir(data))) ?? [];
   // A running server is the better reason.
-  let unlock = names.some((name) => LOCKS.includes(name)) ? lockData(data) : undefined;
+  const unlock = names.some((name) => LOCKS.includes(name)) ? lockData(data) : undefined;
   // A file system that is mounted here has lost+found.
   const others = names.filter((name) => !LOCKS.includes(name) && name !== "lost+found");
   if (others.length > 0 && !names.includes(UNFINISHED_RESTORE)) {
     unlock?.();
     const found = `it is not empty ("${others[0]}")`;
-    throw new HuiyuanError("request_invalid", `Cannot restore to the data folder "${data}": ${found}; move it away`);
+    throw refusal(`Cannot restore to the data folder "${data}": ${found}; move it away`);
   }
-  unlock ??= lockData(data);
-  return unlock;
+  return unlock ?? lockData(data);
 }
 
 /** Removes what an interrupted restore has left, which may be of another generation, but not its mark. */

@@ -6,12 +6,10 @@ import { blobPath, packPath } from "../../serve/bucket/fs/blob-places.ts";
 import type { Inventory, ListedBlob } from "../../serve/bucket/fs/catalogue/inventory.ts";
 
 export interface Damage {
-  /** Blobs whose bytes are missing or differ. */
-  readonly blobs: number;
-  /** Some of their objects, as `<appid>/<bucket> <key>`. */
-  readonly objects: readonly string[];
-  /** The packs of those that are in packs. */
-  readonly packs: ReadonlySet<number>;
+  /** Images whose bytes are missing or differ. They are not in a backup; the server treats them as damaged. */
+  readonly damaged: number;
+  /** Some of them, as `<appid>/<bucket> <key>`. */
+  readonly damagedObjects: readonly string[];
 }
 
 export interface VerifyOptions {
@@ -31,16 +29,16 @@ export interface VerifyOptions {
 const MOST_NAMED = 20;
 const CHUNK_BYTES = 1_048_576;
 
-/** Throws errors of the disk. */
-export async function verifyBlobs(options: VerifyOptions): Promise<Damage> {
+/** `packs`: those with damaged images. Throws errors of the disk. */
+export async function verifyBlobs(options: VerifyOptions): Promise<{ damage: Damage; packs: ReadonlySet<number> }> {
   const { folder, inventory, verifiedUntil, isVerified, onDamagedFile, signal, onBytes } = options;
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   const objects: string[] = [];
   const packs = new Set<number>();
-  let blobs = 0;
+  let damaged = 0;
 
   function note({ sha256 }: ListedBlob): void {
-    blobs += 1;
+    damaged += 1;
     if (objects.length < MOST_NAMED) objects.push(...inventory.objectsOf(sha256));
   }
 
@@ -80,7 +78,7 @@ export async function verifyBlobs(options: VerifyOptions): Promise<Damage> {
       await onDamagedFile(path);
     }
   }
-  return { blobs, objects: objects.slice(0, MOST_NAMED), packs };
+  return { damage: { damaged, damagedObjects: objects.slice(0, MOST_NAMED) }, packs };
 }
 
 /** Runs with undefined if there is no such file. Syncs the file before it closes it. */

@@ -8,11 +8,12 @@ import type {
   NoticePage,
   NoticesChanged,
   retryCallbacks,
+  STATES,
   testCallback,
 } from "./contract.ts";
 
 interface ListFlags extends BucketFlags {
-  readonly state?: "waiting" | "given-up";
+  readonly state?: (typeof STATES)[number];
 }
 
 interface ChangeFlags extends ListFlags {
@@ -88,10 +89,7 @@ function narrowed(command: Command): Command {
   return command
     .option("--bucket <appid/name>", "only callbacks of this bucket")
     .addOption(
-      new Option("--state <state>", "only callbacks that wait for a retry, or that are given up").choices([
-        "waiting",
-        "given-up",
-      ]),
+      new Option("--state <state>", "only callbacks that wait for a retry, or that are given up").choices(STATES),
     );
 }
 

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type AnswerOf, bucketId, get, json, listOf, post, time } from "../admin/contract/contract.ts";
 import { bucket, flag, ids, whole, word } from "../admin/contract/fields.ts";
 
-const STATES = ["waiting", "given-up"] as const;
+export const STATES = ["waiting", "given-up"] as const;
 const selection = { bucket: bucket(), state: word(STATES).optional() };
 
 export const listCallbacks = get("/callbacks", "read", {

@@ -3,7 +3,6 @@
 
 import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
-import type { Writable } from "node:stream";
 import { type Command, InvalidArgumentError } from "commander";
 import type { AnswerOf, Contract, GivenTo, PlaceOf } from "../admin/contract/contract.ts";
 import { ADMIN_TOKEN_VARIABLE, type AdminClient, type AdminFlags, reachServer } from "./reach-server.ts";
@@ -54,7 +53,10 @@ export async function withServer(
 ): Promise<void> {
   const signal = stopSignal(terminal);
   const reached = await reachServer(flags, terminal);
-  const print = (line: string) => write(terminal.out, `${line}\n`, signal);
+  const print = async (line: string) => {
+    signal.throwIfAborted();
+    if (!terminal.out.write(`${line}\n`)) await once(terminal.out, "drain", { signal });
+  };
   try {
     const show: Session["show"] = async (value, text) => {
       const line = flags.json ? JSON.stringify(value) : text;
@@ -67,11 +69,6 @@ export async function withServer(
   } finally {
     await reached.close();
   }
-}
-
-async function write(out: Writable, text: string, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  if (!out.write(text)) await once(out, "drain", { signal });
 }
 
 /** Yields each page of a list, which has a `next` unless it is the last one. Ends early on Ctrl-C. */

@@ -42,23 +42,22 @@ export function checkCommand(terminal: Terminal): Command {
 }
 
 async function check({ config, lang, json }: CheckOptions, terminal: Terminal): Promise<ExitCode> {
+  const print = (value: object, lines: readonly string[]) =>
+    terminal.out.write(`${json ? JSON.stringify(value) : lines.join("\n")}\n`);
   try {
     const settings = await loadSettings(config, { env: process.env });
     const counts = countParts(settings);
     const publicAddresses = publicAddressesOf(settings);
     const warnings = settingsWarnings(settings, lang);
-    if (json) terminal.out.write(line({ ok: true, file: config, ...counts, publicAddresses, warnings }));
-    else {
-      const addresses = publicAddresses.map((address) => describeAddress(address)[lang]);
-      const lines = [...addresses, ...warnings.map((text) => `${WARNING[lang]}${text}`)].map((text) => `  ${text}\n`);
-      terminal.out.write(`${summary(config, counts)[lang]}\n${lines.join("")}`);
-    }
+    const addresses = publicAddresses.map((address) => describeAddress(address)[lang]);
+    const lines = [...addresses, ...warnings.map((text) => `${WARNING[lang]}${text}`)].map((text) => `  ${text}`);
+    print({ ok: true, file: config, ...counts, publicAddresses, warnings }, [summary(config, counts)[lang], ...lines]);
     return 0;
   } catch (error) {
     if (!(error instanceof SettingsFaults)) throw error;
     const faults = error.faults.map((fault) => inLanguage(fault, lang));
-    if (json) terminal.out.write(line({ ok: false, file: config, faults }));
-    else terminal.out.write(`${faults.map((fault) => formatFault(error.file, fault)).join("\n")}\n`);
+    const lines = faults.map((fault) => formatFault(error.file, fault));
+    print({ ok: false, file: config, faults }, lines);
     return 1;
   }
 }
@@ -75,14 +74,8 @@ function countParts({ projects }: Settings) {
   return { projects: projects.length, buckets: buckets.length, domains: domains.length, origins: origins.length };
 }
 
-interface PublicAddress {
-  /** `10001234/photos` */
-  readonly bucket: string;
-  /** The beginning of its public URLs. Null if the kernel chooses the port. */
-  readonly url: string | null;
-}
-
-function publicAddressesOf({ server, projects }: Settings): readonly PublicAddress[] {
+/** `bucket`: such as `10001234/photos`. `url`: the start of its public URLs; null if the kernel chooses the port. */
+function publicAddressesOf({ server, projects }: Settings) {
   return projects.flatMap((project) =>
     project.buckets.map((bucket) => ({
       bucket: `${project.appid}/${bucket.name}`,
@@ -91,7 +84,7 @@ function publicAddressesOf({ server, projects }: Settings): readonly PublicAddre
   );
 }
 
-function describeAddress({ bucket, url }: PublicAddress) {
+function describeAddress({ bucket, url }: ReturnType<typeof publicAddressesOf>[number]) {
   const isLocal = url !== null && isLoopbackHost(new URL(url).hostname);
   const en = `public address of ${bucket}: ${url ?? "not known before the start, because server.port is 0"}`;
   const zh = `${bucket} 的公开地址：${url ?? "启动前未知，因为 server.port 是 0"}`;
@@ -110,8 +103,4 @@ function summary(file: string, { projects, buckets, domains, origins }: ReturnTy
     .join(", ");
   const zh = `${projects} 个项目，${buckets} 个空间，${domains} 个域名，${origins} 个源站`;
   return both(`${file} is good: ${counts}`, `${file} 没有错误：${zh}`);
-}
-
-function line(value: object): string {
-  return `${JSON.stringify(value)}\n`;
 }

@@ -22,7 +22,8 @@ export function createLogger({ isInteractive, level, destination }: LoggerOption
   const options = { level, base: null, serializers: SERIALIZERS };
   if (!isInteractive) {
     const machine = { ...options, timestamp: pino.stdTimeFunctions.isoTime };
-    return isDescriptor(destination) ? patientLogger(machine, destination.fd) : pino(machine, destination);
+    const { fd } = destination as { readonly fd?: unknown }; // a stream of a descriptor has it
+    return typeof fd === "number" ? patientLogger(machine, fd) : pino(machine, destination);
   }
   const readable = pretty.prettyFactory({ ignore: "pid,hostname", translateTime: "HH:MM:ss.l" });
   destination.on("error", () => {}); // no other output to report it
@@ -56,10 +57,6 @@ function patientLogger(options: pino.LoggerOptions, fd: number): Log {
     log.warn({ lines: count }, "lines of this log are lost: they could not be written");
   });
   return log;
-}
-
-function isDescriptor(stream: NodeJS.WritableStream): stream is NodeJS.WritableStream & { readonly fd: number } {
-  return "fd" in stream && typeof stream.fd === "number";
 }
 
 /** Code and message of the error and its causes. The stack is added only for errors of this program itself. */

@@ -9,7 +9,7 @@ import { watchSettings } from "../../settings/watch.ts";
 import { writeFirstSettings } from "./first-settings.ts";
 import { createLogger } from "./logger.ts";
 import { endBy } from "./run-to-end.ts";
-import { newCommand, onHangUp, type Terminal, untilStopped } from "./terminal.ts";
+import { newCommand, type Terminal, untilStopped } from "./terminal.ts";
 
 interface ServeFlags {
   readonly config: string;
@@ -62,7 +62,8 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
     });
     return reloading;
   };
-  onHangUp(onChange);
+  // Never removed, because a SIGHUP during the stop must not end the process.
+  process.on("SIGHUP", onChange);
   const written = flags.new ? await writeFirstSettings(flags.config) : undefined;
   if (written !== undefined) terminal.out.write(`${written}\n`);
   // The watch begins before the file is read, so that a change during the start is not missed.

@@ -84,22 +84,29 @@ function escaped(character: string): string {
 export interface StatusLine {
   /** False if it shows nothing: `isQuiet`, or not both outputs are terminals. */
   readonly isShown: boolean;
-  /** Replaces the text. */
+  /** Replaces the text, at most ten times a second. */
   show(text: string): void;
   /** Removes the line; to be called before other output, and at the end. */
   clear(): void;
 }
 
+const STATUS_EVERY_MS = 100;
+const CLEAR = "\r\u001b[K";
+
 export function createStatusLine({ err, isInteractive }: Terminal, isQuiet: boolean): StatusLine {
   const isShown = !isQuiet && isInteractive && process.stderr.isTTY === true;
-  const clear = () => void (isShown && err.write("\r\u001b[K"));
+  let isFreshUntil = 0;
   return {
     isShown,
     show(text) {
-      clear();
-      if (isShown) err.write(`${shown(text).slice(0, 78)} …`);
+      if (!isShown || performance.now() < isFreshUntil) return;
+      isFreshUntil = performance.now() + STATUS_EVERY_MS;
+      err.write(`${CLEAR}${shown(text).slice(0, 78)} …`);
     },
-    clear,
+    clear() {
+      isFreshUntil = 0;
+      if (isShown) err.write(CLEAR);
+    },
   };
 }
 
@@ -128,11 +135,6 @@ export function untilStopped(
       over?.addEventListener("abort", () => process.off(signal, listener));
     }
   });
-}
-
-/** Calls `listener` at each SIGHUP. It is never removed, because a SIGHUP during the stop must not end the process. */
-export function onHangUp(listener: () => void): void {
-  process.on("SIGHUP", listener);
 }
 
 /** Writes a size as `640 B`, `12 KB` or `1.3 MB`. */

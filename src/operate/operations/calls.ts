@@ -2,7 +2,7 @@
 import type { Calls } from "../admin/calls.ts";
 import type { InputOf } from "../admin/contract/contract.ts";
 import { bucketIdNamed, type Domains } from "../admin/naming.ts";
-import { showLog, showLogCsv } from "./contract.ts";
+import { type LogPage, showLog, showLogCsv } from "./contract.ts";
 import { CSV_HEADER, csvLine } from "./logged-operation.ts";
 import type { OperationFilter, OperationLog } from "./operation-log.ts";
 
@@ -12,17 +12,14 @@ export function addLogCalls(
   calls: Calls,
   { operations, registry }: { readonly operations: OperationLog; readonly registry: Domains },
 ): void {
-  const filterOf = ({ bucket, operation, fileid, from, to }: InputOf<typeof showLogCsv>): OperationFilter => ({
+  const filterOf = ({ bucket, ...query }: InputOf<typeof showLogCsv>): OperationFilter => ({
+    ...query,
     bucketId: bucketIdNamed(bucket, registry),
-    ...{ operation, fileid, from, to },
   });
   calls.add(showLog, async (context, { after, limit, latest, ...query }) => {
     const filter = filterOf(query);
-    const { entries, next } =
-      latest === undefined
-        ? await operations.page(filter, { after, limit })
-        : { entries: await operations.latest(filter, latest), next: undefined };
-    return context.json({ entries, next });
+    if (latest === undefined) return context.json(await operations.page(filter, { after, limit }));
+    return context.json({ entries: await operations.latest(filter, latest) });
   });
   calls.add(showLogCsv, (context, query) => {
     const body = ReadableStream.from(csvOf(operations, filterOf(query))).pipeThrough(new TextEncoderStream());
@@ -36,7 +33,7 @@ export function addLogCalls(
 async function* csvOf(operations: OperationLog, filter: OperationFilter): AsyncIterable<string> {
   yield `${CSV_HEADER}\r\n`;
   for (let after: number | undefined = 0; after !== undefined; ) {
-    const page: Awaited<ReturnType<OperationLog["page"]>> = await operations.page(filter, { after, limit: PAGE });
+    const page: LogPage = await operations.page(filter, { after, limit: PAGE });
     if (page.entries.length > 0) yield page.entries.map((entry) => `${csvLine(entry)}\r\n`).join("");
     after = page.next;
   }

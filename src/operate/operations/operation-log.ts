@@ -3,18 +3,18 @@
 // which entry is earlier, because the clock may be wrong for a while: no entry is removed for its time.
 import type { Log } from "../../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
-import type { Operation, OperationName } from "../admin/operation.ts";
-import type { LogEntry } from "./contract.ts";
+import type { InputOf } from "../admin/contract/contract.ts";
+import type { Operation } from "../admin/operation.ts";
+import type { LogEntry, LogPage, showLogCsv } from "./contract.ts";
 import { withoutSign } from "./logged-operation.ts";
 
 /** An undefined field does not filter. Times are Unix milliseconds, both inclusive. */
-export interface OperationFilter {
+export interface OperationFilter extends Omit<InputOf<typeof showLogCsv>, "bucket"> {
   readonly bucketId: string | undefined;
-  readonly operation: OperationName | undefined;
-  readonly fileid: string | undefined;
-  readonly from: number | undefined;
-  readonly to: number | undefined;
 }
+
+/** `after`: the id of the entry before. */
+export type PageRange = Readonly<Record<"after" | "limit", number>>;
 
 export interface OperationLog {
   /** Returns at once. Long texts are cut. With 10,000 unwritten entries, further ones are lost and counted. */
@@ -23,10 +23,7 @@ export interface OperationLog {
    * Matching entries after an id, by ascending ids. A full page has a `next`: the `after` of the next one. Throws
    * store_failed.
    */
-  page(
-    filter: OperationFilter,
-    range: { readonly after: number; readonly limit: number },
-  ): Promise<{ readonly entries: readonly LogEntry[]; readonly next: number | undefined }>;
+  page(filter: OperationFilter, range: PageRange): Promise<LogPage>;
   /** The newest matching entries, by ascending ids. */
   latest(filter: OperationFilter, limit: number): Promise<readonly LogEntry[]>;
   /** Writes all unwritten entries. */
@@ -181,21 +178,16 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
     if (Math.abs(now() - sweptAt) < SWEEP_MS) return;
     sweptAt = now();
     try {
-      await removeSurplus();
+      await ledger.write("addDay", { now: now() });
+      while ((await ledger.write("removeOld", {})) === REMOVED_AT_ONCE);
+      await ledger.write("removeDays", {});
+      for (const { bucket = "", is_failed: isFailed = 0, entries } of await ledger.read("tooMany", maxRows)) {
+        const allowed = isFailed === 0 ? maxRows.done : maxRows.failed;
+        for (let surplus = Number(entries) - allowed; surplus > 0; surplus -= REMOVED_AT_ONCE)
+          await ledger.write("removeFirst", { bucket, isFailed, limit: Math.min(surplus, REMOVED_AT_ONCE) });
+      }
     } catch (error) {
       log.warn({ err: error }, "cannot remove old entries of the operation log; will retry");
-    }
-  }
-
-  async function removeSurplus(): Promise<void> {
-    await ledger.write("addDay", { now: now() });
-    while ((await ledger.write("removeOld", {})) === REMOVED_AT_ONCE);
-    await ledger.write("removeDays", {});
-    for (const { bucket = "", is_failed: isFailed = 0, entries } of await ledger.read("tooMany", maxRows)) {
-      const allowed = isFailed === 0 ? maxRows.done : maxRows.failed;
-      for (let surplus = Number(entries) - allowed; surplus > 0; surplus -= REMOVED_AT_ONCE) {
-        await ledger.write("removeFirst", { bucket, isFailed, limit: Math.min(surplus, REMOVED_AT_ONCE) });
-      }
     }
   }
 
@@ -208,7 +200,7 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
   async function search(
     order: "Ascending" | "Descending",
     filter: OperationFilter,
-    range: { readonly after: number; readonly limit: number },
+    range: PageRange,
   ): Promise<LogEntry[]> {
     await flush();
     const { bucketId: bucket = null, operation = null, fileid = null } = filter;
@@ -236,11 +228,8 @@ export function createOperationLog({ ledger, log, now, maxRows = MAX_ROWS }: Ope
       clearInterval(sweeping);
       await flush();
       if (unwritten.length > 0) await flush();
-      if (unwritten.length + lost > 0)
-        log.warn(
-          { lost: unwritten.length + lost },
-          "operations were lost before they could be written to the operation log",
-        );
+      lost += unwritten.length;
+      if (lost > 0) log.warn({ lost }, "operations were lost before they could be written to the operation log");
     },
   };
 }

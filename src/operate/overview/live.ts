@@ -8,18 +8,11 @@ const MAX_ORIGINS = 50;
 
 export function liveFigures(
   { requests, errors, bytes, savedBytes }: Totals,
-  {
-    origins,
-    fills,
-    renders,
-    uploads,
-    storing,
-    memory,
-  }: Pick<MetricSources, "origins" | "fills" | "renders" | "uploads" | "storing" | "memory">,
+  sources: Pick<MetricSources, "origins" | "fills" | "renders" | "uploads" | "storing" | "memory">,
 ): LiveFigures {
   const { rss, heapUsed } = process.memoryUsage();
-  const { running, waiting } = renders();
-  const cache = memory();
+  const { running, waiting } = sources.renders();
+  const cache = sources.memory();
   return {
     at: new Date().toISOString(),
     requests: [...requests],
@@ -28,12 +21,12 @@ export function liveFigures(
       .sort(([, one], [, other]) => other - one)
       .slice(0, TOP_ERRORS)
       .map(([code, count]) => ({ code, count })),
-    origins: firstOf(origins(), MAX_ORIGINS).map(({ name, state, running, waiting, pausedMs, latency }) => ({
+    origins: firstOf(sources.origins(), MAX_ORIGINS).map(({ name, state, running, waiting, pausedMs, latency }) => ({
       ...{ name, state, running, waiting, pausedMs, latency },
     })),
     running: {
-      ...{ fills: fills(), renders: running, waitingRenders: waiting, uploads: uploads() },
-      waitingWrites: storing().depth,
+      ...{ fills: sources.fills(), renders: running, waitingRenders: waiting, uploads: sources.uploads() },
+      waitingWrites: sources.storing().depth,
     },
     memory: { residentBytes: rss, heapBytes: heapUsed, cacheBytes: cache.bytes, cacheObjects: cache.objects },
   };

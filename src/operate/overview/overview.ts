@@ -54,14 +54,12 @@ export async function readOverview(sources: OverviewSources): Promise<OverviewAn
   };
 }
 
-function lastBackup(backups: Readonly<Record<string, number>>): OverviewAnswer["backup"] {
-  const ended = (["succeeded", "damaged", "failed"] as const).map((outcome) => ({
-    outcome,
-    at: backups[outcome] ?? 0,
-  }));
-  const began = { outcome: "unfinished" as const, at: backups.started ?? 0 };
-  const [last = began] = [...ended, began].toSorted((one, other) => other.at - one.at);
-  return last.at === 0 ? undefined : { outcome: last.outcome, at: new Date(last.at).toISOString() };
+function lastBackup({ started: unfinished = 0, ...ended }: Record<string, number>): OverviewAnswer["backup"] {
+  const times: Record<string, number> = { ...ended, unfinished };
+  const outcomes = ["succeeded", "damaged", "failed", "unfinished"] as const;
+  const [outcome] = outcomes.toSorted((one, other) => (times[other] ?? 0) - (times[one] ?? 0));
+  const at = (outcome && times[outcome]) ?? 0;
+  return outcome && at > 0 ? { outcome, at: new Date(at).toISOString() } : undefined;
 }
 
 function notesOf(readiness: Readiness, { fault, restart, warnings, outages }: OperatorNotes): Attention[] {

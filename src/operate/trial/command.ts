@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { type App, startApp } from "../../app.ts";
+import { startApp } from "../../app.ts";
 import { abortable } from "../../async/cancellation.ts";
 import { toKey } from "../../core/object.ts";
 import { encodeKeyForPath } from "../../serve/http/request/target.ts";
@@ -25,11 +25,9 @@ import {
   trialSettings,
   trialToken,
 } from "./run/trial-settings.ts";
-import { describeTrial, PATH_OF_AN_IMAGE, type ReplacedPort } from "./run/try-report.ts";
+import { describeTrial, PATH_OF_AN_IMAGE } from "./run/try-report.ts";
 
-interface TryFlags {
-  readonly port: number;
-  readonly adminPort: number;
+interface TryFlags extends TrialPorts {
   readonly json: boolean;
 }
 
@@ -62,7 +60,7 @@ async function runTrial(originUrl: string | undefined, flags: TryFlags, terminal
     undo.push(async () => sample?.server.close());
     const keys = makeKeyPair();
     const parts = { folder, originUrl: site.url, isPrivate: site.isPrivate, keys };
-    let running: Running | undefined;
+    let running: Awaited<ReturnType<typeof startOnFreePorts>> | undefined;
     const trial = createTrial({
       ...{ site, sample },
       mirrorUrl: (key) => (running && publicUrl(running.place, MIRROR_HOST, key)) ?? "",
@@ -114,21 +112,8 @@ function urlsOf({ pictures: [picture] }: TrialSite, place: PublicPlace, keys: Ke
   };
 }
 
-interface Running {
-  readonly app: App;
-  readonly place: PublicPlace;
-  /** As in the settings. */
-  readonly ports: TrialPorts;
-  readonly replacedPorts: readonly ReplacedPort[];
-}
-
-/** Takes any free port if a wanted one is taken, because a trial must start. */
-async function startOnFreePorts(
-  parts: TrialParts,
-  wanted: TryFlags,
-  terminal: Terminal,
-  trial: Trial,
-): Promise<Running> {
+/** Takes any free port if a wanted one is taken, because a trial must start. `ports`: as in the settings. */
+async function startOnFreePorts(parts: TrialParts, wanted: TryFlags, terminal: Terminal, trial: Trial) {
   const log = createLogger({ isInteractive: terminal.isInteractive, level: "warn", destination: terminal.err });
   // Settings that name the port of a site on this machine would be refused as a mirror of itself.
   const port = isOnThisMachine(parts.originUrl, wanted.port) ? 0 : await freePort(wanted.port);

@@ -17,7 +17,6 @@ export function addUsageCall(
     const to = query.to ?? dayOf(Date.now());
     const from = query.from ?? dayOf(Date.parse(to) - (SHOWN_DAYS - 1) * DAY_MS);
     if (Date.parse(to) - Date.parse(from) > MAX_DAYS * DAY_MS) throw invalid(`at most ${MAX_DAYS} days at once`);
-    const days = await usage.days({ bucketId: bucketIdNamed(query.bucket, registry), from, to });
-    return context.json({ days: days.map(({ bucketId, ...used }) => ({ ...used, bucket: bucketId })) });
+    return context.json({ days: await usage.days({ bucketId: bucketIdNamed(query.bucket, registry), from, to }) });
   });
 }

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { adminCommand, type BucketFlags, withServer } from "../cli/admin-command.ts";
 import { shown, type Terminal } from "../cli/terminal.ts";
-import type { showUsage, UsageAnswer } from "./contract.ts";
+import type { DayOfUse, showUsage } from "./contract.ts";
 
 interface UsageFlags extends BucketFlags {
   readonly from?: string;
@@ -36,11 +36,9 @@ export function usageCommand(terminal: Terminal): Command {
     });
 }
 
-type Day = UsageAnswer["days"][number];
-
 const TITLES = "day bucket downloads sent uploads received copies queries deletes objects held".split(" ");
 
-function table(days: readonly Day[]): readonly string[] {
+function table(days: readonly DayOfUse[]): readonly string[] {
   const rows = [TITLES, ...days.map(rowOf)];
   const widths = TITLES.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>
@@ -48,7 +46,7 @@ function table(days: readonly Day[]): readonly string[] {
   );
 }
 
-function rowOf({ day, bucket, operations, stored }: Day): readonly string[] {
+function rowOf({ day, bucket, operations, stored }: DayOfUse): readonly string[] {
   const of = (use: string, what: "requests" | "bytes") => String(operations[use]?.[what] ?? 0);
   return [
     ...[day, shown(bucket)],

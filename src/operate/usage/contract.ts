@@ -3,6 +3,7 @@ import * as z from "zod";
 import { type AnswerOf, bucketId, get, json, listOf } from "../admin/contract/contract.ts";
 import { bucket, day } from "../admin/contract/fields.ts";
 
+/** `failures`: answered with an error, missing images included. `bytes`: sent by downloads or stored by uploads. */
 const used = z.object({ requests: z.int(), failures: z.int(), bytes: z.int() });
 
 export const showUsage = get("/usage", "read", {
@@ -18,4 +19,7 @@ export const showUsage = get("/usage", "read", {
   }),
 });
 
+export type Counts = z.output<typeof used>;
 export type UsageAnswer = AnswerOf<typeof showUsage>;
+/** Usage of one bucket on one day, such as `2015-07-17`. `stored`: the size at its last measurement on that day. */
+export type DayOfUse = UsageAnswer["days"][number];

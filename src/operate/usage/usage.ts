@@ -3,27 +3,9 @@
 import type { Log } from "../../core/log.ts";
 import type { Ledger, LedgerPlan, LedgerRow } from "../../ledger/ledger.ts";
 import type { OperationName } from "../admin/operation.ts";
+import type { Counts, DayOfUse } from "./contract.ts";
 
 export type UseName = "download" | OperationName;
-
-export interface Counts {
-  requests: number;
-  /** Requests answered with an error, missing images included. */
-  failures: number;
-  /** Bytes sent by downloads or stored by uploads. */
-  bytes: number;
-}
-
-/** Usage of one bucket on one day. */
-export interface DayOfUse {
-  /** `2015-07-17`, UTC. */
-  readonly day: string;
-  /** `<appid>/<bucket>` */
-  readonly bucketId: string;
-  readonly operations: Readonly<Partial<Record<UseName, Counts>>>;
-  /** The size at its last measurement on that day; undefined: not measured. */
-  readonly stored: { readonly objects: number; readonly bytes: number } | undefined;
-}
 
 /** Stored objects of one bucket and their bytes. */
 export interface BucketSize {
@@ -208,18 +190,17 @@ export function dayOf(at: number): string {
 
 /** `uses`, `held`: rows of the tables, which only this program writes. */
 function merged(uses: readonly LedgerRow[], held: readonly LedgerRow[]): readonly DayOfUse[] {
-  type Day = { -readonly [Name in keyof DayOfUse]: DayOfUse[Name] } & { operations: Partial<Record<UseName, Counts>> };
-  const days = new Map<string, Day>();
-  const dayAt = (row: LedgerRow): Day => {
-    const [day, bucketId] = [String(row.day), String(row.bucket)];
-    const known = days.get(`${day} ${bucketId}`) ?? { day, bucketId, operations: {}, stored: undefined };
-    days.set(`${day} ${bucketId}`, known);
+  const days = new Map<string, DayOfUse>();
+  const dayAt = (row: LedgerRow): DayOfUse => {
+    const [day, bucket] = [String(row.day), String(row.bucket)];
+    const known = days.get(`${day} ${bucket}`) ?? { day, bucket, operations: {} };
+    days.set(`${day} ${bucket}`, known);
     return known;
   };
   for (const row of uses) {
     const { requests, failures, bytes } = row;
     const counts = { requests: Number(requests), failures: Number(failures), bytes: Number(bytes) };
-    dayAt(row).operations[row.operation as UseName] = counts;
+    dayAt(row).operations[String(row.operation)] = counts;
   }
   for (const row of held) dayAt(row).stored = { objects: Number(row.objects), bytes: Number(row.bytes) };
   return [...days].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, day]) => day);

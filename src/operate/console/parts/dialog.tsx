@@ -1,61 +1,42 @@
-// Dialogs, and the button that asks before it acts.
-import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+// The button that asks in a dialog before it acts.
+import { useId, useRef } from "preact/hooks";
 import { t } from "../text/text.ts";
 
-interface DialogProps {
-  readonly children: ComponentChildren;
-  readonly title: string;
-  readonly close: () => void;
-}
-
-/** Open as long as it is on the page. */
-function Dialog({ title, close, children }: DialogProps) {
-  const element = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  useEffect(() => element.current?.showModal(), []);
-  return (
-    <dialog ref={element} onClose={close} aria-labelledby={id}>
-      <div class="stack">
-        <h2 id={id}>{title}</h2>
-        {children}
-      </div>
-    </dialog>
-  );
+interface ConfirmProps {
+  readonly label: string;
+  readonly question: string;
+  readonly run: () => void;
 }
 
 /** A button that asks before it does what cannot be taken back. */
 export function ConfirmButton({ label, question, run }: ConfirmProps) {
-  const [isAsking, setAsking] = useState(false);
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  const close = () => dialog.current?.close();
   const confirm = () => {
-    setAsking(false);
+    close();
     run();
   };
   return (
     <>
-      <button type="button" class="danger" onClick={() => setAsking(true)}>
+      <button type="button" class="danger" onClick={() => dialog.current?.showModal()}>
         {label}
       </button>
-      {isAsking && (
-        <Dialog title={label} close={() => setAsking(false)}>
+      <dialog ref={dialog} aria-labelledby={id}>
+        <div class="stack">
+          <h2 id={id}>{label}</h2>
           <p>{question}</p>
           <div class="row">
             {/* The first button has the focus. */}
-            <button type="button" onClick={({ currentTarget }) => currentTarget.closest("dialog")?.close()}>
+            <button type="button" onClick={close}>
               {t("cancel")}
             </button>
             <button type="button" class="danger" onClick={confirm}>
               {label}
             </button>
           </div>
-        </Dialog>
-      )}
+        </div>
+      </dialog>
     </>
   );
-}
-
-interface ConfirmProps {
-  readonly label: string;
-  readonly question: string;
-  readonly run: () => void;
 }

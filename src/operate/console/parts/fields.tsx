@@ -1,5 +1,5 @@
 // Fields of forms: a control with its label, hint and fault.
-import type { ComponentChildren, InputHTMLAttributes, JSX } from "preact";
+import type { ComponentChildren, InputHTMLAttributes, JSX, SelectHTMLAttributes } from "preact";
 import { useId, useState } from "preact/hooks";
 
 interface FieldProps {
@@ -43,90 +43,67 @@ export function Field({ label, hint, fault, place, control }: FieldProps) {
   );
 }
 
-interface TextInputProps
-  extends Omit<InputHTMLAttributes<HTMLInputElement>, "value" | "type" | "onInput" | "onChange"> {
-  readonly value: string;
+interface InputProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "value" | "label" | "onInput" | "onChange"> {
+  /** Left out: the form reads what is typed. */
+  readonly value?: string;
   /** Gets the text when the field is left, or after Enter. */
   readonly set?: (text: string) => void;
   /** Gets the text at each key. */
   readonly typing?: (text: string) => void;
-  readonly type?: string;
   /** For more than one line. */
   readonly rows?: number;
 }
 
+interface TextEvent {
+  readonly currentTarget: { readonly value: string };
+}
+
 /** A field of text. While someone types, nothing rewrites it; once it is left, it shows `value`. */
-function TextInput({ value, set, typing, rows, ...more }: TextInputProps) {
+export function InputField(props: Omit<FieldProps, "control"> & InputProps) {
+  const { label, hint, fault, place, value, set, typing, rows, ...more } = props;
   const [typed, setTyped] = useState<string>();
-  const all = {
-    ...(more as object),
+  const own = value !== undefined && {
     value: typed ?? value,
-    onInput: ({ currentTarget: { value: text } }: { readonly currentTarget: { readonly value: string } }) => {
+    onInput: ({ currentTarget: { value: text } }: TextEvent) => {
       setTyped(text);
       typing?.(text);
     },
-    onChange: ({ currentTarget }: { readonly currentTarget: { readonly value: string } }) => {
+    onChange: ({ currentTarget }: TextEvent) => {
       setTyped(undefined);
       set?.(currentTarget.value);
     },
     onBlur: () => setTyped(undefined),
   };
-  return rows === undefined ? <input {...all} /> : <textarea {...all} rows={rows} />;
-}
-
-interface InputFieldProps extends Omit<FieldProps, "control">, Omit<TextInputProps, "value" | "label"> {
-  readonly value?: string;
-}
-
-/** A field of text. Without a `value` the form reads what is typed. */
-export function InputField({ label, hint, fault, place, value, ...more }: InputFieldProps) {
-  return (
-    <Field
-      {...{ label, hint, fault, place }}
-      control={(properties) =>
-        value === undefined ? (
-          <input {...properties} {...(more as object)} />
-        ) : (
-          <TextInput {...properties} {...more} value={value} />
-        )
-      }
-    />
-  );
+  const control = (properties: ControlProps) => {
+    const all = { ...properties, ...(more as object), ...own };
+    return rows === undefined ? <input {...all} /> : <textarea {...all} rows={rows} />;
+  };
+  return <Field {...{ label, hint, fault, place, control }} />;
 }
 
 /** Its words stand for a value. */
 export type Option<Value extends string | number = string> = readonly [value: Value, words: string];
 
-interface SelectProps<Value extends string | number> extends Omit<FieldProps, "control"> {
+interface SelectProps<Value extends string | number>
+  extends Omit<FieldProps, "control">,
+    Pick<SelectHTMLAttributes<HTMLSelectElement>, "name" | "disabled" | "required"> {
   readonly options: readonly Option<Value>[];
   /** Left out: the first option at the start, and the form reads the choice. */
   readonly value?: Value | undefined;
   readonly set?: (value: Value) => void;
-  readonly name?: string | undefined;
-  readonly isDisabled?: boolean;
-  readonly isRequired?: boolean;
 }
 
 /** A choice of one option. */
-export function Select<Value extends string | number = string>({
-  options,
-  value,
-  set,
-  name,
-  isDisabled = false,
-  isRequired = false,
-  ...field
-}: SelectProps<Value>) {
+export function Select<Value extends string | number = string>(props: SelectProps<Value>) {
+  const { options, value, set, label, hint, fault, place, ...more } = props;
   return (
     <Field
-      {...field}
+      {...{ label, hint, fault, place }}
       control={(properties) => (
         <select
           {...properties}
-          name={name}
+          {...more}
           value={value}
-          disabled={isDisabled}
-          required={isRequired}
           onChange={({ currentTarget }) => {
             const chosen = options[currentTarget.selectedIndex];
             if (chosen !== undefined) set?.(chosen[0]);
@@ -148,7 +125,7 @@ interface TextFieldProps extends Omit<FieldProps, "control"> {
   readonly set: (value: string) => void;
   /** Corrects a text when its field is left. */
   readonly tidy?: ((text: string) => string) | undefined;
-  readonly more?: Omit<TextInputProps, "value" | "set" | "typing">;
+  readonly more?: Omit<InputProps, "value" | "set" | "typing">;
 }
 
 export function TextField({ value, set, tidy, more, ...field }: TextFieldProps) {

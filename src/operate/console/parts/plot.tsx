@@ -20,12 +20,13 @@ interface PlotProps {
   /** The end of the axis; without it the highest value, and a bit. */
   readonly most?: number | undefined;
   /** Seconds up to the last value; without it all values. */
-  readonly span?: number;
-  readonly height?: number;
+  readonly span?: number | undefined;
   readonly isByDay?: boolean;
 }
 
-export function Plot({ label, times, series, format, most, span, height = 200, isByDay = false }: PlotProps) {
+const HEIGHT = 200;
+
+export function Plot({ label, times, series, format, most, span, isByDay = false }: PlotProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const data = useRef<uPlot.AlignedData>([[]]);
@@ -40,23 +41,14 @@ export function Plot({ label, times, series, format, most, span, height = 200, i
       plot.current?.destroy();
       plot.current = undefined;
       if (!element.isConnected || hasEnded) return;
-      const options = optionsOf({
-        element,
-        series,
-        format,
-        most,
-        span,
-        height,
-        isByDay,
-        showsPoints: isByDay && times.length < 3,
-      });
-      plot.current = new Drawing(options, data.current, element);
+      const look = { series, format, most, span, isByDay, showsPoints: isByDay && times.length < 3 };
+      plot.current = new Drawing(optionsOf(element, look), data.current, element);
       showLast(plot.current);
     };
     let hasEnded = false;
     const redraw = () => void draw();
     redraw();
-    const resizes = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
+    const resizes = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
     resizes.observe(element);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", redraw);
@@ -71,7 +63,7 @@ export function Plot({ label, times, series, format, most, span, height = 200, i
       plot.current = undefined;
     };
     // New values go into the same plot below.
-  }, [names, height, isByDay]);
+  }, [names, isByDay]);
   useLayoutEffect(() => {
     if (plot.current === undefined || document.hidden) return;
     plot.current.setData(data.current);
@@ -80,21 +72,17 @@ export function Plot({ label, times, series, format, most, span, height = 200, i
   return <div class="plot" role="img" aria-label={label} ref={place} />;
 }
 
-interface Look extends Required<Pick<PlotProps, "series" | "format" | "height" | "isByDay">> {
-  readonly most: number | undefined;
-  readonly span: number | undefined;
-  readonly element: HTMLElement;
-  readonly showsPoints: boolean;
-}
-
 /** The legend has the last values while no pointer asks for others. */
 function showLast(plot: uPlot): void {
   const last = plot.data[0].length - 1;
   if (plot.cursor.idx == null && last >= 0) plot.setLegend({ idx: last }, false);
 }
 
+type Look = Omit<PlotProps, "label" | "times"> & { readonly isByDay: boolean; readonly showsPoints: boolean };
+
 /** Colors and letters are those in force. */
-function optionsOf({ element, series, format, most, span, height, isByDay, showsPoints }: Look): uPlot.Options {
+function optionsOf(element: HTMLElement, look: Look): uPlot.Options {
+  const { series, format, most, span, isByDay, showsPoints } = look;
   const style = getComputedStyle(element);
   // The value of a token has both themes; that of `color` is resolved.
   const color = (name: string) => {
@@ -109,7 +97,7 @@ function optionsOf({ element, series, format, most, span, height, isByDay, shows
   const valueText = (_plot: uPlot, value: number | null) => (value === null ? "–" : format(value));
   return {
     width: element.clientWidth,
-    height,
+    height: HEIGHT,
     fmtDate: () => (date: Date) => dateText(date, isByDay),
     legend: { markers: { width: 0, fill: (_plot: uPlot, index: number) => colors[index - 1] ?? "transparent" } },
     hooks: { setCursor: [showLast] },

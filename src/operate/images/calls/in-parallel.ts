@@ -8,6 +8,8 @@ export interface ParallelOptions<Item, Result> {
   readonly work: (item: Item) => Promise<Result>;
   /** Resolves when the next item may start. */
   readonly pace?: (() => Promise<void>) | undefined;
+  /** After its abort no item starts. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -15,8 +17,8 @@ export interface ParallelOptions<Item, Result> {
  * `pace` is thrown after all started work has ended.
  */
 export async function* inParallel<Item, Result>(
-  items: AsyncGenerator<Item, void, undefined>,
-  { places, work, pace }: ParallelOptions<Item, Result>,
+  items: AsyncIterable<Item> | Iterable<Item>,
+  { places, work, pace, signal }: ParallelOptions<Item, Result>,
 ): AsyncGenerator<Result, void, undefined> {
   const running = new Set<Promise<void>>();
   const finished: Result[] = [];
@@ -24,6 +26,7 @@ export async function* inParallel<Item, Result>(
   const pause = createPauses();
   try {
     for await (const item of items) {
+      if (signal.aborted) break;
       await pause();
       await pace?.();
       const started = work(item).then((result) => {
@@ -42,16 +45,5 @@ export async function* inParallel<Item, Result>(
     yield* finished;
   } finally {
     await Promise.all(running);
-  }
-}
-
-/** Yields the items until the signal aborts. */
-export async function* untilAborted<Item>(
-  items: AsyncIterable<Item> | Iterable<Item>,
-  signal: AbortSignal,
-): AsyncGenerator<Item, void, undefined> {
-  for await (const item of items) {
-    if (signal.aborted) return;
-    yield item;
   }
 }

@@ -30,7 +30,7 @@ import {
   showObject,
   undeleteObjects,
 } from "../contract.ts";
-import { inParallel, untilAborted } from "./in-parallel.ts";
+import { inParallel } from "./in-parallel.ts";
 
 export interface ObjectParts extends Records {
   readonly registry: Domains;
@@ -124,7 +124,7 @@ function addChange<Call extends Contract>(
     };
     const counts = { changed: 0, unchanged: 0, failed: 0 };
     return auditedStream(context, { audit, counts }, async function* (signal) {
-      for await (const line of inParallel(untilAborted(targets.all(signal), signal), { places: PLACES, work })) {
+      for await (const line of inParallel(targets.all(signal), { places: PLACES, work, signal })) {
         counts["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
         if ("key" in line && line.changed) {
           operations.record({ ...entryOf(context, operation), bucketId: line.bucket, fileid: line.key });
@@ -141,14 +141,11 @@ interface Target {
   readonly find: () => Promise<NamedObject>;
 }
 
-interface Targets {
-  /** For the audit log. */
-  readonly logged: object;
-  all(signal: AbortSignal): AsyncIterable<Target> | Iterable<Target>;
-}
-
-/** Throws request_invalid before any change: unknown bucket, or not exactly one of names and prefix. */
-function targetsOf({ names: given, prefix, bucket: name }: Selection, domains: Domains): Targets {
+/**
+ * `logged`: for the audit log. Throws request_invalid before any change: unknown bucket, or not exactly one of names
+ * and prefix.
+ */
+function targetsOf({ names: given, prefix, bucket: name }: Selection, domains: Domains) {
   if ((given === undefined) === (prefix === undefined)) throw invalid('give either "names" or "prefix"');
   let named: Stored | undefined;
   const bucket = () => (named ??= bucketNamed(name, domains));
@@ -159,7 +156,7 @@ function targetsOf({ names: given, prefix, bucket: name }: Selection, domains: D
   }
   const stored = bucket();
   const logged = { bucket: stored.bucketId, prefix: loggedName(prefix ?? "") };
-  return { logged, all: (signal) => withPrefix(stored, prefix ?? "", signal) };
+  return { logged, all: (signal: AbortSignal) => withPrefix(stored, prefix ?? "", signal) };
 }
 
 async function* withPrefix(stored: Stored, prefix: string, signal: AbortSignal): AsyncIterable<Target> {

@@ -16,7 +16,7 @@ import type { Calls } from "../../admin/calls.ts";
 import { invalid } from "../../admin/input.ts";
 import { bucketNamed, type Domains, domainNamed, keyNamed, readUrl, siteOf, urlOf } from "../../admin/naming.ts";
 import { type WarmCounts, type WarmLine, warmObjects } from "../contract.ts";
-import { inParallel, untilAborted } from "./in-parallel.ts";
+import { inParallel } from "./in-parallel.ts";
 
 /** Spaces starts evenly, at most `rate` a second. */
 function createPace(rate: number, signal: AbortSignal): () => Promise<void> {
@@ -105,8 +105,7 @@ export function addWarmCall(
         }
       };
       const pace = body.rate === undefined ? undefined : createPace(body.rate, signal);
-      const all = untilAborted(body.names, signal);
-      for await (const line of inParallel(all, { places: body.concurrency, work, pace })) {
+      for await (const line of inParallel(body.names, { places: body.concurrency, work, pace, signal })) {
         counts[line.result] = (counts[line.result] ?? 0) + 1;
         yield line;
       }

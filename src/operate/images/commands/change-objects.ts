@@ -173,7 +173,10 @@ export function purgeCommand(terminal: Terminal): Command {
     order: ({ hard }) => ({
       at: "post /objects/purge",
       how: { hard },
-      words: { changed: hard ? "removed" : "purged", unchanged: "nothing to purge (not stored, or not fetched from an origin)" },
+      words: {
+        changed: hard ? "removed" : "purged",
+        unchanged: "nothing to purge (not stored, or not fetched from an origin)",
+      },
     }),
   }).option("--hard", "remove the stored bytes at once", false);
 }

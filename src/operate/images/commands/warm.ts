@@ -43,8 +43,6 @@ export function warmCommand(terminal: Terminal): Command {
 
 type Counts = Partial<WarmCounts>;
 
-const STATUS_EVERY_MS = 100;
-
 async function warm(
   { client, signal, show }: Session,
   file: string,
@@ -53,7 +51,6 @@ async function warm(
   const { bucket, domain, rate, concurrency } = flags;
   const total = status.isShown && file !== "-" ? await countLines(file) : undefined;
   const startedAt = performance.now();
-  let shownAt = startedAt;
   const counts: Counts = {};
   for await (const names of inBatches(linesOf(file))) {
     const body = { names, bucket, domain, rate, concurrency };
@@ -62,9 +59,7 @@ async function warm(
       const text = describe(line);
       if (text !== undefined) status.clear();
       await show(line, text);
-      if (text === undefined && performance.now() < shownAt + STATUS_EVERY_MS) continue;
-      shownAt = performance.now();
-      status.show(progressText(counts, total, shownAt - startedAt));
+      status.show(progressText(counts, total, performance.now() - startedAt));
     }
   }
   return counts;

@@ -9,7 +9,7 @@ import { Badge, Card, Empty, Page, ProblemNote, Show } from "../../console/parts
 import { Link, query } from "../../console/router.tsx";
 import { failureText } from "../../console/text/failures.ts";
 import { ago } from "../../console/text/format.ts";
-import type { StatAnswer } from "../contract.ts";
+import type { StatAnswer, WarmLine } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
 import { Facts, Hashes, ServedFrom, Variants } from "./facts.tsx";
 import { Preview } from "./preview.tsx";
@@ -17,12 +17,6 @@ import { SignCard } from "./sign.tsx";
 
 /** Calls of the API that change one image. */
 type Change = "objects/delete" | "objects/undelete" | "objects/purge" | "warm";
-
-/** The line of an answer to a change of one image. */
-interface ChangeLine {
-  readonly result?: string;
-  readonly message?: string;
-}
 
 /** Why the image was not fetched, by the result of its line. */
 const UNFETCHED: Readonly<Record<string, TextName>> = {
@@ -55,7 +49,7 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
   const change = (path: Change) => async () => {
     done.value = undefined;
     await run(async () => {
-      await postLines<ChangeLine>(`/${path}`, { bucket, names: [key] }, ({ result = "", message }) => {
+      await postLines<Partial<WarmLine>>(`/${path}`, { bucket, names: [key] }, ({ result = "", message }) => {
         const unfetched = UNFETCHED[result];
         const words = unfetched === undefined ? message : t(unfetched);
         if (words !== undefined) throw new Problem(400, { message: words });

@@ -38,7 +38,7 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
         label={t("position")}
         options={GRAVITIES.map((name) => [name, t(name)])}
         value={gravity}
-        isDisabled={size !== "cut"}
+        disabled={size !== "cut"}
         set={(value) => set({ gravity: value })}
       />
       <Select

@@ -20,12 +20,10 @@ interface PreviewProps {
 
 /** The measurements of the browser for one image. */
 interface Loading {
-  readonly bytes: number | undefined;
-  readonly milliseconds: number | undefined;
-  readonly pixels: string | undefined;
+  readonly bytes?: number;
+  readonly milliseconds?: number;
+  readonly pixels?: string;
 }
-
-const UNKNOWN: Loading = { bytes: undefined, milliseconds: undefined, pixels: undefined };
 
 export function Preview({ bucket, imageKey: key, url, object, instruction }: PreviewProps) {
   const fault = useSignal<string | undefined>(undefined);
@@ -44,9 +42,8 @@ export function Preview({ bucket, imageKey: key, url, object, instruction }: Pre
   const loaded = () => {
     fault.value = undefined;
     const { naturalWidth, naturalHeight, currentSrc = "" } = image.current ?? {};
-    const before = loadings.value.get(instruction.value) ?? UNKNOWN;
-    const pixels = naturalWidth ? `${naturalWidth} × ${naturalHeight} px` : undefined;
-    const next = { ...before, ...measured(currentSrc), pixels };
+    const pixels = naturalWidth ? { pixels: `${naturalWidth} × ${naturalHeight} px` } : {};
+    const next = { ...loadings.value.get(instruction.value), ...measured(currentSrc), ...pixels };
     loadings.value = new Map([...loadings.value, [instruction.value, next]]);
   };
   return (
@@ -63,9 +60,9 @@ export function Preview({ bucket, imageKey: key, url, object, instruction }: Pre
           />
         </div>
         <Costs
-          original={{ ...(loadings.value.get("") ?? UNKNOWN), bytes: object.size }}
+          original={{ ...loadings.value.get(""), bytes: object.size }}
           preview={
-            instruction.value === "" || fault.value !== undefined ? undefined : loadings.value.get(instruction.value)
+            (instruction.value !== "" && fault.value === undefined && loadings.value.get(instruction.value)) || {}
           }
         />
         <Operations write={(text) => (instruction.value = text)} />
@@ -86,7 +83,7 @@ export function Preview({ bucket, imageKey: key, url, object, instruction }: Pre
 }
 
 /** Empty if the browser showed a copy that it had. The list of measurements is bounded, so old ones are removed. */
-function measured(url: string): Partial<Loading> {
+function measured(url: string): Loading {
   const entry = performance.getEntriesByName(url, "resource").at(-1);
   if (!(entry instanceof PerformanceResourceTiming)) return {};
   performance.clearResourceTimings();
@@ -94,17 +91,15 @@ function measured(url: string): Partial<Loading> {
   return { milliseconds: duration, ...(encodedBodySize > 0 && { bytes: encodedBodySize }) };
 }
 
-function Costs({
-  original,
-  preview = UNKNOWN,
-}: {
-  readonly original: Loading;
-  readonly preview?: Loading | undefined;
-}) {
+const COSTS = {
+  size: ({ bytes: value }: Loading) => (value === undefined ? "–" : bytes(value)),
+  dimensions: ({ pixels = "–" }: Loading) => pixels,
+  loadTime: ({ milliseconds: value }: Loading) => (value === undefined ? "–" : milliseconds(value)),
+};
+
+function Costs({ original, preview }: Readonly<Record<"original" | "preview", Loading>>) {
   const share = original.bytes && preview.bytes && preview.bytes / original.bytes - 1;
   const change = share && t(share < 0 ? "smallerBy" : "largerBy", { share: percent(Math.abs(share)) });
-  const text = (value: number | undefined, words: (value: number) => string) =>
-    value === undefined ? "–" : words(value);
   return (
     <div>
       <Scroll>
@@ -121,25 +116,17 @@ function Costs({
             </tr>
           </thead>
           <tbody>
-            <tr>
-              <th scope="row">{t("size")}</th>
-              <td class="number">{text(original.bytes, bytes)}</td>
-              <td class="number">
-                {text(preview.bytes, bytes)}
-                {/* Its line is there before it is known. */}
-                <div class="hint">{change || "\u00a0"}</div>
-              </td>
-            </tr>
-            <tr>
-              <th scope="row">{t("dimensions")}</th>
-              <td class="number">{original.pixels ?? "–"}</td>
-              <td class="number">{preview.pixels ?? "–"}</td>
-            </tr>
-            <tr>
-              <th scope="row">{t("loadTime")}</th>
-              <td class="number">{text(original.milliseconds, milliseconds)}</td>
-              <td class="number">{text(preview.milliseconds, milliseconds)}</td>
-            </tr>
+            {(["size", "dimensions", "loadTime"] as const).map((name) => (
+              <tr key={name}>
+                <th scope="row">{t(name)}</th>
+                <td class="number">{COSTS[name](original)}</td>
+                <td class="number">
+                  {COSTS[name](preview)}
+                  {/* Its line is there before it is known. */}
+                  {name === "size" && <div class="hint">{change || "\u00a0"}</div>}
+                </td>
+              </tr>
+            ))}
           </tbody>
         </table>
       </Scroll>

@@ -83,7 +83,7 @@ function Controls({ operation }: { readonly operation: Signal<Operation> }) {
         value={operation.value}
         set={(name) => (operation.value = name)}
       />
-      <Select name="life" label={t("validFor")} options={lives} isDisabled={!hasLife} />
+      <Select name="life" label={t("validFor")} options={lives} disabled={!hasLife} />
     </div>
   );
 }

@@ -61,7 +61,7 @@ function Form({ buckets, folders, done }: FormProps) {
             name="bucket"
             label={t("targetBucket")}
             options={buckets.map(({ bucket }) => [bucket, bucket])}
-            isRequired
+            required
           />
         )}
       </div>

@@ -119,28 +119,20 @@ function AttentionCard({ attention }: { readonly attention: readonly Attention[]
       {attention.length > 0 && (
         <ul class="attention">
           {attention.map((each) => (
-            <AttentionEntry key={`${each.code} ${each.message}`} entry={each} />
+            <li key={`${each.code} ${each.message}`}>
+              <Badge tone={SEVERITIES[each.severity][0]}>{t(SEVERITIES[each.severity][1])}</Badge>
+              <div>
+                <p title={each.code}>{attentionText(each)}</p>
+                <div class="row hint">
+                  {each.mend.page !== undefined && <MendingPage page={each.mend.page} />}
+                  {each.mend.command !== undefined && <code>{each.mend.command}</code>}
+                </div>
+              </div>
+            </li>
           ))}
         </ul>
       )}
     </Card>
-  );
-}
-
-function AttentionEntry({ entry }: { readonly entry: Attention }) {
-  const { severity, code, mend } = entry;
-  const [tone, words] = SEVERITIES[severity];
-  return (
-    <li>
-      <Badge tone={tone}>{t(words)}</Badge>
-      <div>
-        <p title={code}>{attentionText(entry)}</p>
-        <div class="row hint">
-          {mend.page !== undefined && <MendingPage page={mend.page} />}
-          {mend.command !== undefined && <code>{mend.command}</code>}
-        </div>
-      </div>
-    </li>
   );
 }
 

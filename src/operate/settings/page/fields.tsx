@@ -113,7 +113,7 @@ function Setting({ form, name, schema, isRequired = false }: SettingProps) {
           each === "" ? t("isLeftOut") : each === standard ? t("isDefault", { value: each }) : each,
         ])}
         value={shown}
-        isDisabled={form.isReadOnly}
+        disabled={form.isReadOnly}
         set={(chosen) =>
           form.set(
             [name],
@@ -206,7 +206,7 @@ function TypeChoice({ form }: { readonly form: Form }) {
       place={form.place(["type"])}
       options={types.map((type) => [type, type])}
       value={String(current.properties?.type?.const)}
-      isDisabled={form.isReadOnly}
+      disabled={form.isReadOnly}
       set={(type) =>
         textAt(form.saved("type"), []) === type
           ? form.reset([])

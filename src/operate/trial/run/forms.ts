@@ -1,6 +1,7 @@
 // The forms of each picture that the page of `huiyuan try` shows, as instructions of URLs. It requests nothing.
-import { SAMPLE_ALIAS } from "./sample-pictures.ts";
 
+/** The alias of the trial's settings. */
+export const SAMPLE_ALIAS = { name: "cover", instruction: "imageView2/1/w/480/h/320/format/auto" } as const;
 const SUFFIXES = {
   original: "",
   webp: "?imageMogr2/format/webp",

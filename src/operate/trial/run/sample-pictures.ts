@@ -9,32 +9,28 @@ export interface SamplePicture {
   readonly title: string;
   readonly titleZh: string;
   readonly mediaType: string;
-  /** Pixels of one frame. */
-  readonly width: number;
-  readonly height: number;
   readonly bytes: Buffer;
 }
 
 const { jpeg, png, gif, webp, avif } = MEDIA_TYPES;
-const LARGE = { width: 1600, height: 1067 };
 
 /** In the order of the gallery, with formats and names like those of real sites. */
 const PICTURES: readonly Omit<SamplePicture, "bytes">[] = [
-  { name: "mountains-at-dawn.jpg", title: "Mountains at dawn", titleZh: "群山破晓", mediaType: jpeg, ...LARGE },
-  { name: "paper-waves.png", title: "Waves of paper", titleZh: "青海波", mediaType: png, ...LARGE },
-  { name: "晨雾.jpg", title: "Morning mist", titleZh: "晨雾", mediaType: jpeg, ...LARGE },
-  { name: "aurora.avif", title: "Northern lights", titleZh: "极光", mediaType: avif, ...LARGE },
-  { name: "sunset-over-the-sea.jpg", title: "Sunset over the sea", titleZh: "海上落日", mediaType: jpeg, ...LARGE },
-  { name: "lotus-pond.jpg", title: "Carp and lotus", titleZh: "锦鲤荷塘", mediaType: jpeg, ...LARGE },
-  { name: "city at dusk.png", title: "City at dusk", titleZh: "暮色之城", mediaType: png, ...LARGE },
-  { name: "milky-way.jpg", title: "Milky Way", titleZh: "银河", mediaType: jpeg, ...LARGE },
-  { name: "cherry-blossoms.jpg", title: "Cherry blossoms", titleZh: "樱花", mediaType: jpeg, ...LARGE },
-  { name: "dunes.webp", title: "Caravan in the dunes", titleZh: "沙丘驼队", mediaType: webp, ...LARGE },
-  { name: "autumn-lake.jpg", title: "Autumn lake", titleZh: "秋湖", mediaType: jpeg, ...LARGE },
-  { name: "paper-canyon.jpg", title: "Canyon of paper", titleZh: "纸峡谷", mediaType: jpeg, ...LARGE },
-  { name: "lighthouse.jpg", title: "Lighthouse at nightfall", titleZh: "灯塔", mediaType: jpeg, ...LARGE },
-  { name: "山水.webp", title: "Ink landscape", titleZh: "山水", mediaType: webp, ...LARGE },
-  { name: "snowfall.gif", title: "Snowfall", titleZh: "雪夜", mediaType: gif, width: 600, height: 400 },
+  { name: "mountains-at-dawn.jpg", title: "Mountains at dawn", titleZh: "群山破晓", mediaType: jpeg },
+  { name: "paper-waves.png", title: "Waves of paper", titleZh: "青海波", mediaType: png },
+  { name: "晨雾.jpg", title: "Morning mist", titleZh: "晨雾", mediaType: jpeg },
+  { name: "aurora.avif", title: "Northern lights", titleZh: "极光", mediaType: avif },
+  { name: "sunset-over-the-sea.jpg", title: "Sunset over the sea", titleZh: "海上落日", mediaType: jpeg },
+  { name: "lotus-pond.jpg", title: "Carp and lotus", titleZh: "锦鲤荷塘", mediaType: jpeg },
+  { name: "city at dusk.png", title: "City at dusk", titleZh: "暮色之城", mediaType: png },
+  { name: "milky-way.jpg", title: "Milky Way", titleZh: "银河", mediaType: jpeg },
+  { name: "cherry-blossoms.jpg", title: "Cherry blossoms", titleZh: "樱花", mediaType: jpeg },
+  { name: "dunes.webp", title: "Caravan in the dunes", titleZh: "沙丘驼队", mediaType: webp },
+  { name: "autumn-lake.jpg", title: "Autumn lake", titleZh: "秋湖", mediaType: jpeg },
+  { name: "paper-canyon.jpg", title: "Canyon of paper", titleZh: "纸峡谷", mediaType: jpeg },
+  { name: "lighthouse.jpg", title: "Lighthouse at nightfall", titleZh: "灯塔", mediaType: jpeg },
+  { name: "山水.webp", title: "Ink landscape", titleZh: "山水", mediaType: webp },
+  { name: "snowfall.gif", title: "Snowfall", titleZh: "雪夜", mediaType: gif },
 ];
 
 /** The folder of the files; src/ and dist/ both lie beside config/. */
@@ -46,6 +42,3 @@ export function readSamplePictures(): Promise<readonly SamplePicture[]> {
     PICTURES.map(async (picture) => ({ ...picture, bytes: await readFile(new URL(picture.name, FOLDER)) })),
   );
 }
-
-/** The alias of the trial's settings. */
-export const SAMPLE_ALIAS = { name: "cover", instruction: "imageView2/1/w/480/h/320/format/auto" } as const;

@@ -30,19 +30,18 @@ export interface SampleSiteOptions {
   readonly delayMs: number;
 }
 
-const PICTURES_PATH = "/images/";
-
-/** A picture is at `/images/<encoded name>`. Listens on any free port of this machine. */
+/** A picture is at `/images/<name>`, encoded as by encodeURIComponent(). Listens on any free port of this machine. */
 export async function startSampleSite({ pictures, delayMs }: SampleSiteOptions): Promise<SampleSite> {
-  const byName = new Map(pictures.map((picture) => [picture.name, { ...picture, etag: etagOf(picture) }]));
+  const byPath = new Map(
+    pictures.map((picture) => [`/images/${encodeURIComponent(picture.name)}`, { ...picture, etag: etagOf(picture) }]),
+  );
   let requests = 0;
   let isStopped = false;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.resume();
-    const { method, headers } = request;
-    const path = decodePath(request.url ?? "/");
-    const picture = path?.startsWith(PICTURES_PATH) ? byName.get(path.slice(PICTURES_PATH.length)) : undefined;
+    const { method, headers, url = "" } = request;
+    const picture = byPath.get(url.replace(/\?.*/, ""));
     if (method !== "GET" && method !== "HEAD") return answerText(response, 405, "only GET and HEAD");
     if (picture === undefined) return answerText(response, 404, "no such picture");
     if (headers["x-huiyuan-trial"] !== DIRECT_HEADERS["x-huiyuan-trial"]) requests += 1;
@@ -57,9 +56,6 @@ export async function startSampleSite({ pictures, delayMs }: SampleSiteOptions):
   }
 
   const server = createServer((request, response) => void answer(request, response));
-  server.headersTimeout = 10_000;
-  server.requestTimeout = 20_000;
-  server.maxConnections = 512;
   await once(server.listen(0, "127.0.0.1"), "listening"); // an error rejects it
   const { port } = server.address() as AddressInfo; // a TCP listener's address is never a string
   return {
@@ -88,13 +84,4 @@ function answerText(response: ServerResponse, status: number, text: string): voi
 
 function etagOf({ bytes }: SamplePicture): string {
   return `"${createHash("sha256").update(bytes).digest("hex").slice(0, 16)}"`;
-}
-
-/** The path without its query, decoded once; undefined if it is not valid percent-encoded UTF-8. */
-function decodePath(target: string): string | undefined {
-  try {
-    return decodeURIComponent(target.split("?", 1)[0] ?? "");
-  } catch {
-    return undefined; // such as `%zz`: no picture has this name
-  }
 }

@@ -4,19 +4,13 @@ import { makeToken } from "../../../serve/sign/token.ts";
 import type { KeyPair } from "../../../settings/key-pair.ts";
 import { makeSettings } from "../../../settings/load.ts";
 import type { Settings } from "../../../settings/schema/schema.ts";
-import { SAMPLE_ALIAS } from "./sample-pictures.ts";
+import { SAMPLE_ALIAS } from "./forms.ts";
 
-export interface TrialPorts {
-  readonly port: number;
-  readonly adminPort: number;
-}
+export type TrialPorts = Pick<Settings["server"], "port" | "adminPort">;
 
-export interface TrialParts {
+export interface TrialParts extends Omit<ChosenSite, "bucket"> {
   /** The data folder, which belongs to the trial alone. */
   readonly folder: string;
-  readonly originUrl: string;
-  /** The origin has a private address, which is allowed because the user named it. */
-  readonly isPrivate: boolean;
   readonly keys: KeyPair;
   /** The site that the public bucket mirrors instead; signed URLs that were printed stay valid. */
   readonly chosen?: ChosenSite;
@@ -24,6 +18,7 @@ export interface TrialParts {
 
 export interface ChosenSite {
   readonly originUrl: string;
+  /** The origin has a private address, which is allowed because the user named it. */
   readonly isPrivate: boolean;
   /** Each site has a bucket of its own, because equal keys of two sites are different pictures. */
   readonly bucket: string;

@@ -5,7 +5,7 @@ import { asHuiyuanError } from "../../../core/errors.ts";
 import { type Key, MEDIA_TYPES } from "../../../core/object.ts";
 import type { ProbeReply } from "../../../serve/origin/kinds/probe.ts";
 import { isLoopbackHost } from "../../../settings/hosts.ts";
-import { findPictures, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../doctor/find-pictures.ts";
+import { findPictures, type HomePage, isPrivateOrigin, MAX_PICTURES, readPicture } from "../../doctor/find-pictures.ts";
 import type { Fault } from "../words.ts";
 import { readAddress } from "./address.ts";
 import { type Form, isForm, suffixOf } from "./forms.ts";
@@ -24,12 +24,9 @@ import { APPID, type ChosenSite, FIRST_BUCKET } from "./trial-settings.ts";
 import type { FirstRequests } from "./try-report.ts";
 
 /** The site behind the mirror. */
-export interface TrialSite {
+export interface TrialSite extends HomePage {
   readonly url: string;
   readonly isPrivate: boolean;
-  /** Why it did not answer, and what to do. */
-  readonly trouble: string | undefined;
-  readonly pictures: readonly Key[];
 }
 
 export interface TrialOptions {

@@ -2,16 +2,9 @@
 import { SAMPLE_DELAY_MS } from "./sample-site.ts";
 import { type Source, sourceOf, type TimedAnswer } from "./timed-request.ts";
 
-export interface FirstRequests {
-  readonly first: TimedAnswer;
-  readonly second: TimedAnswer;
-}
-
+export type FirstRequests = Readonly<Record<"first" | "second", TimedAnswer>>;
 /** A port in use, and the free port that the trial uses instead. */
-export interface ReplacedPort {
-  readonly wanted: number;
-  readonly used: number;
-}
+export type ReplacedPort = Readonly<Record<"wanted" | "used", number>>;
 
 export interface TrialReport {
   readonly originUrl: string;

@@ -84,10 +84,10 @@ async function remove(store: FsStore, contents: Contents, key: string): Promise<
 }
 
 const backUp = (more: Partial<Parameters<typeof makeBackup>[0]> = {}): Promise<BackupReport> =>
-  makeBackup({ data, dir, settingsFile, keep: 7, copies: false, signal, onProgress() {}, ...more });
+  makeBackup({ data, dir, settingsFile, keep: 7, copies: false, signal, onProgress: () => () => {}, ...more });
 
 const restore = (to: string, generation?: string) =>
-  restoreBackup({ dir, generation, data: to, signal, onProgress() {} });
+  restoreBackup({ dir, generation, data: to, signal, onProgress: () => () => {} });
 
 /** Restores a generation to a new folder and compares all objects, byte for byte. */
 async function expectRestored(contents: Contents, generation?: string): Promise<void> {
@@ -305,7 +305,7 @@ test("a sweep that would move and remove the listed files meanwhile waits", asyn
   for (const n of [0, 1, 2]) await remove(store, contents, `b-large-${n}`);
   let sweeping: Promise<unknown> | undefined;
   const report = await backUp({
-    onProgress() {
+    onProgress: () => () => {
       sweeping ??= store.sweep();
     },
   });
@@ -332,7 +332,7 @@ test("an aborted backup ends and leaves the earlier ones", async () => {
   await backUp();
   const names = await generationNames(dir);
   const stopping = new AbortController();
-  const aborted = backUp({ signal: stopping.signal, onProgress: () => stopping.abort() });
+  const aborted = backUp({ signal: stopping.signal, onProgress: () => () => stopping.abort() });
   await expect(aborted).rejects.toMatchObject({ name: "AbortError" });
   expect(await generationNames(dir)).toEqual(names);
   await backUp();
@@ -496,9 +496,9 @@ describe("restoreBackup() refuses, and changes nothing:", () => {
     const path = join(await generation(0), MANIFEST);
     await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), ...wrong }));
     expect(await refused(join(parent, "to"), "request_invalid")).toMatch(
-      /Cannot use ".*": it is no backup, because its backup.json is damaged; move it away; there is no other one/,
+      /Cannot use ".*": it is no backup, because its backup.json is missing or damaged; move it away; there is no other one/,
     );
-    await expect(backUp()).rejects.toThrow("backup.json is damaged; move it away");
+    await expect(backUp()).rejects.toThrow("backup.json is missing or damaged; move it away");
   });
 
   test("a damaged catalogue, and names it with the other backups", async () => {
@@ -535,7 +535,7 @@ test("no server starts on an interrupted restore, which can be repeated", async 
   const stopping = new AbortController();
   const aborted = restoreBackup({
     ...{ dir, generation: undefined, data: to, signal: stopping.signal },
-    onProgress: () => stopping.abort(),
+    onProgress: () => () => stopping.abort(),
   });
   await expect(aborted).rejects.toMatchObject({ name: "AbortError" });
   expect((await stat(join(to, UNFINISHED_RESTORE))).isFile()).toBe(true);
@@ -568,6 +568,12 @@ test("a folder of one's own that is named unfinished stays, and so does another 
   await expect(backUp()).rejects.toMatchObject({ code: "request_invalid" });
   expect(existsSync(join(dir, "huiyuan-unfinished"))).toBe(true);
   const path = await generation(0);
-  const single = restoreBackup({ dir: path, generation: undefined, data: join(parent, "to"), signal, onProgress() {} });
+  const single = restoreBackup({
+    dir: path,
+    generation: undefined,
+    data: join(parent, "to"),
+    signal,
+    onProgress: () => () => {},
+  });
   await expect(single).rejects.toThrow("name the folder above it, with --generation 2");
 });

@@ -72,18 +72,16 @@ test("count() sums by day, bucket and operation, across processes", async () => 
   expect(await second.days(EVER)).toEqual([
     {
       day: "2026-11-25",
-      bucketId: "10001234/others",
+      bucket: "10001234/others",
       operations: { delete: { requests: 1, failures: 0, bytes: 0 } },
-      stored: undefined,
     },
     {
       day: "2026-11-25",
-      bucketId: BUCKET,
+      bucket: BUCKET,
       operations: {
         download: { requests: 3, failures: 1, bytes: 15 },
         upload: { requests: 1, failures: 0, bytes: 7 },
       },
-      stored: undefined,
     },
   ]);
   clock += 120_000;

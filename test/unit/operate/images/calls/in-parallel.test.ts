@@ -1,6 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { inParallel, untilAborted } from "../../../../../src/operate/images/calls/in-parallel.ts";
+import { inParallel } from "../../../../../src/operate/images/calls/in-parallel.ts";
+
+const { signal } = new AbortController();
 
 /** Work that the test finishes itself. */
 function byHand() {
@@ -20,7 +22,7 @@ const turns = async (count = 5) => {
 
 test("inParallel() yields results in order of completion, and starts the next item when the result is taken", async () => {
   const { begun, work, end } = byHand();
-  const results = inParallel(items("a", "b", "c"), { places: 2, work });
+  const results = inParallel(items("a", "b", "c"), { places: 2, work, signal });
   const first = results.next();
   await turns();
   expect([...begun.keys()]).toEqual(["a", "b"]);
@@ -43,7 +45,7 @@ test("inParallel() yields results whose work has ended before the items do", asy
     await turns();
   }
   const results: string[] = [];
-  for await (const result of inParallel(slow(), { places: 2, work: async (item) => `${item} done` }))
+  for await (const result of inParallel(slow(), { places: 2, work: async (item: string) => `${item} done`, signal }))
     results.push(result);
   expect(results).toEqual(["a done"]);
 });
@@ -55,7 +57,7 @@ test("inParallel() throws the error of the items after all started work has ende
     throw new Error("no more");
   };
   let isOver = false;
-  const thrown = inParallel(failing(), { places: 2, work })
+  const thrown = inParallel(failing(), { places: 2, work, signal })
     .next()
     .catch((error: Error) => error.message)
     .finally(() => {
@@ -67,12 +69,13 @@ test("inParallel() throws the error of the items after all started work has ende
   expect(await thrown).toBe("no more");
 });
 
-test("untilAborted() yields nothing after the abort", async () => {
+test("inParallel() starts no item after the abort, and yields what was started", async () => {
   const leaving = new AbortController();
-  const seen: string[] = [];
-  for await (const item of untilAborted(["a", "b", "c"], leaving.signal)) {
-    seen.push(item);
+  const work = async (item: string) => {
     if (item === "b") leaving.abort();
-  }
+    return item;
+  };
+  const seen: string[] = [];
+  for await (const item of inParallel(["a", "b", "c"], { places: 2, work, signal: leaving.signal })) seen.push(item);
   expect(seen).toEqual(["a", "b"]);
 });

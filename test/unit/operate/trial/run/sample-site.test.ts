@@ -9,8 +9,6 @@ const picture = (name: string, title: string, text: string): SamplePicture => ({
   titleZh: "图",
   mediaType: "image/jpeg",
   bytes: Buffer.from(text),
-  width: 3,
-  height: 2,
 });
 
 const PICTURES = [

@@ -15,7 +15,7 @@ import { eventually } from "../../../../helpers/program.ts";
 import { startTrialApp } from "../../../../helpers/trial-app.ts";
 
 const picture = (name: string, bytes: Buffer): SamplePicture => {
-  return { name, title: `<b>"${name}`, titleZh: "图", mediaType: "image/jpeg", bytes, width: 64, height: 64 };
+  return { name, title: `<b>"${name}`, titleZh: "图", mediaType: "image/jpeg", bytes };
 };
 
 let folder: string;
