@@ -2,14 +2,14 @@
 import { type Command, Option } from "commander";
 import { adminCommand, type BucketFlags, confirm, pagesOf, withServer } from "../cli/admin-command.ts";
 import { newCommand, shown, type Terminal, wholeNumber } from "../cli/terminal.ts";
-import type {
-  dropCallbacks,
-  listCallbacks,
-  NoticePage,
-  NoticesChanged,
-  retryCallbacks,
+import {
+  type dropCallbacks,
+  type listCallbacks,
+  type NoticePage,
+  type NoticesChanged,
+  type retryCallbacks,
   STATES,
-  testCallback,
+  type testCallback,
 } from "./contract.ts";
 
 interface ListFlags extends BucketFlags {
