@@ -1,5 +1,5 @@
 // `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration and failures by cause
-// with the command that retries them.
+// with what to do about them.
 
 import { once } from "node:events";
 import { fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import type { Journal } from "../journal/journal.ts";
 import { type CauseCount, readJournal } from "../journal/reading.ts";
 import { type RunEnd, runMigration } from "../runner/runner.ts";
 import { dryRun } from "./dry-run.ts";
-import { commandLine, print } from "./job.ts";
+import { print } from "./job.ts";
 import { type Prepared, sourceTargetCommand, withPrepared, withSourceAndTarget } from "./prepare.ts";
 import { durationText, statLine } from "./stat.ts";
 
@@ -45,9 +45,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
   url_invalid: "rename it by sub.pattern and sub.replace",
   name_refused: "rename it by sub.pattern and sub.replace",
   unlisted: "rename it at the source, or put a file in place of a link, then scan again: start -f",
-  gone: "the source does not have it any more; if it is back",
+  gone: "the source does not have it any more: restore it there",
 };
-const REMEDY = "once the cause is gone";
+const REMEDY = "remove the cause";
 
 export function startCommand(terminal: Terminal): Command {
   return sourceTargetCommand(terminal, "start", "copy everything that is not copied yet", "copy into", HELP)
@@ -149,8 +149,7 @@ function printReport(report: Report, terminal: Terminal): ExitCode {
   const left = submitted - successful - failed;
   const scanFailure = end.scanFailure && [end.scanFailure.message];
   const troubles = [...(scanFailure ?? []), ...(end.abortReason === undefined ? [] : [end.abortReason.message])];
-  const retry = commandLine("start", { ...flags, overwrite: flags.overwrite !== "never" && flags.overwrite });
-  const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; retry: ${retry}` }));
+  const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; then start again` }));
   const rate = `${Math.round((stored + same + deleted) / Math.max(seconds, 0.001))} objects/s`;
   const others = `the same at the target: ${same}, deleted at the target: ${deleted}, not tried: ${left}`;
   const totals = { submitted, successful, failed, left, stored, same, deleted, bytes, waiting, seconds };
@@ -159,7 +158,7 @@ function printReport(report: Report, terminal: Terminal): ExitCode {
     ...troubles.map(shown),
     statLine(counters),
     `Copied in this run: ${stored} objects, ${formatBytes(bytes)}, in ${durationText(seconds)} (${rate}); ${others}`,
-    ...(left > 0 ? [`To continue: ${retry}`] : []),
+    ...(left > 0 ? ["To continue, start again"] : []),
     ...(waiting > 0 ? [`${waiting} objects wait for S3: run huiyuan serve`] : []),
     ...(failures.length > 0 ? ["Failures by cause:"] : []),
     ...failures.map(
