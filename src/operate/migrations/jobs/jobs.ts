@@ -6,11 +6,10 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createThread } from "../../../async/thread.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
-import { JOB_ID, type MigrationAnswer, type MigrationFailures } from "../contract.ts";
+import { JOB_ID, KINDS, type MigrationAnswer, type MigrationFailures } from "../contract.ts";
 import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
 import { readJournal } from "../journal/reading.ts";
-import { KINDS } from "../journal/verification.ts";
 import {
   asRefusal,
   type checkRequest,

@@ -25,7 +25,7 @@ export function createRestTarget(options: RestTargetOptions): Target {
     const found = await client.stat(fileid, { signal }).catch(refuse);
     if (found === undefined) return { state: "absent" };
     const md5 = MD5.test(found.md5) ? found.md5.toLowerCase() : undefined;
-    return { state: "object", size: found.size, md5, sha256: undefined, validators: undefined };
+    return { state: "object", size: found.size, md5, validators: undefined };
   }
 
   return {
