@@ -32,10 +32,6 @@ const LIST = "files.json";
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
-  ".svg": "image/svg+xml",
-  ".png": "image/png",
-  ".ico": "image/x-icon",
-  ".woff2": "font/woff2",
 };
 /** Such as main-B1x_9Zq2.js: another content would have another name. */
 const HASHED = /-[\w-]{8,}\.\w+$/;
