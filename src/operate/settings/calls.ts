@@ -113,14 +113,7 @@ async function change(
   return context.json({ ...problemOf(error, context.get("requestId")), faults }, 400);
 }
 
-interface KeyEntry {
-  readonly secretId: string;
-  /** As the file may be shown. */
-  readonly secretKey: unknown;
-  readonly isEnabled: boolean;
-}
-
-function keyView({ secretId, secretKey, enabled }: Record<string, unknown>): KeyEntry {
+function keyView({ secretId, secretKey, enabled }: Readonly<Record<string, unknown>>): object {
   return { secretId: String(secretId), secretKey: String(secretKey), isEnabled: enabled !== false };
 }
 

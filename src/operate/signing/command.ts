@@ -9,7 +9,7 @@ import { type KeyPair, makeKeyPair } from "../../settings/key-pair.ts";
 import { loadSettings } from "../../settings/load.ts";
 import { parseDuration } from "../../settings/schema/quantities.ts";
 import { newCommand, type Terminal } from "../cli/terminal.ts";
-import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "./signing.ts";
+import { findSignPlace, readSignTarget, type SignPlace, sign } from "./signing.ts";
 
 interface SignFlags {
   readonly config?: string;
@@ -75,7 +75,7 @@ function subcommand(terminal: Terminal, name: keyof typeof OPERATIONS): Command 
   const lines = examples.map((example) => `\n  huiyuan sign ${name} ${example}`);
   const command = newCommand(terminal, name, `${NO_FILE_HELP}\n\nExamples:${lines.join("")}`)
     .description(about)
-    .argument(...argument, parse(isDownload ? readSignTarget : readFileid))
+    .argument(...argument)
     .option("-c, --config <file>", 'settings file (default: "huiyuan.yaml")')
     .option("--appid <appid>", "project; needed if the file has several")
     .option("--bucket <name>", "bucket; needed if the file has several")
@@ -95,7 +95,9 @@ function subcommand(terminal: Terminal, name: keyof typeof OPERATIONS): Command 
         .default(false)
         .conflicts(["expires", "unbound"]),
     );
-  return command.action(async (target: SignTarget | undefined, flags: SignFlags, self: Command) => {
+  return command.action(async (given: string | undefined, flags: SignFlags, self: Command) => {
+    const read = (text: string) => (isDownload ? readSignTarget(text) : { fileid: toKey(text), url: undefined });
+    const target = given === undefined ? undefined : asUsage(self, () => read(given));
     const place = await placeOf(flags, target?.url?.host, self);
     if (target?.url === undefined) warnOfSlash(target?.fileid ?? "", terminal);
     const { unbound = false, once, expires, json } = flags;
@@ -104,8 +106,6 @@ function subcommand(terminal: Terminal, name: keyof typeof OPERATIONS): Command 
     terminal.out.write(`${json ? JSON.stringify(signed) : (signed.url ?? signed.token)}\n`);
   });
 }
-
-const readFileid = (text: string): SignTarget => ({ fileid: toKey(text), url: undefined });
 
 /** A path of a URL is a common mistake: its first slash does not belong to the fileid. */
 function warnOfSlash(fileid: string, { err }: Terminal): void {
@@ -120,18 +120,6 @@ function parseLife(text: string): number {
   const seconds = Math.floor((parseDuration(text) ?? 0) / 1000);
   if (seconds < 1 || seconds > MAX_LIFE_SECONDS) throw new InvalidArgumentError("Wanted 1s to 92d.");
   return seconds;
-}
-
-/** A parser of an argument, whose errors are wrong usage. */
-function parse<Value>(read: (text: string) => Value): (text: string) => Value {
-  return (text) => {
-    try {
-      return read(text);
-    } catch (error) {
-      if (error instanceof HuiyuanError) throw new InvalidArgumentError(`${error.message}.`);
-      throw error;
-    }
-  };
 }
 
 /** Ends the command with a usage error if `run` throws a HuiyuanError. */
