@@ -79,7 +79,7 @@ export async function openTarget(options: TargetOptions): Promise<MigrationTarge
     const store = await openStore(settings!, bucketId, options.log);
     return { maxBytes, concurrency: concurrency ?? STORE_CONCURRENCY, ...store };
   }
-  const target = createAdminTarget({ send: admin, bucketId });
+  const target = createAdminTarget(admin, bucketId);
   return {
     target,
     maxBytes,
