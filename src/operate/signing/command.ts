@@ -27,13 +27,7 @@ const SIGN_HELP = `Examples:
   huiyuan sign download 2015/cat.jpg
   huiyuan sign upload 2015/cat.jpg --expires 1h`;
 
-interface About {
-  readonly about: string;
-  /** As commander writes it, and what it names. */
-  readonly argument: readonly [name: string, about: string];
-  readonly examples: readonly string[];
-}
-
+/** `argument`: as commander writes it, and what it names. */
 const OPERATIONS = {
   download: {
     about: "print a signed download URL",
@@ -55,7 +49,7 @@ const OPERATIONS = {
     argument: ["<fileid>", "file to delete"],
     examples: ["2015/cat.jpg"],
   },
-} as const satisfies Readonly<Record<string, About>>;
+} as const;
 
 /** Wrong usage throws CommanderError, a faulty settings file SettingsFaults. */
 export function signCommand(terminal: Terminal): Command {
@@ -70,12 +64,12 @@ SecretKey into the environment variable HUIYUAN_SECRET_KEY. It is no option,
 because everyone on the machine can read those in the process list.`;
 
 function subcommand(terminal: Terminal, name: keyof typeof OPERATIONS): Command {
-  const { about, argument, examples }: About = OPERATIONS[name];
+  const { about, argument, examples } = OPERATIONS[name];
   const isDownload = name === "download";
   const lines = examples.map((example) => `\n  huiyuan sign ${name} ${example}`);
   const command = newCommand(terminal, name, `${NO_FILE_HELP}\n\nExamples:${lines.join("")}`)
     .description(about)
-    .argument(...argument)
+    .argument(argument[0], argument[1])
     .option("-c, --config <file>", 'settings file (default: "huiyuan.yaml")')
     .option("--appid <appid>", "project; needed if the file has several")
     .option("--bucket <name>", "bucket; needed if the file has several")
