@@ -61,17 +61,13 @@ export function addSettingsCalls(
     operation: string,
     chosen: InputOf<typeof addKey> & Partial<InputOf<typeof removeKey>>,
     pair?: KeyPair,
-  ) =>
-    change(
-      context,
-      log,
-      { operation: `settings keys ${operation}`, ...chosen },
-      async () => {
-        const { version, projects } = await file().keys();
-        return file().apply(version, [{ path: keyPath(projects, chosen), value: pair }]);
-      },
-      pair,
-    );
+  ) => {
+    const run = async () => {
+      const { version, projects } = await file().keys();
+      return file().apply(version, [{ path: keyPath(projects, chosen), value: pair }]);
+    };
+    return change(context, log, { operation: `settings keys ${operation}`, ...chosen }, run, pair);
+  };
   calls.add(addKey, (context, input) => changeKey(context, "add", input, makeKeyPair()));
   calls.add(rotateKey, (context, input) => changeKey(context, "rotate", input, makeKeyPair()));
   calls.add(removeKey, (context, input) => changeKey(context, "remove", input));

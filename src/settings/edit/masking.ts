@@ -29,10 +29,8 @@ function isShown(value: unknown, path: SettingsPath): boolean {
 /** A text of settings as it may be shown, with the same lines. `document`: the parsed text. */
 export function maskedText(text: string, document = parseDocument(text, LINEAR) as Document): string {
   // A comment may be inside of a hidden value.
-  return spliced(
-    text,
-    [...comments(text), ...values(document, text)].toSorted((a, b) => a.start - b.start),
-  );
+  const hidden = [...comments(text), ...values(document, text)].toSorted((a, b) => a.start - b.start);
+  return spliced(text, hidden);
 }
 
 /** Tokens of the lexer that stand for no text. */
