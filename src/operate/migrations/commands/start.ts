@@ -94,10 +94,10 @@ function copy(prepared: Prepared, flags: CopyFlags, terminal: Terminal): Promise
       acceptsSuspects: flags.acceptSuspect,
       overwrite: flags.overwrite === "never" ? "none" : flags.overwrite,
       now: Date.now,
-      listener: linesOf((event, lines) => {
+      listener(event) {
         clear();
-        print(flags, terminal, event, lines);
-      }),
+        print(flags, terminal, ...linesOf(event, journal.counters));
+      },
     });
     clear();
     const causes = readJournal(folder.journal, (reader) => reader.causes(CAUSES)) ?? [];
@@ -113,20 +113,19 @@ function signals(terminal: Terminal) {
   return { stop: stopSignal(terminal, ["SIGINT"]), kill: kill.signal };
 }
 
-/** The old tool's lines. */
-function linesOf(write: (event: object, lines: readonly string[]) => void) {
-  return {
-    scanning: () => write({ event: "scanning" }, ["submit.sh is running... "]),
-    scanned({ scanNew, scanChanged, scanKnown, scanIgnored, submitted }: Counters) {
-      const changed = scanChanged > 0 ? [`Changed: ${scanChanged}`] : [];
-      const nothing = submitted === 0 ? ["Nothing to upload"] : [];
-      write({ event: "scanned", new: scanNew, changed: scanChanged, known: scanKnown, ignored: scanIgnored }, [
-        ...[`New submitted: ${scanNew}`, ...changed, `Submit failed: ${scanKnown}`, `Ignored: ${scanIgnored}`],
-        ...nothing,
-      ]);
-    },
-    copying: () => write({ event: "copying" }, ["Start uploading..."]),
-  };
+/** The event, and the lines of the old tool. */
+function linesOf(
+  event: "scanning" | "scanned" | "copying",
+  { scanNew, scanChanged, scanKnown, scanIgnored, submitted }: Counters,
+): [event: object, lines: readonly string[]] {
+  if (event === "scanning") return [{ event }, ["submit.sh is running... "]];
+  if (event === "copying") return [{ event }, ["Start uploading..."]];
+  const changed = scanChanged > 0 ? [`Changed: ${scanChanged}`] : [];
+  const nothing = submitted === 0 ? ["Nothing to upload"] : [];
+  return [
+    { event, new: scanNew, changed: scanChanged, known: scanKnown, ignored: scanIgnored },
+    [`New submitted: ${scanNew}`, ...changed, `Submit failed: ${scanKnown}`, `Ignored: ${scanIgnored}`, ...nothing],
+  ];
 }
 
 interface Report {

@@ -17,7 +17,7 @@ let dir: string;
 let journal: Journal;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "huiyuan-verify-"));
-  journal = openJournal(join(dir, "jobs.db"), { pageRows: 100, commitMs: 10 });
+  journal = openJournal(join(dir, "jobs.db"), 100, 10);
   journal.begin({});
 });
 afterEach(() => {
