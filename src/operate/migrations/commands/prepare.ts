@@ -104,14 +104,8 @@ async function prepare(flags: SourceTargetFlags, terminal: Terminal): Promise<Pr
 }
 
 /** The source that flags name. Throws ConfigFaults. */
-function sourceOf({
-  fromOrigin: host,
-  settings,
-  admin,
-  list,
-  sitemap,
-  detach,
-}: SourceTargetFlags): OriginListing | undefined {
+function sourceOf(flags: SourceTargetFlags): OriginListing | undefined {
+  const { fromOrigin: host, settings, admin, list, sitemap, detach } = flags;
   const faults: string[] = [];
   if (host !== undefined && settings === undefined) faults.push("--from-origin needs --settings.");
   if (settings !== undefined && admin !== undefined) faults.push("Give --settings or --admin, not both.");

@@ -44,7 +44,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   origin_too_large: "raise limits.objectSize of the settings, or max.object.bytes of the config",
   url_invalid: "rename it by sub.pattern and sub.replace",
   name_refused: "rename it by sub.pattern and sub.replace",
-  unlisted: "rename it at the source, or put a file in place of a link, then scan again: start -f",
+  unlisted: "rename it at the source, or put a file in place of a link, and add -f",
   gone: "the source does not have it any more: restore it there",
 };
 const REMEDY = "remove the cause";
@@ -146,14 +146,13 @@ function printReport(report: Report, terminal: Terminal): ExitCode {
   const gained = (name: "stored" | "same" | "deleted" | "bytes") => counters[name] - before[name];
   const [stored, same, deleted, bytes] = [gained("stored"), gained("same"), gained("deleted"), gained("bytes")];
   const left = submitted - successful - failed;
-  const scanFailure = end.scanFailure && [end.scanFailure.message];
-  const troubles = [...(scanFailure ?? []), ...(end.abortReason === undefined ? [] : [end.abortReason.message])];
+  const troubles = [end.scanFailure, end.abortReason].flatMap((error) => error?.message ?? []);
   const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; then start again` }));
   const rate = `${Math.round((stored + same + deleted) / Math.max(seconds, 0.001))} objects/s`;
   const others = `the same at the target: ${same}, deleted at the target: ${deleted}, not tried: ${left}`;
   const totals = { submitted, successful, failed, left, stored, same, deleted, bytes, waiting, seconds };
   print(flags, terminal, { event: "report", ...totals, failures, troubles }, [
-    ...(scanFailure === undefined ? [] : ["submit.sh failed. "]),
+    ...(end.scanFailure === undefined ? [] : ["submit.sh failed. "]),
     ...troubles.map(shown),
     statLine(counters),
     `Copied in this run: ${stored} objects, ${formatBytes(bytes)}, in ${durationText(seconds)} (${rate}); ${others}`,
