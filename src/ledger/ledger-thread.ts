@@ -1,8 +1,8 @@
 // The thread of one ledger, which alone opens its database and waits for its fsyncs. It opens and migrates the file on
 // first use, and quarantines a damaged one. Each batch is one transaction. ledger.ts starts it.
-import { renameSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { errorCodeOf, isDamage, storeFailure } from "../core/disk-failure.ts";
+import { isDamage, storeFailure } from "../core/disk-failure.ts";
 import { returnsRows, type SqliteStatement, transaction } from "../core/sqlite.ts";
 import { serveBatches } from "../sqlite/batch-thread.ts";
 import { openDatabase } from "../sqlite/open-database.ts";
@@ -31,7 +31,8 @@ serveBatches<LedgerThreadData, Statement>(({ dir, plan }, { notify }) => {
   function quarantine(error: unknown): void {
     close();
     const movedTo = `${path}.damaged-${Date.now()}`;
-    for (const end of ["-wal", "-shm", ""]) renameIfThere(`${path}${end}`, `${movedTo}${end}`);
+    for (const end of ["-wal", "-shm", ""].filter((each) => existsSync(path + each)))
+      renameSync(path + end, movedTo + end);
     const found = (error instanceof Error ? error.message : String(error)).replaceAll("\n", " ");
     // The rows are lost until someone repairs the file. A new one continues.
     notify({ movedTo, found });
@@ -86,13 +87,5 @@ function open(path: string, { steps, statements }: LedgerPlan<string>) {
   } catch (error) {
     database.close();
     throw error;
-  }
-}
-
-function renameIfThere(from: string, to: string): void {
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if (errorCodeOf(error) !== "ENOENT") throw error;
   }
 }

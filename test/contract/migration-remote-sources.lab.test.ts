@@ -97,7 +97,7 @@ describe("sources of a web site", needs("nginx"), () => {
           <image:loc>${urlOf(name).replaceAll("&", "&amp;").replaceAll("'", "&#39;")}</image:loc></image:image></url>`;
         writeFileSync(file, `<?xml version="1.0"?><urlset>${names.map(entry).join("\n")}</urlset>`);
         const bases = [`//${new URL(nginx.url).host}/`];
-        return site(createSitemapListing({ url: `${nginx.url}/list.txt`, bases }, SOURCE_HTTP));
+        return site(createSitemapListing(`${nginx.url}/list.txt`, bases, SOURCE_HTTP));
       }),
   });
 });

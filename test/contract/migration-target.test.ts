@@ -25,9 +25,7 @@ targetContract({ name: "store", open: openStoreLab });
 targetContract({
   name: "admin API",
   open: () =>
-    openServerLab(({ admin }) =>
-      createAdminTarget({ send: (path, init) => fetch(admin + path, init), bucketId: `${APPID}/photos` }),
-    ),
+    openServerLab(({ admin }) => createAdminTarget((path, init) => fetch(admin + path, init), `${APPID}/photos`)),
 });
 targetContract({
   name: "REST API",

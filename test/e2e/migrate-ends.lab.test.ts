@@ -227,16 +227,6 @@ test("start stops without a stack trace when the reader of its output has gone",
   expect(successful).toBeLessThan(60);
 });
 
-test("the printed retry has the options of the run", SLOW, async () => {
-  await installWith();
-  await put("broken.jpg", Buffer.from("<html>no image</html>"));
-  await configure();
-  const settings = ["--settings", installation.file];
-  expect((await migrate("start", ...settings)).out).toMatch(new RegExp(`retry: .* --settings ${installation.file}\n`));
-  const { out } = await migrate("start", ...settings, "--accept-suspect", "--overwrite", "newer");
-  expect(out).toContain(" --overwrite newer --accept-suspect\n");
-});
-
 test("a scan that fails ends the run with 1, and the next start scans again", SLOW, async () => {
   const origin = await startScriptedOrigin(async ({ target }, connection) =>
     connection.send(target.includes("sitemap") ? response("", { status: "404 Not Found" }) : response(jpegOf("site"))),

@@ -116,7 +116,9 @@ test("failures have the texts of the old tool, a report with causes, and are ret
   const first = await migrate("start");
   expect(first.code).toBe(1);
   expect(first.out).toContain("New submitted: 7\nSubmit failed: 0\nIgnored: 1\n");
-  expect(first.out).toMatch(/1 {2}code -1886, such as: .*\n.*retry: huiyuan migrate start --config \S+config.ini/);
+  expect(first.out).toMatch(
+    /1 {2}code -1886, such as: .*\n.*compare both, then add --overwrite .*; then start again\n/,
+  );
   expect(await stat()).toBe("failed, successful / submitted: 4, 3 / 7\n");
   const failed = (await migrate("view-failed")).out;
   expect(failed).toContain("taken.jpg|message: 图片fileid已经存在, code: -1886, httpcode: 400\n");
@@ -186,7 +188,7 @@ test("a config that has changed since is refused and says what to do, unless onl
   await put(own, "old/page.jpg", Buffer.from("<html>no image</html>"));
   await configure(own);
   expect((await migrate("start", ...settings())).out).toMatch(
-    /origin_not_image.*\n.*leave it out by fileid\.ignore\.if; retry/,
+    /origin_not_image.*\n.*leave it out by fileid\.ignore\.if; then start again/,
   );
   // The advice of the report, and a file that the filter has left out until now.
   await put(own, "b.png", "b");

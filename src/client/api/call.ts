@@ -168,19 +168,14 @@ function translated(error: unknown, response: Response | undefined, lateMs: numb
   return transportError("network_failed", `Cannot reach the service: ${reason}`, details);
 }
 
-interface Deadline {
-  readonly signal: AbortSignal;
-  /** Call on progress: the deadline starts again. */ extend(): void;
-  isOver(): boolean;
-  end(): void;
-}
+type Deadline = ReturnType<typeof startDeadline>;
 
-function startDeadline(milliseconds: number, outer: AbortSignal | undefined): Deadline {
+function startDeadline(milliseconds: number, outer: AbortSignal | undefined) {
   const own = new AbortController();
   const timer = setTimeout(() => own.abort(), milliseconds);
   return {
     signal: outer === undefined ? own.signal : AbortSignal.any([own.signal, outer]),
-    extend: () => void timer.refresh(),
+    /** Call on progress: the deadline starts again. */ extend: () => void timer.refresh(),
     isOver: () => own.signal.aborted,
     end: () => clearTimeout(timer),
   };

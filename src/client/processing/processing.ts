@@ -114,10 +114,11 @@ const AXES = ["horizontal", "vertical"] as const;
 
 function build(operations: readonly Operation[]): Processing {
   const mogr = (text: string) => build(appendMogr(operations, text));
-  const view = (mode: number, keys: string) => build(appendView(operations, mode, keys));
-  const own = (text: string) => build(appendClosed(operations, text));
+  const view = (mode: number, keys: string) =>
+    build(append(operations, { kind: "view", text: `imageView2/${mode}${keys}` }));
+  const closed = (text: string) => append(operations, { kind: "closed", text });
   const output = (key: Parameters<typeof setOutput>[1], value: string) => build(setOutput(operations, key, value));
-  const report = (text: string): Instruction => ({ text: instructionText(appendClosed(operations, text)) });
+  const report = (text: string): Instruction => ({ text: instructionText(closed(text)) });
   return {
     text: instructionText(operations),
     fit: (box) => (isEdges(box) ? view(0, edges(box)) : view(2, sides(box))),
@@ -143,7 +144,7 @@ function build(operations: readonly Operation[]): Processing {
     fitArea: (pixels) => mogr(`thumbnail/${integer("pixels", pixels, 1, 999_999_999)}@`),
     // `pad` applies to every thumbnail of its operation, so it gets an operation of its own.
     pad: (box, colour = "#ffffff") =>
-      own(`imageMogr2/thumbnail/${size(box)}/pad/1/color/${base64Url("colour", colour, 32)}`),
+      build(closed(`imageMogr2/thumbnail/${size(box)}/pad/1/color/${base64Url("colour", colour, 32)}`)),
     cut({ x, y, ...box }) {
       // A gravity that an earlier crop of the same operation wrote would move the window.
       const reset = operations.at(-1)?.text.includes("/gravity/") ? "gravity/northwest/" : "";
@@ -162,8 +163,8 @@ function build(operations: readonly Operation[]): Processing {
       return mogr(`blur/${integer("radius", radius, 1, 50)}x${Number(sigma.toFixed(4))}`);
     },
     sharpen: (amount) => mogr(`sharpen/${integer("amount", amount, 10, 300)}`),
-    markText: (text, look = {}) => own(textWatermark(text, look)),
-    markImage: (url, look = {}) => own(imageWatermark(url, look)),
+    markText: (text, look = {}) => build(closed(textWatermark(text, look))),
+    markImage: (url, look = {}) => build(closed(imageWatermark(url, look))),
     format: (format) => output("format", word("format", format, FORMATS)),
     quality: (quality) => output(...qualityKey(quality)),
     progressive: () => mogr("interlace/1"),
@@ -217,35 +218,18 @@ function qualityKey(quality: Quality): ["quality" | "rquality" | "lquality", str
 }
 
 /** `closed`: takes no more keys. `written`: the output keys of an imageView2, each once. */
-type Operation =
-  | { readonly kind: "view"; readonly text: string; readonly written: Readonly<Record<string, string>> }
-  | { readonly kind: "mogr"; readonly text: string }
-  | { readonly kind: "closed"; readonly text: string };
+interface Operation {
+  readonly kind: "view" | "mogr" | "closed";
+  readonly text: string;
+  readonly written?: Readonly<Record<string, string>>;
+}
 
 type OutputKey = "format" | "quality" | "rquality" | "lquality";
 
 const MAX_OPERATIONS = 10;
 
-/** Output keys of imageMogr2 → those of imageView2. */
-const VIEW_KEYS: Readonly<Record<OutputKey, string>> = {
-  format: "format",
-  quality: "q",
-  rquality: "rq",
-  lquality: "lq",
-};
-
 function instructionText(operations: readonly Operation[]): string {
-  return operations.map(operationText).join("|");
-}
-
-function operationText(operation: Operation): string {
-  const written = operation.kind === "view" ? Object.entries(operation.written) : [];
-  return operation.text + written.map(([key, value]) => `/${key}/${value}`).join("");
-}
-
-/** Appends an operation that takes no more keys. Throws argument_invalid if there are too many operations. */
-function appendClosed(operations: readonly Operation[], text: string): readonly Operation[] {
-  return append(operations, { kind: "closed", text });
+  return operations.map(({ text, written = {} }) => [text, ...Object.entries(written).flat()].join("/")).join("|");
 }
 
 /** Appends keys to the last imageMogr2, or begins one. Its keys apply from left to right. */
@@ -255,18 +239,15 @@ function appendMogr(operations: readonly Operation[], keys: string): readonly Op
   return [...operations.slice(0, -1), { kind: "mogr", text: `${last.text}/${keys}` }];
 }
 
-/** Appends an imageView2. `keys`: such as `/w/100/h/50`. */
-function appendView(operations: readonly Operation[], mode: number, keys: string): readonly Operation[] {
-  return append(operations, { kind: "view", text: `imageView2/${mode}${keys}`, written: {} });
-}
-
 /** Sets a key of the output. A later value replaces an earlier one; the quality keys replace each other. */
 function setOutput(operations: readonly Operation[], key: OutputKey, value: string): readonly Operation[] {
   const last = operations.at(-1);
   if (last?.kind !== "view") return appendMogr(operations, `${key}/${value}`);
-  const { q: _, rq: __, lq: ___, ...others } = last.written;
+  const { q: _, rq: __, lq: ___, ...others } = last.written ?? {};
   const unchanged = key === "format" ? last.written : others;
-  return [...operations.slice(0, -1), { ...last, written: { ...unchanged, [VIEW_KEYS[key]]: value } }];
+  // imageView2 shortens `quality` in its names.
+  const viewKey = key.replace("quality", "q");
+  return [...operations.slice(0, -1), { ...last, written: { ...unchanged, [viewKey]: value } }];
 }
 
 function append(operations: readonly Operation[], operation: Operation): readonly Operation[] {

@@ -8,7 +8,7 @@ import type { DownloadExchange } from "../../serve/http/request/exchange.ts";
 import type { AnsweredCall } from "../../serve/http/rest/rest.ts";
 import type { OriginHealth } from "../../serve/origin/guard/guarded.ts";
 import { OUTBOX_STATES, type OutboxState } from "../../serve/upload/callback/outbox.ts";
-import type { ServiceGauges, ServiceMeters } from "../../serve/wiring/service.ts";
+import type { ServiceMeters } from "../../serve/wiring/service.ts";
 import type { MetricSources, MetricValue, Totals } from "./metric-values.ts";
 
 export interface Metrics extends ServiceMeters {
@@ -76,8 +76,12 @@ export function createMetrics(): Metrics {
         for (const [labels, value] of all) this.set(labels, value);
       },
     });
-  const read = (name: string, help: string, value: (from: MetricSources) => number) =>
-    readAll(name, help, [], (from) => [[{}, value(from)]]);
+  type Value = number | undefined; // there is none now
+  const read = (name: string, help: string, value: (from: MetricSources) => Value | Promise<Value>) =>
+    readAll(name, help, [], async (from) => {
+      const now = await value(from);
+      return now === undefined ? [] : [[{}, now]];
+    });
   const ofOrigin = (name: string, help: string, value: (health: OriginHealth) => number) =>
     readAll(`origin_${name}`, help, ["origin"], (from) =>
       collect(from.origins(), (health) => [{ origin: health.name }, value(health)] as const),
@@ -180,19 +184,11 @@ export function createMetrics(): Metrics {
   readAll("backup_timestamp_seconds", backupHelp, ["event"], async (from) =>
     Object.entries(await from.backups()).map(([event, at]) => [{ event }, at / 1_000]),
   );
-  const ofDisk = (
-    name: string,
-    help: string,
-    value: (space: NonNullable<Awaited<ReturnType<ServiceGauges["disk"]>>>) => number,
-  ) =>
-    readAll(name, help, [], async (from) => {
-      const space = await from.disk();
-      return space === undefined ? [] : [[{}, value(space)]];
-    });
-  ofDisk("disk_free_bytes", "Free bytes on the data folder's file system", ({ freeBytes }) => freeBytes);
+  const freeHelp = "Free bytes on the data folder's file system";
+  read("disk_free_bytes", freeHelp, async (from) => (await from.disk())?.freeBytes);
   const minFreeHelp = "limits.freeDisk: nothing more is stored if fewer bytes are free";
-  ofDisk("disk_min_free_bytes", minFreeHelp, ({ minFreeBytes }) => minFreeBytes);
-  readAll("ready", "Whether /readyz answers 200: 1 or 0", [], async (from) => [[{}, (await from.isReady()) ? 1 : 0]]);
+  read("disk_min_free_bytes", minFreeHelp, async (from) => (await from.disk())?.minFreeBytes);
+  read("ready", "Whether /readyz answers 200: 1 or 0", async (from) => Number(await from.isReady()));
   read("memory_tier_bytes", "Bytes of images in the memory cache", (from) => from.memory().bytes);
   read("memory_tier_objects", "Images in the memory cache", (from) => from.memory().objects);
   read("spool_memory_bytes", "Bytes of arriving images in memory", (from) => from.spool().bytes);

@@ -2,7 +2,7 @@
 // compression, a query, and another Accept.
 import type { Probe, ProbeReply, ProbeRequest } from "../../serve/origin/kinds/probe.ts";
 import { finding, type Hints, type Notes, noReply, type Verdict } from "./finding.ts";
-import type { Fetched } from "./samples.ts";
+import { type Fetched, headerOf } from "./samples.ts";
 
 interface Check {
   readonly id: string;
@@ -29,8 +29,8 @@ export async function checkBehaviour(probe: Probe, { target, reply: first }: Fet
 }
 
 function checksFor(first: ProbeReply): readonly Check[] {
-  const etag = textOf(first, "etag");
-  const modified = textOf(first, "last-modified");
+  const etag = headerOf(first, "etag");
+  const modified = headerOf(first, "last-modified");
   return [
     { id: "again", request: { method: "GET" }, assess: assessAgain },
     { id: "head", request: { method: "HEAD" }, assess: assessHead },
@@ -47,11 +47,6 @@ function checksFor(first: ProbeReply): readonly Check[] {
   ];
 }
 
-function textOf({ headers }: ProbeReply, name: string): string | undefined {
-  const value = headers[name];
-  return typeof value === "object" ? value[0] : value;
-}
-
 const assessAgain: Check["assess"] = (answer, first) => {
   if (answer?.verdict !== "whole") {
     const found = answer === undefined ? "not answered" : `${answer.status}, ${answer.verdict}`;
@@ -65,8 +60,8 @@ const assessAgain: Check["assess"] = (answer, first) => {
 
 const assessHead: Check["assess"] = (answer, first, hints) => {
   // The length of a coded body is not that of the image.
-  const isCoded = answer !== undefined && textOf(answer, "content-encoding") !== undefined;
-  const length = answer && !isCoded ? textOf(answer, "content-length") : undefined;
+  const isCoded = answer !== undefined && headerOf(answer, "content-encoding") !== undefined;
+  const length = answer && !isCoded ? headerOf(answer, "content-length") : undefined;
   if (answer?.status === 200 && (length === undefined || Number(length) === first.bytes))
     return finding.good("HEAD answers like GET, without the body");
   hints.headMiss = "store";
@@ -96,10 +91,10 @@ function condition(name: "If-None-Match" | "If-Modified-Since", value: string): 
 }
 
 const assessGzip: Check["assess"] = (answer, first) => {
-  const always = textOf(first, "content-encoding");
+  const always = headerOf(first, "content-encoding");
   if (always !== undefined && always !== "identity")
     return finding.note(`images are sent as ${always} to all clients`, "Nothing to do: the mirror decodes them.");
-  const coding = answer && textOf(answer, "content-encoding");
+  const coding = answer && headerOf(answer, "content-encoding");
   if (coding === undefined || coding === "identity") return undefined;
   const means = "Nothing to do: the mirror requests no compression, and the origin respects that.";
   return finding.note(`images are sent as ${coding} to clients that accept it`, means);

@@ -101,7 +101,7 @@ function assessSample({ name }: Sample, reply: ProbeReply): Verdict {
 
 type Summarize = (replies: readonly ProbeReply[], notes: Notes) => Verdict | undefined;
 
-const headerOf = ({ headers }: ProbeReply, name: string) => {
+export const headerOf = ({ headers }: ProbeReply, name: string) => {
   const value = headers[name];
   return typeof value === "object" ? value.join(", ") : value;
 };

@@ -152,11 +152,6 @@ function requestLines(request: Fetch["requests"][number], index: number): readon
   ];
 }
 
-/** The setting that refuses, by code. */
-const SETTING_OF: Readonly<Record<string, string>> = {
-  processing_refused: "; the bucket has `processing: aliases`",
-};
-
 function answerOf({ answer, rule, origin = [] }: Explanation): string {
   if (answer === undefined) return "unknown";
   const { status, from, code, errNo, message, location, cacheStatus } = answer;
@@ -169,7 +164,8 @@ function answerOf({ answer, rule, origin = [] }: Explanation): string {
     const failed = refresh.mayServeStale === true ? "" : ", 424 if it fails";
     return `200 with the stored image or the origin's newer one${failed}; with onGone: remove, ${missing} if it has none`;
   }
-  if (code !== undefined) return `${status}, X-ErrNo ${errNo}: ${message} (${code})${SETTING_OF[code] ?? ""}`;
+  const setting = code === "processing_refused" ? "; the bucket has `processing: aliases`" : "";
+  if (code !== undefined) return `${status}, X-ErrNo ${errNo}: ${message} (${code})${setting}`;
   if (location !== undefined) return `${status} to ${location}`;
   return `${status}${cacheStatus === undefined ? "" : `, ${cacheStatus}`}`;
 }

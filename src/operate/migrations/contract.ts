@@ -2,7 +2,6 @@
 import * as z from "zod";
 import { type AnswerOf, bucketId, get, json, listOf, post, put, time } from "../admin/contract/contract.ts";
 import { bucket, flag, text, whole, word } from "../admin/contract/fields.ts";
-import { KINDS } from "./journal/verification.ts";
 import { DEFAULT_SAMPLE, isSample } from "./verify/sample.ts";
 
 /** An id is the name of a folder. */
@@ -13,6 +12,14 @@ const id = z.string().regex(JOB_ID, { error: "must be 1 to 40 of a-z, 0-9 and -"
 const config = z
   .record(text(), z.union([text(), z.number(), z.boolean()]), { error: "must be an object of option names and values" })
   .refine((options) => Object.keys(options).length <= MAX_OPTIONS, { error: `has more than ${MAX_OPTIONS} options` });
+
+/**
+ * `differs`: both have it, with other bytes. `missing`: the target lacks it. `gone`: the source does not have it any
+ * more. `unread`: source or target could not be read, or the name cannot become an object. `failed`: it differs or is
+ * missing because its copy has failed, for the reason that the journal keeps. `deleted`: a tombstone at the target,
+ * which a migration respects.
+ */
+export const KINDS = ["differs", "missing", "gone", "unread", "failed", "deleted"] as const;
 
 const verification = z.object({
   at: time.describe("When it ended, or when this was written."),

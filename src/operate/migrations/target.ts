@@ -13,7 +13,6 @@ export type TargetState =
       readonly size: number;
       /** Lower-case hex; undefined if the target does not say. */
       readonly md5: string | undefined;
-      readonly sha256: string | undefined;
       /** The source's own, if the target knows them: the source may confirm the object without sending it. */
       readonly validators: Validators | undefined;
     };
@@ -41,22 +40,22 @@ export interface Target {
   put(request: PutRequest): Promise<PutOutcome>;
   /**
    * Reads the stored bytes and returns their SHA-256, in lower-case hex. Undefined: there is no object. `verify`
-   * compares it, and the reported digest if the target has no readSha256(). Also throws store_corrupt.
+   * compares it, and the reported MD5 if the target has no readSha256(). Also throws store_corrupt.
    */
   readSha256?(fileid: string, signal: AbortSignal): Promise<string | undefined>;
 }
 
-interface StoredFacts extends Partial<Pick<Hashes, "md5">>, Pick<Hashes, "sha256"> {
+interface StoredFacts extends Partial<Pick<Hashes, "md5">> {
   readonly size: number;
   readonly isDamaged?: boolean;
   readonly provenance: Partial<Pick<ObjectInfo["provenance"], "originEtag" | "originLastModified">>;
 }
 
 /** The state of an object in a store. A damaged one has no validators: the source must send it. */
-export function stateOf({ size, md5, sha256, isDamaged, provenance }: StoredFacts): TargetState {
+export function stateOf({ size, md5, isDamaged, provenance }: StoredFacts): TargetState {
   const { originEtag: etag, originLastModified: lastModified } = provenance;
   const isKnown = (etag ?? lastModified) !== undefined && isDamaged !== true;
-  return { state: "object", size, md5, sha256, validators: isKnown ? { etag, lastModified } : undefined };
+  return { state: "object", size, md5, validators: isKnown ? { etag, lastModified } : undefined };
 }
 
 /** Sends a request to the admin API; `path` begins with /api/v1. Throws as fetch(). */

@@ -61,17 +61,13 @@ export function addSettingsCalls(
     operation: string,
     chosen: InputOf<typeof addKey> & Partial<InputOf<typeof removeKey>>,
     pair?: KeyPair,
-  ) =>
-    change(
-      context,
-      log,
-      { operation: `settings keys ${operation}`, ...chosen },
-      async () => {
-        const { version, projects } = await file().keys();
-        return file().apply(version, [{ path: keyPath(projects, chosen), value: pair }]);
-      },
-      pair,
-    );
+  ) => {
+    const run = async () => {
+      const { version, projects } = await file().keys();
+      return file().apply(version, [{ path: keyPath(projects, chosen), value: pair }]);
+    };
+    return change(context, log, { operation: `settings keys ${operation}`, ...chosen }, run, pair);
+  };
   calls.add(addKey, (context, input) => changeKey(context, "add", input, makeKeyPair()));
   calls.add(rotateKey, (context, input) => changeKey(context, "rotate", input, makeKeyPair()));
   calls.add(removeKey, (context, input) => changeKey(context, "remove", input));
@@ -113,14 +109,7 @@ async function change(
   return context.json({ ...problemOf(error, context.get("requestId")), faults }, 400);
 }
 
-interface KeyEntry {
-  readonly secretId: string;
-  /** As the file may be shown. */
-  readonly secretKey: unknown;
-  readonly isEnabled: boolean;
-}
-
-function keyView({ secretId, secretKey, enabled }: Record<string, unknown>): KeyEntry {
+function keyView({ secretId, secretKey, enabled }: Readonly<Record<string, unknown>>): object {
   return { secretId: String(secretId), secretKey: String(secretKey), isEnabled: enabled !== false };
 }
 

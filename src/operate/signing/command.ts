@@ -9,7 +9,7 @@ import { type KeyPair, makeKeyPair } from "../../settings/key-pair.ts";
 import { loadSettings } from "../../settings/load.ts";
 import { parseDuration } from "../../settings/schema/quantities.ts";
 import { newCommand, type Terminal } from "../cli/terminal.ts";
-import { findSignPlace, readSignTarget, type SignPlace, type SignTarget, sign } from "./signing.ts";
+import { findSignPlace, readSignTarget, type SignPlace, sign } from "./signing.ts";
 
 interface SignFlags {
   readonly config?: string;
@@ -27,13 +27,7 @@ const SIGN_HELP = `Examples:
   huiyuan sign download 2015/cat.jpg
   huiyuan sign upload 2015/cat.jpg --expires 1h`;
 
-interface About {
-  readonly about: string;
-  /** As commander writes it, and what it names. */
-  readonly argument: readonly [name: string, about: string];
-  readonly examples: readonly string[];
-}
-
+/** `argument`: as commander writes it, and what it names. */
 const OPERATIONS = {
   download: {
     about: "print a signed download URL",
@@ -55,7 +49,7 @@ const OPERATIONS = {
     argument: ["<fileid>", "file to delete"],
     examples: ["2015/cat.jpg"],
   },
-} as const satisfies Readonly<Record<string, About>>;
+} as const;
 
 /** Wrong usage throws CommanderError, a faulty settings file SettingsFaults. */
 export function signCommand(terminal: Terminal): Command {
@@ -70,12 +64,12 @@ SecretKey into the environment variable HUIYUAN_SECRET_KEY. It is no option,
 because everyone on the machine can read those in the process list.`;
 
 function subcommand(terminal: Terminal, name: keyof typeof OPERATIONS): Command {
-  const { about, argument, examples }: About = OPERATIONS[name];
+  const { about, argument, examples } = OPERATIONS[name];
   const isDownload = name === "download";
   const lines = examples.map((example) => `\n  huiyuan sign ${name} ${example}`);
   const command = newCommand(terminal, name, `${NO_FILE_HELP}\n\nExamples:${lines.join("")}`)
     .description(about)
-    .argument(...argument, parse(isDownload ? readSignTarget : readFileid))
+    .argument(argument[0], argument[1])
     .option("-c, --config <file>", 'settings file (default: "huiyuan.yaml")')
     .option("--appid <appid>", "project; needed if the file has several")
     .option("--bucket <name>", "bucket; needed if the file has several")
@@ -95,7 +89,9 @@ function subcommand(terminal: Terminal, name: keyof typeof OPERATIONS): Command 
         .default(false)
         .conflicts(["expires", "unbound"]),
     );
-  return command.action(async (target: SignTarget | undefined, flags: SignFlags, self: Command) => {
+  return command.action(async (given: string | undefined, flags: SignFlags, self: Command) => {
+    const read = (text: string) => (isDownload ? readSignTarget(text) : { fileid: toKey(text), url: undefined });
+    const target = given === undefined ? undefined : asUsage(self, () => read(given));
     const place = await placeOf(flags, target?.url?.host, self);
     if (target?.url === undefined) warnOfSlash(target?.fileid ?? "", terminal);
     const { unbound = false, once, expires, json } = flags;
@@ -104,8 +100,6 @@ function subcommand(terminal: Terminal, name: keyof typeof OPERATIONS): Command 
     terminal.out.write(`${json ? JSON.stringify(signed) : (signed.url ?? signed.token)}\n`);
   });
 }
-
-const readFileid = (text: string): SignTarget => ({ fileid: toKey(text), url: undefined });
 
 /** A path of a URL is a common mistake: its first slash does not belong to the fileid. */
 function warnOfSlash(fileid: string, { err }: Terminal): void {
@@ -120,18 +114,6 @@ function parseLife(text: string): number {
   const seconds = Math.floor((parseDuration(text) ?? 0) / 1000);
   if (seconds < 1 || seconds > MAX_LIFE_SECONDS) throw new InvalidArgumentError("Wanted 1s to 92d.");
   return seconds;
-}
-
-/** A parser of an argument, whose errors are wrong usage. */
-function parse<Value>(read: (text: string) => Value): (text: string) => Value {
-  return (text) => {
-    try {
-      return read(text);
-    } catch (error) {
-      if (error instanceof HuiyuanError) throw new InvalidArgumentError(`${error.message}.`);
-      throw error;
-    }
-  };
 }
 
 /** Ends the command with a usage error if `run` throws a HuiyuanError. */

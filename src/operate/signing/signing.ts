@@ -9,6 +9,7 @@ import { makeToken, tokenFromQuery } from "../../serve/sign/token.ts";
 import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
 import { normalizeHost } from "../../settings/hosts.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
+import { invalid } from "../admin/input.ts";
 import type { Signed, SignRequest } from "./calls.ts";
 
 /** A bucket, and the key pair that signs for it. */
@@ -91,10 +92,6 @@ const OTHER_HOST = "for the host of a CDN, name the bucket with --bucket";
 
 function list(places: readonly Candidate[]): string {
   return few(places.map(({ project, bucket }) => `${project.appid}/${bucket.name}`));
-}
-
-function invalid(message: string): HuiyuanError {
-  return new HuiyuanError("request_invalid", message);
 }
 
 export interface Signing {

@@ -80,14 +80,7 @@ function* duplicates(places: readonly PathNode[], key: string): Generator<PathFa
 }
 
 /** The hosts that the settings serve, their faults, and the bucket of each host and of `*`. */
-function hostsOf(
-  buckets: readonly { readonly project: PathNode; readonly bucket: PathNode }[],
-  server: PathNode,
-): {
-  readonly faults: readonly PathFault[];
-  readonly owners: ReadonlyMap<string, PathNode>;
-  readonly own: OwnAddresses;
-} {
+function hostsOf(buckets: readonly { readonly project: PathNode; readonly bucket: PathNode }[], server: PathNode) {
   const baseDomain = text(server, "baseDomain");
   const defaults = new Map<string, PathNode>();
   for (const { project, bucket } of buckets) {
@@ -111,11 +104,8 @@ function hostsOf(
   const owners = new Map([...bound, ...defaults]);
   bound.delete("*");
   const { host, port, adminPort } = server.value;
-  return {
-    faults,
-    owners,
-    own: { served: new Set([...bound.keys(), ...defaults.keys()]), baseDomain, host, ports: [port, adminPort] },
-  };
+  const served = new Set([...bound.keys(), ...defaults.keys()]);
+  return { faults, owners, own: { served, baseDomain, host, ports: [port, adminPort] } satisfies OwnAddresses };
 }
 
 /** `owners`: the bucket of each host of the settings, and of `*`. */

@@ -5,7 +5,7 @@ import { type Document, isAlias, isCollection, isMap, isScalar, isSeq, type Node
 import { HuiyuanError } from "../../core/errors.ts";
 import { keyText, LINEAR, readDocument, type SettingsDocument } from "../document.ts";
 import { formatPath, type SettingsPath } from "../faults.ts";
-import { type Splice, splicesOf } from "./splices.ts";
+import { spliced, splicesOf } from "./splices.ts";
 
 /** Sets the value at a path, removes it if `value` is undefined, or moves an item of a list to the position `to`. */
 export interface SettingsEdit {
@@ -54,16 +54,6 @@ function wantedOf(document: Document): unknown {
     if (!(error instanceof ReferenceError)) throw error;
     throw refused("an alias would have no anchor any more; edit the file by hand");
   }
-}
-
-function spliced(text: string, splices: readonly Splice[]): string {
-  let end = 0;
-  const parts = splices.map((splice) => {
-    const part = text.slice(end, splice.start) + splice.text;
-    end = splice.end;
-    return part;
-  });
-  return parts.join("") + text.slice(end);
 }
 
 function applyEdit(document: Document, { path, value, to }: SettingsEdit): void {

@@ -6,6 +6,7 @@ import { keyText, LINEAR } from "../document.ts";
 import type { SettingsPath } from "../faults.ts";
 import { MASK } from "../secret.ts";
 import { isKnownPath, isSecretPath } from "../setting-paths.ts";
+import { type Splice, spliced } from "./splices.ts";
 
 const REFERENCE = /^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/;
 
@@ -27,30 +28,15 @@ function isShown(value: unknown, path: SettingsPath): boolean {
 
 /** A text of settings as it may be shown, with the same lines. `document`: the parsed text. */
 export function maskedText(text: string, document = parseDocument(text, LINEAR) as Document): string {
-  const hidden = [...comments(text), ...values(document, text)];
-  let end = 0;
-  const parts = hidden
-    .toSorted((a, b) => a.start - b.start)
-    .map((piece) => {
-      // A comment inside of a hidden value.
-      if (piece.start < end) return "";
-      const part = text.slice(end, piece.start) + piece.text;
-      end = piece.end;
-      return part;
-    });
-  return parts.join("") + text.slice(end);
-}
-
-interface Piece {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
+  // A comment may be inside of a hidden value.
+  const hidden = [...comments(text), ...values(document, text)].toSorted((a, b) => a.start - b.start);
+  return spliced(text, hidden);
 }
 
 /** Tokens of the lexer that stand for no text. */
 const CONTROLS: ReadonlySet<string | null> = new Set(["doc-mode", "flow-error-end", "scalar"]);
 
-function* comments(text: string): Generator<Piece> {
+function* comments(text: string): Generator<Splice> {
   let start = 0;
   for (const token of new Lexer().lex(text)) {
     const type = CST.tokenType(token);
@@ -62,7 +48,7 @@ function* comments(text: string): Generator<Piece> {
 }
 
 /** A loop, because a file may be nested deeply. */
-function* values(document: Document, text: string): Generator<Piece> {
+function* values(document: Document, text: string): Generator<Splice> {
   const open: { readonly node: Node | null; readonly path: SettingsPath }[] = [
     { node: document.contents as Node | null, path: [] },
   ];

@@ -21,6 +21,18 @@ export interface Splice {
   readonly text: string;
 }
 
+/** `splices`: in the order of the text. One that begins inside of another has no effect. */
+export function spliced(text: string, splices: readonly Splice[]): string {
+  let end = 0;
+  const parts = splices.map((splice) => {
+    if (splice.start < end) return "";
+    const part = text.slice(end, splice.start) + splice.text;
+    end = splice.end;
+    return part;
+  });
+  return parts.join("") + text.slice(end);
+}
+
 /** `text` ends with a line break. `after`: a second tree of it, with edits. */
 export interface Trees {
   readonly text: string;

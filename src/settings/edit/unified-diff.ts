@@ -8,12 +8,8 @@ export function unifiedDiff(
   shown: (text: string, document: EditedText["documents"]["before"]) => string,
 ): readonly string[] {
   const [old, next] = [linesOf(shown(before, documents.before)), linesOf(shown(after, documents.after.document))];
-  const [from, to] = [before, after].map((text) =>
-    linesOf(text)
-      .map((line) => `${line}\n`)
-      .join(""),
-  ) as [string, string];
-  const { hunks } = structuredPatch("", "", from, to, "", "", { context: 3 });
+  const plain = (text: string) => text.replaceAll("\r\n", "\n");
+  const { hunks } = structuredPatch("", "", plain(before), plain(after), "", "", { context: 3 });
   return hunks.flatMap(({ oldStart, oldLines, newStart, newLines, lines }) => {
     let [oldAt, newAt] = [oldStart - 1, newStart - 1];
     const place = (start: number, count: number) => `${count === 0 ? start - 1 : start},${count}`;

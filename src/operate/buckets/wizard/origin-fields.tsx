@@ -3,8 +3,7 @@ import type { ComponentChildren } from "preact";
 import { type Option, Select, TextField, Toggle } from "../../console/parts/fields.tsx";
 import { PRESETS } from "../page/tree.ts";
 import { t } from "../words.ts";
-import { withScheme } from "./addresses.ts";
-import { type Answers, hasEndpoint, isOnSite, isSite, usesUrl, type Vendor } from "./scenarios.ts";
+import { type Answers, hasEndpoint, isOnSite, isSite, usesUrl, type Vendor, withScheme } from "./scenarios.ts";
 
 export interface AnswersProps {
   readonly answers: Answers;

@@ -8,14 +8,14 @@ import { Card, Page, Show } from "../../console/parts/parts.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
 import { type Faulty, inLanguage, Reveal, Review, SettingsNotes } from "../../settings/page/review.tsx";
-import { defaultDomain } from "../page/tree.ts";
+import { defaultDomain, placesOf } from "../page/tree.ts";
 import { type TextName, t } from "../words.ts";
-import { bareHost } from "./addresses.ts";
 import { FirstImagePage, type FirstImageProps } from "./first-image.tsx";
 import { AnswerField, type AnswersProps, OriginFields } from "./origin-fields.tsx";
 import { OriginTest } from "./origin-test.tsx";
 import {
   type Answers,
+  bareHost,
   editsOfAnswers,
   faultOf,
   isOnSite,
@@ -111,7 +111,7 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
             sample={sample}
             isOpen={step.value === "test"}
             check={check}
-            next={reviewOf(step)}
+            next={() => (step.value = "review")}
           />
         </Reveal>
       )}
@@ -146,18 +146,8 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
   );
 }
 
-function reviewOf(step: Signal<Step>): () => void {
-  return () => {
-    step.value = "review";
-  };
-}
-
 function freeName(tree: unknown, wanted: string): string {
-  const names = new Set(
-    listAt(tree, ["projects"]).flatMap((project) =>
-      listAt(project, ["buckets"]).map((bucket) => textAt(bucket, ["name"])),
-    ),
-  );
+  const names = new Set(placesOf(tree).map(({ name }) => name));
   let name = wanted;
   for (let turn = 2; names.has(name); turn += 1) name = `${wanted}-${turn}`;
   return name;

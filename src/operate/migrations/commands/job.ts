@@ -1,4 +1,4 @@
-// The parts that all subcommands of `huiyuan migrate` share: flags, the job folder, commands that they name, output.
+// The parts that all subcommands of `huiyuan migrate` share: flags, the job folder, output.
 import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
@@ -31,27 +31,4 @@ export function folderOf({ config, job }: JobFlags): JobFolder {
 /** Prints the lines, or with --json the event. */
 export function print({ json }: Pick<JobFlags, "json">, { out }: Terminal, event: object, lines: readonly string[]) {
   out.write(json ? `${JSON.stringify(event)}\n` : lines.map((line) => `${line}\n`).join(""));
-}
-
-const NAMED = {
-  ...{ config: "--config", job: "--job", settings: "--settings", admin: "--admin" },
-  ...{ fromOrigin: "--from-origin", list: "--list", sitemap: "--sitemap", allowPrivate: "--allow-private" },
-  ...{ overwrite: "--overwrite", acceptSuspect: "--accept-suspect" },
-} as const;
-
-/** A command on the same job with the same source and target, as a shell takes it. */
-export function commandLine(
-  name: string,
-  flags: { readonly [Name in keyof typeof NAMED]?: string | boolean | undefined },
-): string {
-  const given = Object.entries(NAMED).flatMap(([key, option]) => {
-    const value = flags[key as keyof typeof NAMED];
-    if (key === "config" && !hasConfig(String(value))) return [];
-    return typeof value === "string" ? [option, quoted(value)] : value === true ? [option] : [];
-  });
-  return `huiyuan migrate ${name} ${given.join(" ")}`;
-}
-
-function quoted(text: string): string {
-  return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -10,12 +10,12 @@ import { parseUrl } from "../../cli/admin-command.ts";
 import { createLogger } from "../../cli/logger.ts";
 import { runningServer, serverAt } from "../../cli/reach-server.ts";
 import { createStatusLine, type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
-import { ConfigFaults, loadConfig, type MigrationConfig } from "../config/config.ts";
+import { ConfigFaults, loadConfig } from "../config/config.ts";
 import { type SourceTargetFlags, WORKING } from "../jobs/run-input.ts";
 import type { JobFolder } from "../journal/job-folder.ts";
 import { type Journal, openJournal } from "../journal/journal.ts";
 import type { Source } from "../source.ts";
-import { openSource } from "../wiring/sources.ts";
+import { type OriginListing, openSource } from "../wiring/sources.ts";
 import { type MigrationTarget, openTarget, type TargetOptions, targetBucket } from "../wiring/target.ts";
 import { folderOf, hasConfig, jobCommand } from "./job.ts";
 import { createProgress, type Done } from "./stat.ts";
@@ -103,17 +103,9 @@ async function prepare(flags: SourceTargetFlags, terminal: Terminal): Promise<Pr
   return { config, bucketId, settings, admin, source, folder, log, identity };
 }
 
-type DomainSource = Extract<MigrationConfig["source"], { readonly type: "origins" }>;
-
 /** The source that flags name. Throws ConfigFaults. */
-function sourceOf({
-  fromOrigin: host,
-  settings,
-  admin,
-  list,
-  sitemap,
-  detach,
-}: SourceTargetFlags): DomainSource | undefined {
+function sourceOf(flags: SourceTargetFlags): OriginListing | undefined {
+  const { fromOrigin: host, settings, admin, list, sitemap, detach } = flags;
   const faults: string[] = [];
   if (host !== undefined && settings === undefined) faults.push("--from-origin needs --settings.");
   if (settings !== undefined && admin !== undefined) faults.push("Give --settings or --admin, not both.");

@@ -1,5 +1,5 @@
 // `huiyuan migrate start`: copies everything that is not copied yet, and reports counts, duration and failures by cause
-// with the command that retries them.
+// with what to do about them.
 
 import { once } from "node:events";
 import { fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import type { Journal } from "../journal/journal.ts";
 import { type CauseCount, readJournal } from "../journal/reading.ts";
 import { type RunEnd, runMigration } from "../runner/runner.ts";
 import { dryRun } from "./dry-run.ts";
-import { commandLine, print } from "./job.ts";
+import { print } from "./job.ts";
 import { type Prepared, sourceTargetCommand, withPrepared, withSourceAndTarget } from "./prepare.ts";
 import { durationText, statLine } from "./stat.ts";
 
@@ -44,10 +44,10 @@ const REMEDIES: Readonly<Record<string, string>> = {
   origin_too_large: "raise limits.objectSize of the settings, or max.object.bytes of the config",
   url_invalid: "rename it by sub.pattern and sub.replace",
   name_refused: "rename it by sub.pattern and sub.replace",
-  unlisted: "rename it at the source, or put a file in place of a link, then scan again: start -f",
-  gone: "the source does not have it any more; if it is back",
+  unlisted: "rename it at the source, or put a file in place of a link, and add -f",
+  gone: "the source does not have it any more: restore it there",
 };
-const REMEDY = "once the cause is gone";
+const REMEDY = "remove the cause";
 
 export function startCommand(terminal: Terminal): Command {
   return sourceTargetCommand(terminal, "start", "copy everything that is not copied yet", "copy into", HELP)
@@ -94,10 +94,10 @@ function copy(prepared: Prepared, flags: CopyFlags, terminal: Terminal): Promise
       acceptsSuspects: flags.acceptSuspect,
       overwrite: flags.overwrite === "never" ? "none" : flags.overwrite,
       now: Date.now,
-      listener: linesOf((event, lines) => {
+      listener(event) {
         clear();
-        print(flags, terminal, event, lines);
-      }),
+        print(flags, terminal, ...linesOf(event, journal.counters));
+      },
     });
     clear();
     const causes = readJournal(folder.journal, (reader) => reader.causes(CAUSES)) ?? [];
@@ -113,20 +113,19 @@ function signals(terminal: Terminal) {
   return { stop: stopSignal(terminal, ["SIGINT"]), kill: kill.signal };
 }
 
-/** The old tool's lines. */
-function linesOf(write: (event: object, lines: readonly string[]) => void) {
-  return {
-    scanning: () => write({ event: "scanning" }, ["submit.sh is running... "]),
-    scanned({ scanNew, scanChanged, scanKnown, scanIgnored, submitted }: Counters) {
-      const changed = scanChanged > 0 ? [`Changed: ${scanChanged}`] : [];
-      const nothing = submitted === 0 ? ["Nothing to upload"] : [];
-      write({ event: "scanned", new: scanNew, changed: scanChanged, known: scanKnown, ignored: scanIgnored }, [
-        ...[`New submitted: ${scanNew}`, ...changed, `Submit failed: ${scanKnown}`, `Ignored: ${scanIgnored}`],
-        ...nothing,
-      ]);
-    },
-    copying: () => write({ event: "copying" }, ["Start uploading..."]),
-  };
+/** The event, and the lines of the old tool. */
+function linesOf(
+  event: "scanning" | "scanned" | "copying",
+  { scanNew, scanChanged, scanKnown, scanIgnored, submitted }: Counters,
+): [event: object, lines: readonly string[]] {
+  if (event === "scanning") return [{ event }, ["submit.sh is running... "]];
+  if (event === "copying") return [{ event }, ["Start uploading..."]];
+  const changed = scanChanged > 0 ? [`Changed: ${scanChanged}`] : [];
+  const nothing = submitted === 0 ? ["Nothing to upload"] : [];
+  return [
+    { event, new: scanNew, changed: scanChanged, known: scanKnown, ignored: scanIgnored },
+    [`New submitted: ${scanNew}`, ...changed, `Submit failed: ${scanKnown}`, `Ignored: ${scanIgnored}`, ...nothing],
+  ];
 }
 
 interface Report {
@@ -147,19 +146,17 @@ function printReport(report: Report, terminal: Terminal): ExitCode {
   const gained = (name: "stored" | "same" | "deleted" | "bytes") => counters[name] - before[name];
   const [stored, same, deleted, bytes] = [gained("stored"), gained("same"), gained("deleted"), gained("bytes")];
   const left = submitted - successful - failed;
-  const scanFailure = end.scanFailure && [end.scanFailure.message];
-  const troubles = [...(scanFailure ?? []), ...(end.abortReason === undefined ? [] : [end.abortReason.message])];
-  const retry = commandLine("start", { ...flags, overwrite: flags.overwrite !== "never" && flags.overwrite });
-  const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; retry: ${retry}` }));
+  const troubles = [end.scanFailure, end.abortReason].flatMap((error) => error?.message ?? []);
+  const failures = causes.map((each) => ({ ...each, next: `${REMEDIES[each.cause] ?? REMEDY}; then start again` }));
   const rate = `${Math.round((stored + same + deleted) / Math.max(seconds, 0.001))} objects/s`;
   const others = `the same at the target: ${same}, deleted at the target: ${deleted}, not tried: ${left}`;
   const totals = { submitted, successful, failed, left, stored, same, deleted, bytes, waiting, seconds };
   print(flags, terminal, { event: "report", ...totals, failures, troubles }, [
-    ...(scanFailure === undefined ? [] : ["submit.sh failed. "]),
+    ...(end.scanFailure === undefined ? [] : ["submit.sh failed. "]),
     ...troubles.map(shown),
     statLine(counters),
     `Copied in this run: ${stored} objects, ${formatBytes(bytes)}, in ${durationText(seconds)} (${rate}); ${others}`,
-    ...(left > 0 ? [`To continue: ${retry}`] : []),
+    ...(left > 0 ? ["To continue, start again"] : []),
     ...(waiting > 0 ? [`${waiting} objects wait for S3: run huiyuan serve`] : []),
     ...(failures.length > 0 ? ["Failures by cause:"] : []),
     ...failures.map(

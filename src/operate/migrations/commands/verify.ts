@@ -8,7 +8,7 @@ import { createTally, type FindingKind, type Tally, type Verification } from "..
 import { createManifest } from "../verify/manifest.ts";
 import { DEFAULT_SAMPLE, isSample } from "../verify/sample.ts";
 import { verify } from "../verify/verify.ts";
-import { commandLine, print } from "./job.ts";
+import { print } from "./job.ts";
 import { type Prepared, sourceTargetCommand, withPrepared, withSourceAndTarget } from "./prepare.ts";
 import { durationText } from "./stat.ts";
 
@@ -113,18 +113,18 @@ const TITLES: Readonly<Record<FindingKind, string>> = {
   deleted: "Deleted at the target",
 };
 
-/** Advice for findings of each kind, with a command. */
+/** Advice for findings of each kind. */
 function mendsOf(flags: SourceTargetFlags): Readonly<Record<FindingKind, string>> {
-  const start = commandLine("start", flags);
+  const copies = "the next start copies them";
   const isStore = (flags.settings ?? flags.admin) !== undefined;
   const at = flags.settings === undefined ? `--admin ${flags.admin}` : `--config ${flags.settings}`;
   const toDelete = isStore ? `: huiyuan delete KEY ${at}` : "";
   return {
-    differs: `${isStore ? "copy again" : "an upload never replaces: delete them at the target, then"}: ${start}`,
-    missing: `copy: ${start}`,
+    differs: isStore ? copies : `an upload never replaces: delete them at the target; then ${copies}`,
+    missing: copies,
     gone: `if the target should lose them too, delete them there${toDelete}`,
-    unread: `once the reason is gone, compare again: ${commandLine("verify", flags)}`,
-    failed: `mend the cause, then copy again: ${start}`,
+    unread: "once the reason is gone, compare again",
+    failed: `remove the cause; then ${copies}`,
     deleted: "a migration respects that; an upload brings them back",
   };
 }

@@ -3,6 +3,7 @@
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { parseDocument, visit } from "yaml";
+import { isMapping } from "../../../settings/checks/path-nodes.ts";
 
 /** Readers of one option each. Undefined: it is absent. */
 export interface Values {
@@ -135,10 +136,6 @@ export function readYaml(text: string): RawConfig {
     if (typeof value === "string") setOption(options, name, value);
     else faults.push(`Option ${name} must be a text, a number, true or false.`);
   return { options, faults };
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The last of two values counts. */

@@ -1,9 +1,9 @@
 // The folder of a server's migration: the request, its config, which holds secrets, and its list of URLs.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { HuiyuanError } from "../../../core/errors.ts";
 import { redactTarget } from "../../../serve/sign/redact.ts";
 import type { InputOf } from "../../admin/contract/contract.ts";
+import { invalid } from "../../admin/input.ts";
 import { ConfigFaults, checkConfig } from "../config/config.ts";
 import { readYaml } from "../config/options.ts";
 import type { SourceOptions } from "../config/source-options.ts";
@@ -30,10 +30,10 @@ export function checkRequest(request: JobRequest, folders: readonly string[]): v
   for (const [name, value] of Object.entries(config))
     if (PATHS.has(name.toLowerCase())) assertBelow(String(value), folders);
   const source = originsOf(request);
-  if (source === undefined && sitemap !== undefined) throw refused('"sitemap" needs "fromOrigin"');
-  if (list !== undefined && sitemap !== undefined) throw refused('give "list" or "sitemap", not both');
+  if (source === undefined && sitemap !== undefined) throw invalid('"sitemap" needs "fromOrigin"');
+  if (list !== undefined && sitemap !== undefined) throw invalid('give "list" or "sitemap", not both');
   // The journal and the reports name it.
-  if (/[?@\p{Cc}]/u.test(sitemap ?? "")) throw refused('"sitemap" must have neither "?" nor "@": give "list" instead');
+  if (/[?@\p{Cc}]/u.test(sitemap ?? "")) throw invalid('"sitemap" must have neither "?" nor "@": give "list" instead');
   // A list of the request needs no file yet.
   const own = list === undefined || source !== undefined ? {} : { [LIST_OPTION]: "-" };
   const { options, faults } = readYaml(JSON.stringify({ ...config, ...own }));
@@ -52,7 +52,7 @@ export function asRefusal(check: () => void): void {
   try {
     check();
   } catch (error) {
-    throw error instanceof ConfigFaults ? refused(error.message) : error;
+    throw error instanceof ConfigFaults ? invalid(error.message) : error;
   }
 }
 
@@ -122,9 +122,4 @@ export function withoutSecrets(text: string, { config }: JobRequest): string {
     .toSorted((one, other) => other.length - one.length)
     .reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
   return known.replace(URLS, (url) => redactTarget(url).replace(/\?.*/, "?…"));
-}
-
-/** The caller's request cannot be met as it is. */
-export function refused(message: string, answerStatus = 400): HuiyuanError {
-  return new HuiyuanError("request_invalid", message, { answerStatus });
 }

@@ -6,11 +6,11 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createThread } from "../../../async/thread.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
-import { JOB_ID, type MigrationAnswer, type MigrationFailures } from "../contract.ts";
+import { invalid } from "../../admin/input.ts";
+import { JOB_ID, KINDS, type MigrationAnswer, type MigrationFailures } from "../contract.ts";
 import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
 import { readJournal } from "../journal/reading.ts";
-import { KINDS } from "../journal/verification.ts";
 import {
   asRefusal,
   type checkRequest,
@@ -20,7 +20,6 @@ import {
   type JobWork,
   originsOf,
   readRequest,
-  refused,
   removeJob,
   sourceOf,
   withoutSecrets,
@@ -87,13 +86,13 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   const running = () => [...runs].filter(([, { ended }]) => ended === undefined);
   const isRunning = (id: string) => running().some(([own]) => own === id);
   const dirOf = (id: string) => {
-    if (!isKnown(id)) throw refused(`there is no migration ${JSON.stringify(id)}`);
+    if (!isKnown(id)) throw invalid(`there is no migration ${JSON.stringify(id)}`);
     return join(dir, id);
   };
   const refuseRunning = (id: string) => {
     // Also a command of an operator may work on its folder.
     if (isRunning(id) || jobFolder(dirOf(id)).runningPid() !== undefined)
-      throw refused(`the migration "${id}" is running: wait, or stop it first`, 409);
+      throw invalid(`the migration "${id}" is running: wait, or stop it first`, { answerStatus: 409 });
   };
   const refuseStart = () => {
     if (isClosed) throw new HuiyuanError("draining", "Cannot start a migration: the server is stopping");
@@ -157,8 +156,8 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     async create(id, request) {
       await check(request);
       refuseStart();
-      if (isKnown(id)) throw refused(`there is a migration "${id}": start it, or remove it first`);
-      if (ids().length >= MAX_JOBS) throw refused(`there are ${MAX_JOBS} migrations: remove one first`);
+      if (isKnown(id)) throw invalid(`there is a migration "${id}": start it, or remove it first`);
+      if (ids().length >= MAX_JOBS) throw invalid(`there are ${MAX_JOBS} migrations: remove one first`);
       writeJob(join(dir, id), request);
       return run(id, { rescans: false });
     },

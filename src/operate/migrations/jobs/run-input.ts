@@ -3,7 +3,7 @@
 import { type ChildProcess, fork, type StdioOptions } from "node:child_process";
 import { threadUrl } from "../../../async/thread.ts";
 
-/** The fields have the names of the options of `huiyuan migrate`, because reports print the command that continues. */
+/** The options of `huiyuan migrate`, by the names that commander gives them. */
 export interface JobFlags {
   readonly config: string;
   /** Folder of the journal. */

@@ -64,13 +64,6 @@ export interface Journal {
   close(): void;
 }
 
-export interface JournalOptions {
-  /** Rows that are read at once, in about a millisecond. */
-  readonly pageRows?: number;
-  /** Results wait this long for a common commit. Milliseconds. */
-  readonly commitMs?: number;
-}
-
 interface Row extends Pick<Job, "serial" | "fileid" | "locator" | "log"> {
   readonly size: number | null;
   readonly version: string | null;
@@ -85,8 +78,8 @@ const IS_FILTER = /^(?:fileid\.ignore|sub)\./;
 /** So many results are written at once. */
 const MAX_SETTLED = 1_000;
 
-/** Throws as openJournalFile(). */
-export function openJournal(path: string, { pageRows = 1_000, commitMs = 100 }: JournalOptions = {}): Journal {
+/** `pageRows`: read at once, in about a millisecond. `commitMs`: results wait for others. Throws as openJournalFile(). */
+export function openJournal(path: string, pageRows = 1_000, commitMs = 100): Journal {
   const database = openJournalFile(path);
   const state = readState(database);
   const commit = createCommit(database, state);

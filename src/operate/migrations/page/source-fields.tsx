@@ -55,7 +55,7 @@ function OriginFields({ buckets }: SourceProps) {
           set={(name) => (domain.value = name)}
         />
         {domain.value === "*" && (
-          <TextField name="fromOrigin" label="hostName" hint="hostNameHint" placeholder="img.example.com" />
+          <TextField name="fromOrigin" label={t("hostName")} hint={t("hostNameHint")} placeholder="img.example.com" />
         )}
         <Select
           label={t("listOrSitemap")}
@@ -69,8 +69,8 @@ function OriginFields({ buckets }: SourceProps) {
       {way.value === "sitemap" && (
         <TextField
           name="sitemap"
-          label="sitemap"
-          hint="sitemapHint"
+          label={t("sitemap")}
+          hint={t("sitemapHint")}
           type="url"
           placeholder="https://www.example.com/sitemap.xml"
         />
@@ -104,15 +104,15 @@ function QiniuFields() {
   return (
     <>
       <div class="grid">
-        <TextField name="qiniu.bucket" label="sourceBucket" />
+        <TextField name="qiniu.bucket" label={t("sourceBucket")} />
         <TextField
           name="qiniu.domain"
-          label="qiniuDomain"
-          hint="qiniuDomainHint"
+          label={t("qiniuDomain")}
+          hint={t("qiniuDomainHint")}
           placeholder="http://img.example.com"
         />
-        <TextField name="qiniu.AccessKey" label="accessKey" />
-        <TextField name="qiniu.SecretKey" label="secretKey" type="password" />
+        <TextField name="qiniu.AccessKey" label={t("accessKey")} />
+        <TextField name="qiniu.SecretKey" label={t("secretKey")} type="password" />
       </div>
       <label class="row one-line">
         <input type="checkbox" name="qiniu.isprivate" value="true" />
@@ -137,17 +137,17 @@ function S3Fields() {
         value={vendor.value}
         set={(name) => (vendor.value = name)}
       />
-      <TextField name="s3.bucket" label="sourceBucket" />
-      <TextField name="s3.region" label="region" hint="regionHint" isOptional />
+      <TextField name="s3.bucket" label={t("sourceBucket")} />
+      <TextField name="s3.region" label={t("region")} hint={t("regionHint")} isOptional />
       <TextField
         name="s3.endpoint"
-        label="endpoint"
-        hint={needsEndpoint ? "endpointNeeded" : "endpointHint"}
+        label={t("endpoint")}
+        hint={t(needsEndpoint ? "endpointNeeded" : "endpointHint")}
         type="url"
         isOptional={!needsEndpoint}
       />
-      <TextField name="s3.accesskey" label="accessKey" />
-      <TextField name="s3.secretkey" label="secretKey" type="password" />
+      <TextField name="s3.accesskey" label={t("accessKey")} />
+      <TextField name="s3.secretkey" label={t("secretKey")} type="password" />
     </div>
   );
 }
@@ -157,31 +157,23 @@ function FolderField({ folders }: SourceProps) {
   return (
     <TextField
       name="local.image_root_path"
-      label="folder"
-      hintText={t("folderHint", { folders: folders.join(", ") })}
-      value={folders[0]}
+      label={t("folder")}
+      hint={t("folderHint", { folders: folders.join(", ") })}
+      defaultValue={folders[0]}
     />
   );
 }
 
-interface TextFieldProps {
-  readonly name: string;
-  readonly label: TextName;
-  readonly hint?: TextName;
-  readonly hintText?: string;
-  readonly type?: "text" | "url" | "password";
-  readonly placeholder?: string;
-  readonly value?: string | undefined;
+interface TextFieldProps extends Omit<Parameters<typeof InputField>[0], "value"> {
   readonly isOptional?: boolean;
 }
 
-function TextField({ name, label, hint, hintText, type = "text", placeholder, value, isOptional }: TextFieldProps) {
+function TextField({ type = "text", isOptional, ...field }: TextFieldProps) {
   return (
     <InputField
-      {...{ name, type, placeholder, label: t(label), hint: hint === undefined ? hintText : t(hint) }}
+      {...{ type, ...field }}
       class="mono"
       required={isOptional !== true}
-      defaultValue={value}
       autocomplete={type === "password" ? "new-password" : "off"}
       spellcheck={false}
     />

@@ -7,7 +7,7 @@ import type { SpoolPool } from "../../../serve/body/spool/spool-pool.ts";
 import { Arrival, describeFetched } from "../../../serve/mirror/fill/arrival.ts";
 import type { OriginAnswer, Validators } from "../../../serve/origin/origin.ts";
 import type { Replacement } from "../contract.ts";
-import type { Job } from "../journal/journal.ts";
+import type { Job, JobResult } from "../journal/journal.ts";
 import type { Source } from "../source.ts";
 import type { Target } from "../target.ts";
 
@@ -23,11 +23,7 @@ export interface CopyContext {
   readonly now: () => number;
 }
 
-/** `bytes`: 0 if the body was not sent. */
-export interface Copied {
-  readonly outcome: "stored" | "same" | "deleted";
-  readonly bytes: number;
-}
+type Copied = Omit<Extract<JobResult, { readonly bytes: number }>, "job">;
 
 const FILE_EXISTS = { code: -1886, message: "图片fileid已经存在" };
 

@@ -4,8 +4,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createSemaphore, type Release } from "../../../async/semaphore.ts";
 
 export interface Pace {
-  /** Objects that may be copied at once, for now. */
-  readonly limit: number;
   /** Resolves when an object may start; `isLimited` false: whatever the limits a second. Throws the signal's reason. */
   begin(signal: AbortSignal, isLimited?: boolean): Promise<Release>;
   succeeded(bytes: number): void;
@@ -41,9 +39,6 @@ export function createPace(options: PaceOptions, now = () => performance.now()):
   }
 
   return {
-    get limit() {
-      return Math.floor(limit);
-    },
     async begin(signal, isLimited = true) {
       const release = await places.acquire(signal);
       try {

@@ -2,7 +2,6 @@
 // the journal. It knows neither vendors nor targets.
 import { asHuiyuanError, type HuiyuanError } from "../../../core/errors.ts";
 import type { Filters } from "../config/filters.ts";
-import type { Counters } from "../journal/database.ts";
 import type { Job, Journal, JournalPage } from "../journal/journal.ts";
 import type { Source, SourcePage } from "../source.ts";
 import { type CopyContext, copyObject } from "./copy.ts";
@@ -15,14 +14,8 @@ export interface RunOptions extends CopyContext, EngineOptions {
   readonly rescans: boolean;
   /** True: failed jobs are tried again, whatever `error.ignore.if` says. */
   readonly retriesAll: boolean;
-  readonly listener: RunListener;
-}
-
-export interface RunListener {
-  scanning(): void;
-  scanned(counters: Counters): void;
-  /** The first object is about to be copied. */
-  copying(): void;
+  /** Called with what begins or has ended; `copying`: the first object is about to be copied. */
+  readonly listener: (event: "scanning" | "scanned" | "copying") => void;
 }
 
 export interface RunEnd {
@@ -39,10 +32,10 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
   let isScanning = options.rescans || journal.counters.isScanning === 1 || journal.counters.submitted === 0;
 
   async function runScan(): Promise<void> {
-    listener.scanning();
+    listener("scanning");
     try {
       await scan({ ...options, rechecks: target.isNear, onPage: engine.notify, signal: engine.ending });
-      listener.scanned(journal.counters);
+      listener("scanned");
     } catch (error) {
       if (!engine.ending.aborted) scanFailure = asHuiyuanError(error);
       // A source that refuses the credentials would refuse each object.
@@ -74,7 +67,7 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
   let hasBegun = false;
   await engine.run(jobs(), {
     step(job, signal) {
-      if (!hasBegun) listener.copying();
+      if (!hasBegun) listener("copying");
       hasBegun = true;
       return copyObject(job, options, signal);
     },

@@ -10,12 +10,6 @@ import { readDocument, unusable } from "./documents.ts";
 import { type KeyBases, type ListedUrl, objectBelow, readListedUrl, shownUrl } from "./listed-url.ts";
 import { createHosts, type Hosts, type Listing } from "./origins.ts";
 
-export interface SitemapOptions {
-  /** http or https. */
-  readonly url: string;
-  readonly bases: KeyBases;
-}
-
 /** The bound of the protocol for a decoded sitemap. So much of the listing is in memory. */
 const MAX_BYTES = 52_428_800;
 const PAGE = 1_000;
@@ -27,7 +21,7 @@ const LOCS = /<(?:([\w.-]+):)?loc\s*>([^<]*(?:<!\[CDATA\[[^<]*)?)<\//g;
 const IMAGE_NAME = /\.(?:jpe?g|gif|bmp|png|webp|tiff?|avif|hei[cf]|ico|svg)$/i;
 
 /** Throws url_invalid and settings_invalid for a URL that is none. */
-export function createSitemapListing({ url, bases }: SitemapOptions, http: HttpOriginOptions): Listing {
+export function createSitemapListing(url: string, bases: KeyBases, http: HttpOriginOptions): Listing {
   const hosts = createHosts(http);
   readSitemapUrl(url);
   const list = (_after: string | undefined, signal: AbortSignal) => listSitemap(url, { hosts, bases, signal }, true);

@@ -6,16 +6,11 @@ import { type StatAnswer, showObject } from "../../images/contract.ts";
 import { storeContent } from "../contract.ts";
 import { type PutOutcome, type PutRequest, type SendToAdmin, stateOf, type Target } from "../target.ts";
 
-export interface AdminTargetOptions {
-  readonly send: SendToAdmin;
-  /** `<appid>/<bucket>` */
-  readonly bucketId: string;
-}
-
 /** A longer URL of the source is not recorded, because the server bounds the head of a request. Characters. */
 const MAX_URL = 6_000;
 
-export function createAdminTarget({ send, bucketId: bucket }: AdminTargetOptions): Target {
+/** `bucket`: `<appid>/<name>`. */
+export function createAdminTarget(send: SendToAdmin, bucket: string): Target {
   async function call<Answer>(path: string, fields: object, init: RequestInit): Promise<Answer> {
     const given = Object.entries(fields).filter(([, value]) => value !== undefined);
     const answer = await send(`/api/v1${path}?${new URLSearchParams(given)}`, init).catch((cause: unknown) => {

@@ -3,13 +3,8 @@
 import { HuiyuanClientError } from "../../../client/api/client-error.ts";
 import { createClient } from "../../../client/client.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
-import type { RestPlace } from "../config/config.ts";
+import type { RestPlace, ToolOptions } from "../config/config.ts";
 import type { Target, TargetState } from "../target.ts";
-
-export interface RestTargetOptions extends RestPlace {
-  /** A call without progress for this time fails. Milliseconds. */
-  readonly timeoutMs: number;
-}
 
 const FILE_EXISTS = -1886;
 /** The project, its key or the bucket is unknown or disabled, or the key is another one. */
@@ -17,7 +12,7 @@ const REFUSES_ALL: ReadonlySet<number> = new Set([-64, -79, -82, -97, -1894]);
 const MD5 = /^[0-9a-f]{32}$/i;
 
 /** Bodies need their MD5. Its methods also throw settings_invalid. */
-export function createRestTarget(options: RestTargetOptions): Target {
+export function createRestTarget(options: RestPlace & Pick<ToolOptions, "timeoutMs">): Target {
   // The runner retries, and adapts its rate.
   const client = createClient({ ...options, retries: 0 });
 
@@ -25,7 +20,7 @@ export function createRestTarget(options: RestTargetOptions): Target {
     const found = await client.stat(fileid, { signal }).catch(refuse);
     if (found === undefined) return { state: "absent" };
     const md5 = MD5.test(found.md5) ? found.md5.toLowerCase() : undefined;
-    return { state: "object", size: found.size, md5, sha256: undefined, validators: undefined };
+    return { state: "object", size: found.size, md5, validators: undefined };
   }
 
   return {

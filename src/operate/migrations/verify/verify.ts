@@ -6,7 +6,7 @@ import type { FindingKind, Tally } from "../journal/verification.ts";
 import { createEngine, type EngineOptions, type Item } from "../runner/engine.ts";
 import { type ScanOptions, scan } from "../runner/runner.ts";
 import type { Source } from "../source.ts";
-import { type Digest, type Hashed, hashBody } from "../sources/body-stream.ts";
+import { type Hashed, hashBody } from "../sources/body-stream.ts";
 import type { Target, TargetState } from "../target.ts";
 import type { Manifest } from "./manifest.ts";
 import { createSample, sampleSize } from "./sample.ts";
@@ -123,12 +123,12 @@ async function compareObject(
   // The cause of the failed copy says more than "missing", and the next start retries it.
   if (there.state !== "object") return job.hasFailed ? found("failed", job.log) : found("missing");
   if (!isHashed && (job.size === undefined || job.size === there.size)) return found("equal");
-  if (target.readSha256 === undefined && (there.sha256 ?? there.md5) === undefined)
+  if (target.readSha256 === undefined && there.md5 === undefined)
     return found("unread", "the target reports no digest");
   const answer = await source.fetch({ object: job, maxBytes, signal });
   if (answer === undefined || answer.isNotModified) return found("gone");
   const here = await hashBody(answer.body, ["sha256", "md5"], signal);
-  const reason = await differenceOf(here, there, () => digestAt(target, there, job.fileid, signal));
+  const reason = await differenceOf(here, there, target.readSha256 && (() => target.readSha256!(job.fileid, signal)));
   if (reason !== "" && job.hasFailed) return found("failed", job.log, here);
   return found(reason === "" ? "equal" : "differs", reason, here);
 }
@@ -138,28 +138,16 @@ function found(outcome: Outcome, reason = "", here?: Hashed): Compared {
 }
 
 type Present = Extract<TargetState, { readonly state: "object" }>;
-type DigestAt = { readonly name: Digest; readonly value: string | undefined };
 
-/** Empty: the bytes are equal. */
-async function differenceOf({ size, hashes }: Hashed, there: Present, read: () => Promise<DigestAt>): Promise<string> {
+/** Empty: the bytes are equal. `readSha256` undefined: the reported MD5 decides. */
+async function differenceOf({ size, hashes }: Hashed, there: Present, readSha256?: () => Promise<string | undefined>) {
   if (size !== there.size) return `${size} bytes at the source, ${there.size} at the target`;
   try {
-    const { name, value } = await read();
+    const [name, value] = readSha256 ? (["sha256", await readSha256()] as const) : (["md5", there.md5] as const);
     if (value === undefined) return "the target has just lost it";
     return value === hashes[name] ? "" : `${name} ${hashes[name]} at the source, ${value} at the target`;
   } catch (error) {
     if (error instanceof HuiyuanError && error.code === "store_corrupt") return "its bytes at the target are damaged";
     throw error;
   }
-}
-
-/** The digest that the target reports. If its bytes can be read, they are the better proof. */
-async function digestAt(
-  target: Pick<Target, "readSha256">,
-  { sha256, md5 }: Present,
-  fileid: string,
-  signal: AbortSignal,
-): Promise<DigestAt> {
-  if (target.readSha256 !== undefined) return { name: "sha256", value: await target.readSha256(fileid, signal) };
-  return sha256 === undefined ? { name: "md5", value: md5 } : { name: "sha256", value: sha256 };
 }

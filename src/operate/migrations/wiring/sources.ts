@@ -66,7 +66,7 @@ const newServerId = () => randomBytes(6).toString("hex");
 /** `settings`: those with the domain, for its origins. Throws ConfigFaults. */
 export function openSource(options: SourceOptions, parts: SourceParts, settings: Settings | undefined): Source {
   const http = httpOptions(parts);
-  return asFaults(() => {
+  try {
     switch (options.type) {
       case "local":
         return createLocalSource({ ...options, folders: parts.folders });
@@ -80,12 +80,6 @@ export function openSource(options: SourceOptions, parts: SourceParts, settings:
         if (settings === undefined) throw new ConfigFaults(["--from-origin needs --settings."]);
         return openOrigins(settings, options, parts);
     }
-  });
-}
-
-function asFaults<Result>(open: () => Result): Result {
-  try {
-    return open();
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     throw new ConfigFaults([`${error.message}.`]);
@@ -94,9 +88,9 @@ function asFaults<Result>(open: () => Result): Result {
 
 /**
  * The origins of a domain: its rules and failover, with breakers of their own and the budgets of a running server.
- * Throws ConfigFaults.
+ * Throws ConfigFaults and url_invalid.
  */
-export function openOrigins(settings: Settings, listed: OriginListing, parts: SourceParts): Source {
+function openOrigins(settings: Settings, listed: OriginListing, parts: SourceParts): Source {
   const { binding, mirror } = boundMirror(settings, listed.host);
   const { log, concurrency, server } = parts;
   const meter = { failedOver() {}, retried() {} };
@@ -104,7 +98,7 @@ export function openOrigins(settings: Settings, listed: OriginListing, parts: So
   const shared: OriginParts["shared"] =
     server && ((budget, origin) => shareBudget(budget, { origin, domain: listed.host }, server));
   const registry = createOriginRegistry({ log, meter, serverId: newServerId(), fetches, shared });
-  const listing = asFaults(() => openListing(mirror, listed, parts));
+  const listing = openListing(mirror, listed, parts);
   return createOriginSource(listing, createPlacing(listed.host, binding, mirror, registry), () => registry.close());
 }
 
@@ -158,7 +152,7 @@ function openListing(mirror: MirrorSettings, { host, list, sitemap }: OriginList
     const at = readListedUrl(sitemap, "auto").origin.replace(/^https?:/, "");
     const sites = isRewritten ? [] : mirror.origins.filter((origin) => origin.type === "site");
     const near = sites.map(({ url }) => at + pathOf(url));
-    return createSitemapListing({ url: sitemap, bases: [...bases, ...near] }, httpOptions(parts));
+    return createSitemapListing(sitemap, [...bases, ...near], httpOptions(parts));
   }
   const s3 = listableStore(mirror);
   if (s3 === undefined) throw unlistable(host);

@@ -71,21 +71,15 @@ export async function openTarget(options: TargetOptions): Promise<MigrationTarge
   const { maxObjectBytes, concurrency, timeoutMs } = config.tool;
   const objectSize = settings?.limits.objectSize;
   const maxBytes = Math.min(maxObjectBytes ?? objectSize ?? DEFAULT_MAX_BYTES, objectSize ?? Number.POSITIVE_INFINITY);
+  const bounds = (objects: number) => ({ maxBytes, concurrency: concurrency ?? objects });
   if (bucketId === undefined) {
     const target = createRestTarget({ ...config.rest!, timeoutMs });
-    return { target, maxBytes, concurrency: concurrency ?? REST_CONCURRENCY, ...openSpools(options) };
+    return { target, ...bounds(REST_CONCURRENCY), ...openSpools(options) };
   }
-  if (admin === undefined) {
-    const store = await openStore(settings!, bucketId, options.log);
-    return { maxBytes, concurrency: concurrency ?? STORE_CONCURRENCY, ...store };
-  }
-  const target = createAdminTarget({ send: admin, bucketId });
-  return {
-    target,
-    maxBytes,
-    concurrency: concurrency ?? ADMIN_CONCURRENCY,
-    ...openSpools(options, { digests: new Set() }),
-  };
+  if (admin === undefined)
+    return { ...bounds(STORE_CONCURRENCY), ...(await openStore(settings!, bucketId, options.log)) };
+  const target = createAdminTarget(admin, bucketId);
+  return { target, ...bounds(ADMIN_CONCURRENCY), ...openSpools(options, { digests: new Set() }) };
 }
 
 function openSpools({ spoolDir: dir, log }: TargetOptions, more: { readonly digests?: ReadonlySet<DigestName> } = {}) {

@@ -16,7 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), "huiyuan-console-"));
 const SCRIPT = `console.log("${"a".repeat(2_000)}");`;
 writeFileSync(join(folder, "main-B1x_9Zq2.js"), SCRIPT);
 writeFileSync(join(folder, "main-Ab34_-x9.css"), "a{}");
-writeFileSync(join(folder, "icon.svg"), "<svg/>");
+writeFileSync(join(folder, "plain.js"), "1;");
 writeFileSync(join(folder, "notes.txt"), "a secret");
 const list = { "pages.tsx": { file: "main-B1x_9Zq2.js", isEntry: true, css: ["main-Ab34_-x9.css"] } };
 writeFileSync(join(folder, "files.json"), JSON.stringify(list));
@@ -44,7 +44,7 @@ const ask = (path: string, headers: Readonly<Record<string, string>> = {}) =>
 test.each([
   ["main-B1x_9Zq2.js", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"],
   ["main-Ab34_-x9.css", "text/css; charset=utf-8", "public, max-age=31536000, immutable"],
-  ["icon.svg", "image/svg+xml", "no-cache"],
+  ["plain.js", "text/javascript; charset=utf-8", "no-cache"],
 ])("%s has its type, and %s its lifetime", async (name, mediaType, lifetime) => {
   const { status, headers } = await ask(`/console/${name}`);
   expect([status, headers.get("content-type"), headers.get("cache-control")]).toEqual([200, mediaType, lifetime]);

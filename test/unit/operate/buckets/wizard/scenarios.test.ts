@@ -3,12 +3,13 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { testUrl } from "../../../../../src/operate/buckets/page/tree.ts";
-import { bareHost, withScheme } from "../../../../../src/operate/buckets/wizard/addresses.ts";
 import {
   type Answers,
+  bareHost,
   editsOfAnswers,
   NO_ANSWERS,
   SCENARIOS,
+  withScheme,
 } from "../../../../../src/operate/buckets/wizard/scenarios.ts";
 import { editText } from "../../../../../src/settings/edit/edit-text.ts";
 import { parseSettings } from "../../../../../src/settings/load.ts";

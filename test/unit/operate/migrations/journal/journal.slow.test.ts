@@ -16,7 +16,7 @@ import { readJournal } from "../../../../../src/operate/migrations/journal/readi
 import { startCpuTimer } from "../../../../helpers/cpu-time.ts";
 
 /** Results wait for flush(). */
-const OPTIONS = { pageRows: 2, commitMs: 60_000 };
+const OPTIONS = [2, 60_000] as const;
 let dir: string;
 let path: string;
 let journal: Journal | undefined;
@@ -32,7 +32,7 @@ afterEach(() => {
 
 function open(identity = {}): Journal {
   journal?.close();
-  journal = openJournal(path, OPTIONS);
+  journal = openJournal(path, ...OPTIONS);
   expect(journal.begin(identity)).toEqual([]);
   return journal;
 }
@@ -339,17 +339,17 @@ test("a journal whose counters disagree with its rows, or that is no database, i
   const database = openSqlite(path);
   database.exec("UPDATE state SET json = json_set(json, '$.counters.submitted', 7)");
   database.close();
-  expect(() => openJournal(path, OPTIONS)).toThrow(INCONSISTENT);
+  expect(() => openJournal(path, ...OPTIONS)).toThrow(INCONSISTENT);
   rmSync(path);
   writeFileSync(path, "no database at all ".repeat(100));
-  expect(() => openJournal(path, OPTIONS)).toThrow(INCONSISTENT);
+  expect(() => openJournal(path, ...OPTIONS)).toThrow(INCONSISTENT);
 });
 
 test("the journal of the old tool is refused by name", () => {
   const database = openSqlite(path);
   database.exec("CREATE TABLE jobs(serial INTEGER PRIMARY KEY, fileid TEXT UNIQUE, status INT, src TEXT, log TEXT)");
   database.close();
-  expect(() => openJournal(path, OPTIONS)).toThrow(/another program.*clean/);
+  expect(() => openJournal(path, ...OPTIONS)).toThrow(/another program.*clean/);
 });
 
 test("a job folder has one lock; a stale pid does not block, and is not taken for a run", () => {

@@ -1,30 +1,43 @@
 import { expect, test } from "vitest";
-import { createPace } from "../../../../../src/operate/migrations/runner/pace.ts";
+import type { Release } from "../../../../../src/async/semaphore.ts";
+import { createPace, type Pace } from "../../../../../src/operate/migrations/runner/pace.ts";
 
 const NONE = { requestsPerSecond: 0, bytesPerSecond: 0 };
 const NEVER = new AbortController().signal;
 
-test("the limit is halved on congestion, once for all objects that are under way, and at least 1", () => {
+/** The number of objects that may begin at once. */
+async function limitOf(pace: Pace): Promise<number> {
+  const begun: Release[] = [];
+  const waits = Array.from({ length: 20 }, () => new AbortController());
+  const starts = waits.map(({ signal }) => pace.begin(signal).then((release) => begun.push(release)));
+  await new Promise(setImmediate);
+  for (const wait of waits) wait.abort();
+  await Promise.allSettled(starts);
+  for (const release of begun) release();
+  return begun.length;
+}
+
+test("the limit is halved on congestion, once for all objects that are under way, and at least 1", async () => {
   let at = 0;
   const pace = createPace({ concurrency: 16, ...NONE }, () => at);
   pace.congested();
   pace.congested();
-  expect(pace.limit).toBe(8);
+  expect(await limitOf(pace)).toBe(8);
   for (let second = 1; second <= 10; second += 1) {
     at = second * 1_000;
     pace.congested();
   }
-  expect(pace.limit).toBe(1);
+  expect(await limitOf(pace)).toBe(1);
 });
 
-test("the limit grows by one for each round of successes, up to the concurrency", () => {
+test("the limit grows by one for each round of successes, up to the concurrency", async () => {
   const pace = createPace({ concurrency: 10, ...NONE });
   pace.congested();
-  expect(pace.limit).toBe(5);
+  expect(await limitOf(pace)).toBe(5);
   for (let count = 0; count < 6; count += 1) pace.succeeded(0);
-  expect(pace.limit).toBe(6);
+  expect(await limitOf(pace)).toBe(6);
   for (let count = 0; count < 100; count += 1) pace.succeeded(0);
-  expect(pace.limit).toBe(10);
+  expect(await limitOf(pace)).toBe(10);
 });
 
 test("no more objects than the limit begin", async () => {

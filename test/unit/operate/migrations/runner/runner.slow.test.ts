@@ -27,7 +27,7 @@ let jpeg: Buffer;
 const bucket = () => createBucket({ driver: createMemoryStore().bucket("1/b"), now: Date.now, maxObjectBytes: 1e6 });
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "huiyuan-runner-"));
-  journal = openJournal(join(dir, "jobs.db"), { pageRows: 3, commitMs: 10 });
+  journal = openJournal(join(dir, "jobs.db"), 3, 10);
   jpeg ??= await noisyJpeg(16, 16);
 });
 afterEach(() => {
@@ -112,7 +112,7 @@ async function run(
     retriesAll: false,
     stop: new AbortController().signal,
     kill: new AbortController().signal,
-    listener: { scanning() {}, scanned() {}, copying() {} },
+    listener() {},
     ...more,
   });
 }
@@ -350,7 +350,7 @@ test("results of copies that end late are in the journal when the run resolves",
   const target = storeTarget();
   const slow: Target = { ...target, put: (request) => delay(30).then(() => target.put(request)) };
   journal.close();
-  journal = openJournal(join(dir, "jobs.db"), { pageRows: 1_000, commitMs: 60_000 });
+  journal = openJournal(join(dir, "jobs.db"), 1_000, 60_000);
   await run(scripted(MANY, () => jpeg).source, slow, { concurrency: 50 });
   expect(journal.counters.successful).toBe(50);
 });

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { ConfigFaults } from "../../../../../src/operate/migrations/config/config.ts";
 import type { Source } from "../../../../../src/operate/migrations/source.ts";
-import { openOrigins, openSource } from "../../../../../src/operate/migrations/wiring/sources.ts";
+import { type OriginListing, openSource } from "../../../../../src/operate/migrations/wiring/sources.ts";
 import { parseSettings } from "../../../../../src/settings/load.ts";
 import { contentOf, failuresOf, fetchObject, objectsOf } from "../../../../helpers/migration-sources.ts";
 import {
@@ -53,10 +53,10 @@ function listOf(...lines: readonly string[]): string {
 }
 
 const NO_LISTING = { type: "origins", host: HOST, list: undefined, sitemap: undefined } as const;
-type Listed = Partial<Parameters<typeof openOrigins>[1]>;
+type Listed = Partial<OriginListing>;
 
 function open(mirror: object, listed: Listed = {}): Source {
-  const source = openOrigins(settingsOf(mirror), { ...NO_LISTING, ...listed }, PARTS);
+  const source = openSource({ ...NO_LISTING, ...listed }, PARTS, settingsOf(mirror));
   sources.push(source);
   return source;
 }
@@ -114,10 +114,10 @@ test("a sitemap names keys by the site's own host, with the base path of the ori
   const mirror = { origins: [site({ ...server, url: `${server.url}/img` }, { host: "127.0.0.1" })] };
   const settings = settingsOf(mirror);
   const listed = { ...NO_LISTING, sitemap: `${server.url}/sitemap.xml` };
-  const refused = openOrigins(settings, listed, PARTS);
+  const refused = openSource(listed, PARTS, settings);
   sources.push(refused);
   expect(await codeOf(objectsOf(refused))).toBe("origin_blocked");
-  const source = openOrigins(settings, listed, { ...PARTS, allowPrivate: true });
+  const source = openSource(listed, { ...PARTS, allowPrivate: true }, settings);
   sources.push(source);
   expect(await contentOf(source)).toEqual(new Map([["x.jpg", "x"]]));
 });

@@ -35,7 +35,7 @@ async function sitemapOf(
   allowPrivate = true,
 ): Promise<Listing> {
   server = await startScriptedOrigin(scripts(() => server?.url ?? ""));
-  listing = createSitemapListing({ url: `${server.url}/sitemap.xml`, bases }, { ...SOURCE_HTTP, allowPrivate });
+  listing = createSitemapListing(`${server.url}/sitemap.xml`, bases, { ...SOURCE_HTTP, allowPrivate });
   return listing;
 }
 

@@ -12,11 +12,12 @@ import type { OriginAnswer, OriginSink } from "../../../../../src/serve/origin/o
 
 const FILTERS = { rename: (fileid: string) => fileid, isFinal: () => false };
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+const md5 = (text: string) => createHash("md5").update(text).digest("hex");
 let dir: string;
 let journal: Journal;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "huiyuan-verify-"));
-  journal = openJournal(join(dir, "jobs.db"), { pageRows: 100, commitMs: 10 });
+  journal = openJournal(join(dir, "jobs.db"), 100, 10);
   journal.begin({});
 });
 afterEach(() => {
@@ -50,7 +51,7 @@ function options(names: readonly string[], look: (fileid: string) => Promise<unk
       isNear: false,
       async look(fileid) {
         await look(fileid);
-        return { state: "object", size: fileid.length, md5: undefined, sha256: sha256(fileid), validators: undefined };
+        return { state: "object", size: fileid.length, md5: md5(fileid), validators: undefined };
       },
     },
   };
@@ -101,7 +102,7 @@ test("a journal that cannot be written ends it with the reason", async () => {
 
 test("an object whose digest the target does not report is unread, and is not fetched", async () => {
   const { source, target, ...rest } = options(["a"], async () => undefined);
-  const look = async () => ({ ...(await target.look("a", rest.stop)), sha256: undefined });
+  const look = async () => ({ ...(await target.look("a", rest.stop)), md5: undefined });
   const fetch = () => expect.unreachable();
   const tally = createTally();
   await verify({ ...rest, source: { ...source, fetch }, target: { ...target, look } as typeof target }, tally);
