@@ -1,9 +1,11 @@
 // Every source of a migration keeps the contract; the rest is what only one of them has.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { createFilters } from "../../src/operate/migrations/config/filters.ts";
+import { filtered } from "../../src/operate/migrations/runner/runner.ts";
 import { createLocalSource } from "../../src/operate/migrations/sources/local.ts";
 import { listed, read, type SourceLab, sourceContract } from "./migration-source.ts";
 
@@ -24,6 +26,9 @@ async function openLocal(): Promise<SourceLab> {
     },
   };
 }
+
+/** root may read everything otherwise. */
+const WITHOUT_RIGHT = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
 
 let root: string;
 beforeEach(() => {
@@ -132,13 +137,41 @@ test("Local reports a link to nowhere and a pipe as failures, and never opens th
   await expect(fetching).rejects.toMatchObject({ code: "origin_unexpected" });
 });
 
+test("no filter leaves out what may hold names: a folder that cannot be read, or whose name is too long", async () => {
+  const deep = Array.from({ length: 5 }, () => "x".repeat(210)).join("/");
+  for (const path of [`${deep}/long.jpg`, "a/x.jpg", "notes.txt"]) put(path);
+  symlinkSync("loop", join(root, "loop"));
+  symlinkSync("/nowhere/at/all", join(root, "old.txt"));
+  const filters = createFilters((name) => (name === "fileid.ignore.unless" ? ".*\\.jpg$" : undefined), []);
+  const { objects, failures, ignored } = filtered({ ...(await list()), cursor: undefined }, filters);
+  expect(objects.map(({ fileid }) => fileid)).toEqual(["a/x.jpg"]);
+  expect([failures.map(({ shown }) => shown).sort(), ignored]).toEqual([["loop", deep].sort(), 2]);
+});
+
+test("a folder without the right to read it is reported, whatever the filters", async () => {
+  put("closed/x.jpg");
+  put("y.jpg");
+  for (const path of [root, join(root, "y.jpg")]) chmodSync(path, 0o755);
+  chmodSync(join(root, "closed"), 0);
+  const script = `import { createLocalSource } from "./src/operate/migrations/sources/local.ts";
+    for await (const page of createLocalSource({ root: process.argv[1], isNamedByMd5: false, folders: undefined }).list(undefined, new AbortController().signal))
+      console.log(JSON.stringify(page));`;
+  const node = [process.execPath, "--import", "tsx", "--input-type=module", "-e", script, root] as const;
+  const [command = "", ...args] = process.getuid?.() === 0 ? [...WITHOUT_RIGHT, ...node] : node;
+  const { objects, failures } = JSON.parse(execFileSync(command, args, { encoding: "utf8" }));
+  expect(objects).toMatchObject([{ fileid: "y.jpg" }]);
+  expect(failures).toEqual([
+    { shown: "closed", reason: `[Errno 13] Permission denied: '${root}/closed'`, mayHoldNames: true },
+  ]);
+});
+
 test("Local reports a link to itself and lists the others", async () => {
   put("b/y.jpg");
   symlinkSync("loop", join(root, "loop"));
   const { objects, failures } = await list();
   expect(objects.map(({ fileid }) => fileid)).toEqual(["b/y.jpg"]);
   const reason = `[Errno 40] Too many symbolic links encountered: '${root}/loop'`;
-  expect(failures).toEqual([{ shown: "loop", reason }]);
+  expect(failures).toEqual([{ shown: "loop", reason, mayHoldNames: true }]);
 });
 
 test("Local fails a file that grows or is replaced in place while it is read", async () => {

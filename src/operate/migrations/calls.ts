@@ -60,7 +60,9 @@ export function addMigrationCalls(
     change(context, "verify", id, () => jobs().start(id, { sample })),
   );
   calls.add(stopMigration, (context, { id, force }) => change(context, "stop", id, () => jobs().stop(id, force)));
-  calls.add(listFailures, (context, { id, limit, after }) => context.json(jobs().failures(id, after, limit)));
+  calls.add(listFailures, async (context, { id, limit, after }) =>
+    context.json(await jobs().failures(id, after, limit)),
+  );
   calls.add(removeMigration, (context, { id }) => change(context, "remove", id, () => jobs().remove(id)));
 }
 

@@ -14,9 +14,12 @@ export interface SourceObject {
   readonly version: string | undefined;
 }
 
-/** A name that the source has, and that cannot become an object. `shown`: printable, on one line. */
+/** A name that the source has, and that cannot become an object. */
 export interface UnlistedObject {
+  /** Printable, on one line. */
   readonly shown: string;
+  /** It is a folder, or may be one: the filters say nothing of the names that it holds. */
+  readonly mayHoldNames?: true;
   readonly reason: string;
 }
 

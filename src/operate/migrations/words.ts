@@ -163,8 +163,8 @@ const CAUSES: Readonly<Record<string, Text>> = {
   "code -1886": ["The bucket has other bytes under this key.", "空间中已有同名但内容不同的图片。"],
   gone: ["The source does not have it any more.", "数据源已没有这张图片。"],
   unlisted: [
-    "Its name cannot be a key, or it is a link out of the folder: rename it, or put the file there.",
-    "名称不能作为文件名，或是指向文件夹之外的链接：请改名，或换成文件本身。",
+    "Its name cannot be a key, it is a link out of the folder, or the folder may not be read: see the example.",
+    "名称不能作为文件名，或是指向文件夹之外的链接，或文件夹无读取权限：见示例。",
   ],
   name_refused: ["Its name cannot be a key.", "名称不能作为文件名。"],
 };

@@ -9,7 +9,7 @@ import { type CopyFlags, startJobProcess, WORKING } from "../jobs/run-input.ts";
 import type { Counters } from "../journal/database.ts";
 import type { JobFolder } from "../journal/job-folder.ts";
 import type { Journal } from "../journal/journal.ts";
-import { type CauseCount, readJournal } from "../journal/reading.ts";
+import { type CauseCount, readCauses } from "../journal/reading.ts";
 import { type RunEnd, runMigration } from "../runner/runner.ts";
 import { dryRun } from "./dry-run.ts";
 import { print } from "./job.ts";
@@ -44,7 +44,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   origin_too_large: "raise limits.objectSize of the settings, or max.object.bytes of the config",
   url_invalid: "rename it by sub.pattern and sub.replace",
   name_refused: "rename it by sub.pattern and sub.replace",
-  unlisted: "rename it at the source, or put a file in place of a link, and add -f",
+  unlisted: "rename it at the source, put a file in place of a link, or let this user read the folder, and add -f",
   gone: "the source does not have it any more: restore it there",
 };
 const REMEDY = "remove the cause";
@@ -100,7 +100,7 @@ function copy(prepared: Prepared, flags: CopyFlags, terminal: Terminal): Promise
       },
     });
     clear();
-    const causes = readJournal(folder.journal, (reader) => reader.causes(CAUSES)) ?? [];
+    const causes = await readCauses(folder.journal, CAUSES);
     const [seconds, waiting] = [(performance.now() - began) / 1_000, backlog()];
     return printReport({ flags, before, counters: journal.counters, causes, end, waiting, seconds }, terminal);
   });

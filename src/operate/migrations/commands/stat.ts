@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { createStatusLine, formatBytes, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import type { JobFlags } from "../jobs/run-input.ts";
 import type { Counters } from "../journal/database.ts";
-import { readJournal } from "../journal/reading.ts";
+import { readCauses, readJournal } from "../journal/reading.ts";
 import { folderOf, jobCommand, print } from "./job.ts";
 
 const STAT_HELP = `On a terminal it follows until the run ends.
@@ -34,8 +34,8 @@ export function statCommand(terminal: Terminal): Command {
         await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
       }
       clear();
-      const [counters, causes = []] =
-        readJournal(folder.journal, (reader) => [reader.state().counters, reader.causes(CAUSES)] as const) ?? [];
+      const counters = readJournal(folder.journal, (reader) => reader.state().counters);
+      const causes = await readCauses(folder.journal, CAUSES);
       const shownCauses = isShown ? causes.map(({ cause, count }) => `  ${count}  ${shown(cause)}`) : [];
       print(flags, terminal, { ...counters, causes }, [statLine(counters), ...shownCauses]);
     });

@@ -10,7 +10,7 @@ import { invalid } from "../../admin/input.ts";
 import { JOB_ID, KINDS, type MigrationAnswer, type MigrationFailures } from "../contract.ts";
 import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
-import { readJournal } from "../journal/reading.ts";
+import { readCauses, readJournal } from "../journal/reading.ts";
 import {
   asRefusal,
   type checkRequest,
@@ -35,7 +35,7 @@ export interface MigrationJobs {
   list(): readonly MigrationAnswer[];
   stat(id: string): MigrationAnswer;
   /** Failed objects behind the row `after`, and the most frequent causes of all. */
-  failures(id: string, after: number, limit: number): MigrationFailures;
+  failures(id: string, after: number, limit: number): Promise<MigrationFailures>;
   /** Creates and starts it. Throws as checkRequest() and start(). */
   create(id: string, request: JobRequest): Promise<MigrationAnswer>;
   /** Continues it, or compares source and target. Throws as checkRequest(), overloaded, draining. */
@@ -141,12 +141,12 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
   return {
     list: () => ids().map(stat),
     stat,
-    failures(id, after, limit) {
+    async failures(id, after, limit) {
       const request = readRequest(dirOf(id));
       const without = (text: string) => withoutSecrets(text, request);
-      const [failed, causes] = readJournal(jobFolder(dirOf(id)).journal, (reader) => {
-        return [reader.failed(after, limit), reader.causes(MAX_CAUSES)] as const;
-      }) ?? [[], []];
+      const { journal } = jobFolder(dirOf(id));
+      const failed = readJournal(journal, (reader) => reader.failed(after, limit)) ?? [];
+      const causes = await readCauses(journal, MAX_CAUSES);
       return {
         failures: failed.map((job) => ({ ...job, log: without(job.log) })),
         next: failed.length < limit ? undefined : failed.at(-1)?.serial,

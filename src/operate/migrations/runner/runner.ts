@@ -107,7 +107,7 @@ export async function scan(options: ScanOptions): Promise<void> {
   journal.endScan();
 }
 
-/** A name that cannot become an object passes the filters as it is shown. */
+/** A name that cannot become an object passes the filters as it is shown, and an unread folder passes them always. */
 export function filtered(
   { objects, failures, cursor }: SourcePage,
   { rename }: Filters,
@@ -116,7 +116,7 @@ export function filtered(
     const fileid = rename(object.fileid);
     return fileid === undefined ? [] : [{ ...object, fileid }];
   });
-  const broken = failures.filter(({ shown }) => rename(shown) !== undefined);
+  const broken = failures.filter(({ shown, mayHoldNames }) => mayHoldNames === true || rename(shown) !== undefined);
   const ignored = objects.length - kept.length + failures.length - broken.length;
   return { objects: kept, failures: broken, ignored, cursor };
 }

@@ -3,6 +3,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Dir, Stats } from "node:fs";
 import { opendir, stat } from "node:fs/promises";
+import { errorCodeOf } from "../../../core/disk-failure.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Source, SourceObject, SourcePage, UnlistedObject } from "../source.ts";
 import { hashBody } from "./body-stream.ts";
@@ -84,11 +85,11 @@ async function* readFolder(walk: Walk, folder: Folder, entries: Dir): AsyncItera
 
 async function* readBatch(walk: Walk, { ids }: Folder, paths: readonly Buffer[]) {
   walk.signal.throwIfAborted();
-  const adding = paths.map((path) => add(walk, path, ids).catch((error) => fail(walk, path, error)));
+  const adding = paths.map((path) => add(walk, path, ids).catch((error) => failed(walk, path, error)));
   const found = await Promise.all(adding);
   if (walk.objects.length + walk.failures.length >= PAGE) yield takePage(walk);
   for (const folder of found) {
-    const entries = folder && (await openFolder(folder.path).catch((error) => fail(walk, folder.path, error)));
+    const entries = folder && (await openFolder(folder.path).catch((error) => failed(walk, folder.path, error)));
     if (folder && entries) yield* readFolder(walk, folder, entries);
   }
 }
@@ -105,7 +106,7 @@ async function add(walk: Walk, path: Buffer, ids: readonly string[]): Promise<Fo
   const facts = await stat(path);
   const name = path.subarray(walk.prefix);
   const fault = faultOf(facts, path, name.byteLength);
-  if (fault !== undefined) throw new HuiyuanError("url_invalid", fault);
+  if (fault !== undefined) return fail(walk, path, fault, facts.isDirectory());
   if (facts.isDirectory()) {
     const id = idOf(facts);
     return ids.includes(id) ? undefined : { path, ids: [...ids, id] };
@@ -124,9 +125,16 @@ function faultOf(facts: Stats, path: Buffer, length: number): string | undefined
   return length <= MAX_NAME_BYTES ? undefined : `The name has more than ${MAX_NAME_BYTES} bytes`;
 }
 
-function fail(walk: Walk, path: Buffer, error: unknown): undefined {
+function failed(walk: Walk, path: Buffer, error: unknown): undefined {
   const reason = error instanceof HuiyuanError ? error.message : errnoText(error, escapedName(path));
-  walk.failures.push({ shown: escapedName(path.subarray(walk.prefix)), reason });
+  // It was removed meanwhile, or is a link to nothing.
+  const isGone = errorCodeOf(error) === "ENOENT";
+  fail(walk, path, reason, !isGone);
+}
+
+function fail(walk: Walk, path: Buffer, reason: string, mayHoldNames: boolean): undefined {
+  const shown = escapedName(path.subarray(walk.prefix));
+  walk.failures.push(mayHoldNames ? { shown, reason, mayHoldNames } : { shown, reason });
 }
 
 function idOf({ dev, ino }: Stats): string {

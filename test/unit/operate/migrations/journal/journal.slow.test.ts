@@ -12,7 +12,7 @@ import {
   openJournal,
   type RowKind,
 } from "../../../../../src/operate/migrations/journal/journal.ts";
-import { readJournal } from "../../../../../src/operate/migrations/journal/reading.ts";
+import { readCauses, readJournal } from "../../../../../src/operate/migrations/journal/reading.ts";
 import { startCpuTimer } from "../../../../helpers/cpu-time.ts";
 
 /** Results wait for flush(). */
@@ -284,7 +284,7 @@ test("a reader sees failures by cause while the journal is open", async () => {
   scan(of, object("a"), object("b"), object("c"));
   const [a, b, c] = await rows(of, "new");
   settle(of, failed(a!, "first"), failed(b!, "second"), { ...failed(c!), cause: "gone" });
-  expect(readJournal(path, (reader) => reader.causes(10))).toMatchObject([
+  expect(await readCauses(path, 10)).toMatchObject([
     { cause: "code -97", count: 2, example: "first" },
     { cause: "gone", count: 1 },
   ]);
