@@ -1,5 +1,5 @@
-// The part of a settings file that a command needs to reach a running server. It is read without the schema, which takes
-// most of the time of a short command.
+// The part of a settings file that a command needs to reach a running server. It is read without the schema, which
+// takes most of the time of a short command.
 import { dirname, resolve } from "node:path";
 import { readDocument } from "./document.ts";
 import { readingOutside, realOf, resolveSecret } from "./secret.ts";

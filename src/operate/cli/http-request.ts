@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 
-/** What commands need of an answer; a Response is one, too. */
+/** The part of an answer that commands need; a Response is one, too. */
 export interface Answered {
   readonly ok: boolean;
   readonly status: number;

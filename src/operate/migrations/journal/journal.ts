@@ -78,7 +78,7 @@ const IS_FILTER = /^(?:fileid\.ignore|sub)\./;
 /** So many results are written at once. */
 const MAX_SETTLED = 1_000;
 
-/** `pageRows`: read at once, in about a millisecond. `commitMs`: results wait for others. Throws as openJournalFile(). */
+/** `pageRows`: read at once, in about 1 ms. `commitMs`: results wait for others. Throws as openJournalFile(). */
 export function openJournal(path: string, pageRows = 1_000, commitMs = 100): Journal {
   const database = openJournalFile(path);
   const state = readState(database);
