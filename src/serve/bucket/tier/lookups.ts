@@ -50,8 +50,7 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
       return { state: "absent", epoch, certainty: "foreign" };
     }
     const share = `${key}\n${version}`;
-    const described =
-      describing.get(share) ?? describeForeign(key, found, { remote, spools, storeCopy: beginCopy() });
+    const described = describing.get(share) ?? describeForeign(key, found, { remote, spools, storeCopy: beginCopy() });
     describing.set(share, described);
     // After the deadline too: the body may trickle, so the next look-up reads it anew.
     const info = await withReadDeadline(key, described).finally(() => describing.delete(share));
