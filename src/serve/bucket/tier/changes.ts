@@ -152,7 +152,8 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
   async function upload(key: Key): Promise<void> {
     const local = await edge.driver.lookup(key);
     const info = pendingIn(local);
-    if (local.state !== "object" || info === undefined) return;
+    // The bytes of a damaged object exist nowhere else; the operator has to put it again.
+    if (local.state !== "object" || info === undefined || info.isDamaged === true) return;
     const isPut = await putLocal(info, info, { when: "absent" }, local.isStale);
     if (isPut === undefined) return;
     if (isPut) return edge.confirm(info);

@@ -1,6 +1,6 @@
 // The figures of the queue: the disk that pending objects and copies take together, the age of the oldest one, and the
 // lines in the log. A damaged row or image stops no other upload.
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -98,6 +98,26 @@ test("the upload of a damaged row stays pending, and the others of the last run 
   await open();
   await eventually(() => s3.objects.size === 4, "four are uploaded");
   await eventually(() => lab.store.uploads.backlog().depth === 1, "one is pending");
+});
+
+test("an image whose bytes were damaged while it was pending is not retried, and is reported", async () => {
+  refuseUploads();
+  const body = wholeBody(randomBytes(1_000));
+  const info = infoOf("a.jpg", body, "migration");
+  await lab.store.bucket(ID).put(info, body, { when: "absent" });
+  await lab.store.close();
+  const [pack = ""] = await readdir(join(dir, "data", "packs"));
+  const path = join(dir, "data", "packs", pack);
+  const bytes = await readFile(path);
+  const at = bytes.indexOf(body.content.kind === "buffer" ? body.content.buffer : "");
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  await writeFile(path, bytes);
+  s3.failure = () => undefined;
+  await open();
+  await lab.store.uploads.idle();
+  expect(lab.store.uploads.backlog().depth).toBe(0);
+  expect(lab.near.damaged()).toBe(1);
+  expect(s3.objects.size).toBe(0);
 });
 
 test("a damaged row of a copy keeps none of the last run from being counted", async () => {
