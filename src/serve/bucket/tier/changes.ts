@@ -57,7 +57,7 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
           (await remote.copy(from, found.version, to, { isStale: false })) || undefined
         : await putLocal(found.info, to, remoteCondition);
     if (isCopied !== true) return isCopied === undefined ? undefined : "exists";
-    await edge.copy(from, to, { raisesEpoch: raisesEpoch(condition) });
+    await edge.clear(to.key, { raisesEpoch: raisesEpoch(condition) });
     return "stored";
   }
 
