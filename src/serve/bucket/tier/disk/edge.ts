@@ -62,8 +62,8 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
   }
 
   async function forget({ key, hashes }: ObjectInfo): Promise<void> {
-    disk.drop(bucketId, key);
     await driver.forget(key, hashes.sha256, true);
+    disk.drop(bucketId, key);
   }
 
   async function clear(key: Key, { raisesEpoch }: EpochOption): Promise<void> {
