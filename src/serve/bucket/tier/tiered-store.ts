@@ -20,8 +20,8 @@ export interface TieredStoreOptions {
   /** Closed with the tier. */
   readonly remote: RemoteStore;
   readonly spools: SpoolPool;
-  /** Concurrent connections to the remote store, 64 by default. One in eight is for uploads, so downloads find one. */
-  readonly connections?: number;
+  /** Concurrent connections to the remote store. One in eight is for uploads, so downloads find one. */
+  readonly connections: number;
   /** Bounds the copies, beside the pending objects. The caller closes it, after the tier. */
   readonly disk: DiskCache;
   /** Reports that an object differs from what this server has served, so that the memory cache drops it. */
@@ -46,7 +46,7 @@ const STOP_MS = 3_000;
 const KEY_WAIT_MS = 10_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const { embedded, remote, disk, spools, changed, log, now, connections = 64 } = options;
+  const { embedded, remote, disk, spools, changed, log, now, connections } = options;
   const { ticks = () => performance.now() } = options;
   const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
