@@ -13,7 +13,7 @@ export interface DownloadsOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
   /** Rises with every change; read before the request and passed to `storeCopy`. */
-  readonly generation: () => number;
+  readonly changeRevision: () => number;
   /** Called with a verified body, which is dropped afterwards. */
   readonly storeCopy: (info: ObjectInfo, body: WholeBody, readAt: number) => Promise<void>;
   /** Called if the bytes do not match the description. */
@@ -35,7 +35,7 @@ export function createDownloads(options: DownloadsOptions) {
   const running = new LiveMap<string, Promise<Download | undefined>>();
 
   async function begin(info: ObjectInfo, version: string): Promise<Download | undefined> {
-    const readAt = options.generation();
+    const readAt = options.changeRevision();
     const body = await remote.get(info.key, version);
     if (body === undefined) return undefined;
     const spool = spools.open();

@@ -28,7 +28,7 @@ function lab(
   const downloads = createDownloads({
     remote: { get } as unknown as RemoteBucket, // no other method is called
     spools: pool,
-    generation: () => 0,
+    changeRevision: () => 0,
     storeCopy: async ({ key }) => void copied.push(key),
     onDamaged: ({ key }) => void damaged.push(key),
   });
