@@ -61,7 +61,7 @@ export async function queryKeysMerged(remote: RemoteBucket, edge: FsBucket): Pro
 
 /** The remote store keeps no totals, so this reads its whole listing, 1,000 names a request. */
 async function* namesIn(remote: RemoteBucket, edge: FsBucket) {
-  // Kept, because a pending object may be uploaded before its name is listed. The queue is bounded.
+  // Kept, because a pending object may be uploaded before its name is listed: 100,000 at most.
   const pending = new Set<string>();
   for await (const row of rowsIn(edge, "pending")) {
     pending.add(row.key);

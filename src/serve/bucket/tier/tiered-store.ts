@@ -98,7 +98,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     const { depth, bytes: pending } = uploads.backlog();
     if (depth < MAX_PENDING && pending + bytes <= disk.maxBytes) return;
     const found = `${depth} objects with ${pending} bytes wait for upload, limits.disk is ${disk.maxBytes}`;
-    throw new HuiyuanError("store_full", `Cannot queue another object: ${found}`);
+    throw new HuiyuanError("store_full", `Cannot store another object: ${found}`);
   }
 
   /** Resumes the uploads that an earlier run left. */
@@ -116,7 +116,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       const message = "images wait for their upload to a store that is no longer in the settings";
       if (stranded > 0) log.warn({ folder: id, objects: stranded }, message);
     }
-    // The first in the queue gives its age.
+    // Oldest first, because backlog() reports the age of the first.
     for (const upload of found.sort((a, b) => a.since - b.since)) addUpload(upload);
   }
 
