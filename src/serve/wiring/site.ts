@@ -139,17 +139,17 @@ export function createMirrorSource(
   }
   let made = isUsed ? make() : undefined;
   const use = () => {
-    made = make();
+    made ??= make();
     return made;
   };
   return {
     keysHaveQueries,
     get ages() {
-      return (made ?? use()).ages;
+      return use().ages;
     },
-    open: () => void (made ?? use()),
-    route: (request) => (made ?? use()).route(request),
-    processes: (path) => (made ?? use()).processes(path),
+    open: () => void use(),
+    route: (request) => use().route(request),
+    processes: (path) => use().processes(path),
   };
 }
 
