@@ -138,10 +138,7 @@ export function createMirrorSource(
     };
   }
   let made = isUsed ? make() : undefined;
-  const use = () => {
-    made ??= make();
-    return made;
-  };
+  const use = () => (made ??= make());
   return {
     keysHaveQueries,
     get ages() {
