@@ -23,26 +23,21 @@ export function createCurrentEntries(
     return { pending: undefined, local: await edge.driver.lookup(key), remoteEntry };
   }
 
-  /**
-   * `pending`: the object may replace the remote entry. Else another writer was first: it is a copy if that one has
-   * stored the same, or dropped.
-   */
-  async function reconcile(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<"pending" | "copy" | "dropped"> {
+  /** Ends a pending object if another writer was first: it is a copy if that one has stored the same, or dropped. */
+  async function reconcile(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<"pending" | "ended"> {
     const { key, hashes, provenance } = info;
     if (isReplaceable(key, remoteEntry)) return "pending";
     const found = remoteEntry.state === "object" ? remoteEntry.info : undefined;
     // `via` must match too: as a copy of an upload, an object of the mirror would be revalidated and purged.
     if (found?.hashes.sha256 === hashes.sha256 && found.provenance.via === provenance.via) {
       await edge.confirm(info);
-      return "copy";
+      return "ended";
     }
-    log.info(
-      { bucket: id, key, found: remoteEntry.state },
-      "dropped a pending image: another writer has stored the key first",
-    );
+    const message = "dropped a pending image: another writer has stored the key first";
+    log.info({ bucket: id, key, found: remoteEntry.state }, message);
     await edge.forget(info);
     changed(key);
-    return "dropped";
+    return "ended";
   }
 
   /** The remote state for a put when absent; a replaceable entry counts as absent. Undefined if the lookup fails. */
