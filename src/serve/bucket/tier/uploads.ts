@@ -87,16 +87,15 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
   }
 
   async function run(pending: PendingUpload): Promise<void> {
-    const { upload } = pending;
     try {
-      await uploadOne(upload);
+      await uploadOne(pending.upload);
       remove(pending);
       if (all.size > 0) return;
       for (const resolve of idleWaiters) resolve();
       idleWaiters = [];
     } catch (error) {
       if (!isCurrent(pending)) return;
-      const { bucketId, key } = upload;
+      const { bucketId, key } = pending.upload;
       const err = asHuiyuanError(error);
       // An outage is logged once, not for each image; a lasting failure of an image once, not for each attempt.
       if (!isDown() && err.message !== pending.failure && performance.now() - loggedAt >= LOG_EVERY_MS) {

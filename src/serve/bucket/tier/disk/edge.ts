@@ -56,6 +56,11 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
   const driver = embedded.bucket(bucketId);
   const noteAdded = (info: ObjectInfo) => disk.add(copyOf(bucketId, info, ticks()));
 
+  function setCheckedAt(key: Key, at: number): void {
+    const copy = disk.use(bucketId, key);
+    if (copy !== undefined) copy.checkedAt = at;
+  }
+
   async function put(info: ObjectInfo, body: WholeBody): Promise<void> {
     if (info.size > disk.maxCopyBytes) return;
     if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
@@ -79,14 +84,8 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
       const copy = disk.use(bucketId, key);
       return copy !== undefined && ticks() - copy.checkedAt < TRUSTED_MS;
     },
-    trust(key) {
-      const copy = disk.use(bucketId, key);
-      if (copy !== undefined) copy.checkedAt = ticks();
-    },
-    distrust(key) {
-      const copy = disk.use(bucketId, key);
-      if (copy !== undefined) copy.checkedAt = Number.NEGATIVE_INFINITY;
-    },
+    trust: (key) => setCheckedAt(key, ticks()),
+    distrust: (key) => setCheckedAt(key, Number.NEGATIVE_INFINITY),
     put,
     async confirm(info) {
       if (info.size > disk.maxCopyBytes) await forget(info);
