@@ -36,6 +36,7 @@ export async function openTiered(
   const store = createTieredStore({
     embedded: near,
     remote,
+    connections: 64,
     disk,
     spools,
     changed: (bucketId, key) => void changed.push(`${bucketId} ${key}`),

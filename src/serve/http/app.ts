@@ -47,7 +47,7 @@ export interface DownloadAppOptions {
 export interface DownloadApp {
   /** The `request` listener of the download port. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Answers hits that need no waiting, by the handler's first function. All else goes through the application. */
+  /** Serves downloads whose requests were read from the socket, by the functions of the application's route. */
   readonly fastPath: {
     /** Whether `listener` serves a request target. */
     takes(url: string): boolean;
@@ -116,8 +116,8 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
     return error.code === "client_gone" ? undefined : failure(error);
   }
 
-  /** Answers a hit in this turn of the event loop; `hit` is called then. */
-  function download(exchange: DownloadExchange, hit?: () => void): Promise<void> | undefined {
+  /** Answers a hit in this turn of the event loop; `onHit` is called then. */
+  function download(exchange: DownloadExchange, onHit?: () => void): Promise<void> | undefined {
     let context: DownloadContext | undefined;
     try {
       context = beginDownload(exchange, registry.sites);
@@ -125,7 +125,7 @@ export function createDownloadApp(options: DownloadAppOptions): DownloadApp {
       return fail(exchange, error);
     }
     if (context !== undefined) return finish(context);
-    hit?.();
+    onHit?.();
     answered(exchange);
     return undefined;
   }

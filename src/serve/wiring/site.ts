@@ -138,18 +138,15 @@ export function createMirrorSource(
     };
   }
   let made = isUsed ? make() : undefined;
-  const use = () => {
-    made = make();
-    return made;
-  };
+  const use = () => (made ??= make());
   return {
     keysHaveQueries,
     get ages() {
-      return (made ?? use()).ages;
+      return use().ages;
     },
-    open: () => void (made ?? use()),
-    route: (request) => (made ?? use()).route(request),
-    processes: (path) => (made ?? use()).processes(path),
+    open: () => void use(),
+    route: (request) => use().route(request),
+    processes: (path) => use().processes(path),
   };
 }
 

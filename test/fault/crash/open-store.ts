@@ -75,7 +75,8 @@ async function openBehind(near: FsStore, { prefix, ...place }: S3Behind, now: ()
   const remote = await openTestS3(place, { bucket: "b", prefix });
   const spools = createSpoolPool({ dir: near.spoolDir, memoryBytes: 1_000_000, log: SILENT_LOG });
   const disk = createDiskCache({ embedded: near, maxBytes: 1_000_000_000, wasUsed: () => false, log: SILENT_LOG });
-  const tier = createTieredStore({ embedded: near, remote, disk, spools, changed: () => {}, log: SILENT_LOG, now });
+  const parts = { embedded: near, remote, disk, spools };
+  const tier = createTieredStore({ ...parts, connections: 64, changed: () => {}, log: SILENT_LOG, now });
   const close = async () => {
     await tier.close();
     await spools.close();

@@ -3,7 +3,7 @@ import { withTimeout } from "../../../async/cancellation.ts";
 import type { Key } from "../../../core/object.ts";
 
 /** Shorter than a client's connection waits for its response. Milliseconds. */
-const READ_WAIT_MS = 40_000;
+export const READ_WAIT_MS = 40_000;
 
 /**
  * Resolves with the result of `reading`. Throws store_failed after 40 s; the read then continues, because its copy can

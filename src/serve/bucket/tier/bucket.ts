@@ -30,7 +30,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
   const downloads = createDownloads({
     remote,
     spools,
-    generation: () => changedKeys.generation,
+    changeRevision: () => changedKeys.revision,
     storeCopy,
     onDamaged(info, version) {
       log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in the remote store is damaged");
@@ -39,7 +39,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
   });
   const lookups = createLookups(context, {
     beginCopy() {
-      const readAt = changedKeys.generation;
+      const readAt = changedKeys.revision;
       return (info, body) => storeCopy(info, body, readAt);
     },
     liftTombstone: (key) => unlessLocked(key, () => edge.driver.undelete(key)),
@@ -186,11 +186,11 @@ export function createTieredBucket(context: TierContext): TieredBucket {
 const MAX_KEYS = 10_000;
 
 /**
- * Remembers which keys have changed since a given generation, so that a read that began before a change leaves no copy.
- * For changes long ago only the generation is kept; then every key counts as changed.
+ * Remembers which keys have changed since a given revision, so that a read that began before a change leaves no copy.
+ * For changes long ago only the revision is kept; then every key counts as changed.
  */
 export function createChangedKeys(maxKeys = MAX_KEYS) {
-  let generation = 0;
+  let revision = 0;
   let forgotten = 0;
   const changedAt = new LRUCache<Key, number>({
     max: maxKeys,
@@ -201,14 +201,14 @@ export function createChangedKeys(maxKeys = MAX_KEYS) {
 
   return {
     /** Rises with every change. */
-    get generation(): number {
-      return generation;
+    get revision(): number {
+      return revision;
     },
     note(keys: readonly Key[]): void {
-      generation += 1;
-      for (const key of keys) changedAt.set(key, generation);
+      revision += 1;
+      for (const key of keys) changedAt.set(key, revision);
     },
-    /** Whether the key may have changed since `generation` was read. */
+    /** Whether the key may have changed since `revision` was read. */
     hasChanged: (key: Key, since: number) => (changedAt.peek(key) ?? forgotten) > since,
   };
 }

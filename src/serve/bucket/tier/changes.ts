@@ -17,7 +17,7 @@ type RemoteObject = Extract<RemoteEntry, { readonly state: "object" }>;
 /** The changes are as in BucketDriver, with the differences described here. `isNoImage`: as in current-entries.ts. */
 export function createChanges(context: TierContext, isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>) {
   const { remote, edge, isDown, addUpload, checkRoom, now } = context;
-  const { currentEntries, isStillPending, remoteState, decide } = createCurrentEntries(context, isNoImage);
+  const { currentEntries, reconcile, remoteState, decide } = createCurrentEntries(context, isNoImage);
 
   /** Stores an object of the mirror or a migration durably on this disk. It is pending until it is uploaded. */
   async function putPending(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
@@ -57,7 +57,7 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
           (await remote.copy(from, found.version, to, { isStale: false })) || undefined
         : await putLocal(found.info, to, remoteCondition);
     if (isCopied !== true) return isCopied === undefined ? undefined : "exists";
-    await edge.copy(from, to, { raisesEpoch: raisesEpoch(condition) });
+    await edge.clear(to.key, { raisesEpoch: raisesEpoch(condition) });
     return "stored";
   }
 
@@ -152,12 +152,13 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
   async function upload(key: Key): Promise<void> {
     const local = await edge.driver.lookup(key);
     const info = pendingIn(local);
-    if (local.state !== "object" || info === undefined) return;
+    // The bytes of a damaged object exist nowhere else; the operator has to put it again.
+    if (local.state !== "object" || info === undefined || info.isDamaged === true) return;
     const isPut = await putLocal(info, info, { when: "absent" }, local.isStale);
     if (isPut === undefined) return;
     if (isPut) return edge.confirm(info);
     const remoteEntry = await remote.head(key);
-    if (!(await isStillPending(info, remoteEntry))) return;
+    if ((await reconcile(info, remoteEntry)) !== "pending") return;
     if ((await putLocal(info, info, conditionFor(remoteEntry), local.isStale)) === true) return edge.confirm(info);
     throw new HuiyuanError("store_failed", `Cannot upload "${key}": the remote object keeps changing`);
   }

@@ -18,27 +18,26 @@ export function createCurrentEntries(
     const local = await edge.driver.lookup(key);
     const remoteEntry = await remote.head(key);
     const pending = pendingIn(local);
-    if (pending === undefined || (await isStillPending(pending, remoteEntry))) return { pending, local, remoteEntry };
+    if (pending === undefined || (await reconcile(pending, remoteEntry)) === "pending")
+      return { pending, local, remoteEntry };
     return { pending: undefined, local: await edge.driver.lookup(key), remoteEntry };
   }
 
-  /** Whether the pending object may replace the remote entry. If not, another writer was first, and it is dropped. */
-  async function isStillPending(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<boolean> {
+  /** Ends a pending object if another writer was first: it is a copy if that one has stored the same, or dropped. */
+  async function reconcile(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<"pending" | "ended"> {
     const { key, hashes, provenance } = info;
-    if (isReplaceable(key, remoteEntry)) return true;
+    if (isReplaceable(key, remoteEntry)) return "pending";
     const found = remoteEntry.state === "object" ? remoteEntry.info : undefined;
     // `via` must match too: as a copy of an upload, an object of the mirror would be revalidated and purged.
     if (found?.hashes.sha256 === hashes.sha256 && found.provenance.via === provenance.via) {
       await edge.confirm(info);
-      return false;
+      return "ended";
     }
-    log.info(
-      { bucket: id, key, found: remoteEntry.state },
-      "dropped a pending image: another writer has stored the key first",
-    );
+    const message = "dropped a pending image: another writer has stored the key first";
+    log.info({ bucket: id, key, found: remoteEntry.state }, message);
     await edge.forget(info);
     changed(key);
-    return false;
+    return "ended";
   }
 
   /** The remote state for a put when absent; a replaceable entry counts as absent. Undefined if the lookup fails. */
@@ -82,7 +81,7 @@ export function createCurrentEntries(
     } as const;
   }
 
-  return { currentEntries, isStillPending, remoteState, decide };
+  return { currentEntries, reconcile, remoteState, decide };
 }
 
 /** The condition that exactly the found entry is still there. */

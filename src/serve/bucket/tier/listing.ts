@@ -5,7 +5,6 @@ import type { BucketDriver, ListOptions, ListPage } from "../contract/driver.ts"
 import type { FsBucket } from "../fs/bucket.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
 import { rowsIn } from "./disk/disk-cache.ts";
-import { pendingIn } from "./disk/edge.ts";
 
 /** Descriptions that are looked up at the same time. */
 const AT_ONCE = 8;
@@ -62,10 +61,15 @@ export async function queryKeysMerged(remote: RemoteBucket, edge: FsBucket): Pro
 
 /** The remote store keeps no totals, so this reads its whole listing, 1,000 names a request. */
 async function* namesIn(remote: RemoteBucket, edge: FsBucket) {
-  yield* rowsIn(edge, "pending");
+  // Kept, because a pending object may be uploaded before its name is listed: 100,000 at most.
+  const pending = new Set<string>();
+  for await (const row of rowsIn(edge, "pending")) {
+    pending.add(row.key);
+    yield row;
+  }
   for (let after: Key | undefined, isEnd = false; !isEnd; ) {
     const page = await remote.list({ prefix: "", after, limit: 1_000 });
-    for (const name of page.names) if (pendingIn(await edge.lookup(name.key)) === undefined) yield name;
+    for (const name of page.names) if (!pending.has(name.key)) yield name;
     after = page.names.at(-1)?.key;
     isEnd = page.isEnd || after === undefined;
   }

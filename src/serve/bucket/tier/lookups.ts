@@ -50,11 +50,10 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
       return { state: "absent", epoch, certainty: "foreign" };
     }
     const share = `${key}\n${version}`;
-    const described =
-      describing.get(share) ??
-      describeForeign(key, found, { remote, spools, storeCopy: beginCopy() }).finally(() => describing.delete(share));
+    const described = describing.get(share) ?? describeForeign(key, found, { remote, spools, storeCopy: beginCopy() });
     describing.set(share, described);
-    const info = await withReadDeadline(key, described);
+    // After the deadline too: the body may trickle, so the next look-up reads it anew.
+    const info = await withReadDeadline(key, described).finally(() => describing.delete(share));
     if (info === undefined) return { state: "absent", epoch };
     if (info === "no-image") {
       unusable.note(key, version, "it is no whole image");

@@ -20,8 +20,8 @@ export interface TieredStoreOptions {
   /** Closed with the tier. */
   readonly remote: RemoteStore;
   readonly spools: SpoolPool;
-  /** Concurrent connections to the remote store, 64 by default. One in eight is for uploads, so downloads find one. */
-  readonly connections?: number;
+  /** Concurrent connections to the remote store. One in eight is for uploads, so downloads find one. */
+  readonly connections: number;
   /** Bounds the copies, beside the pending objects. The caller closes it, after the tier. */
   readonly disk: DiskCache;
   /** Reports that an object differs from what this server has served, so that the memory cache drops it. */
@@ -46,7 +46,7 @@ const STOP_MS = 3_000;
 const KEY_WAIT_MS = 10_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
-  const { embedded, remote, disk, spools, changed, log, now, connections = 64 } = options;
+  const { embedded, remote, disk, spools, changed, log, now, connections } = options;
   const { ticks = () => performance.now() } = options;
   const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
@@ -98,7 +98,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     const { depth, bytes: pending } = uploads.backlog();
     if (depth < MAX_PENDING && pending + bytes <= disk.maxBytes) return;
     const found = `${depth} objects with ${pending} bytes wait for upload, limits.disk is ${disk.maxBytes}`;
-    throw new HuiyuanError("store_full", `Cannot queue another object: ${found}`);
+    throw new HuiyuanError("store_full", `Cannot store another object: ${found}`);
   }
 
   /** Resumes the uploads that an earlier run left. */
@@ -116,7 +116,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       const message = "images wait for their upload to a store that is no longer in the settings";
       if (stranded > 0) log.warn({ folder: id, objects: stranded }, message);
     }
-    // The first in the queue gives its age.
+    // Oldest first, because backlog() reports the age of the first.
     for (const upload of found.sort((a, b) => a.since - b.since)) addUpload(upload);
   }
 

@@ -38,7 +38,7 @@ export interface UploadsOptions {
   readonly now: () => number;
 }
 
-/** Milliseconds before the first retry; doubled for each further one. */
+/** Wait before the retries after an object's first failure; doubled for each further one of it. Milliseconds. */
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
 /** If the store refuses every upload, thousands fail in a second. */
@@ -47,8 +47,8 @@ const LOG_EVERY_MS = 1_000;
 interface PendingUpload {
   readonly upload: Upload;
   failures: number;
-  /** Set while the object waits for its next attempt. */
-  timer: NodeJS.Timeout | undefined;
+  /** The message of the last failure. */
+  failure: string | undefined;
 }
 
 export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: UploadsOptions): Uploads {
@@ -56,6 +56,9 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
   const all = new Map<string, PendingUpload>();
   const running = new Set<Promise<void>>();
   let ready: PendingUpload[] = [];
+  /** They wait for the retries, which are one timer for all. */
+  let failed: PendingUpload[] = [];
+  let retries: NodeJS.Timeout | undefined;
   let bytes = 0;
   let isStopped = false;
   let loggedAt = Number.NEGATIVE_INFINITY;
@@ -79,42 +82,45 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
 
   function remove(pending: PendingUpload | undefined): void {
     if (pending === undefined || !isCurrent(pending)) return;
-    clearTimeout(pending.timer);
     all.delete(nameOf(pending.upload));
     bytes -= pending.upload.size;
   }
 
   async function run(pending: PendingUpload): Promise<void> {
-    const { upload } = pending;
     try {
-      await uploadOne(upload);
+      await uploadOne(pending.upload);
       remove(pending);
       if (all.size > 0) return;
       for (const resolve of idleWaiters) resolve();
       idleWaiters = [];
     } catch (error) {
       if (!isCurrent(pending)) return;
-      pending.failures += 1;
-      const { bucketId, key } = upload;
+      const { bucketId, key } = pending.upload;
       const err = asHuiyuanError(error);
-      // An outage is logged once, not for each image.
-      if (!isDown() && performance.now() - loggedAt >= LOG_EVERY_MS) {
+      // An outage is logged once, not for each image; a lasting failure of an image once, not for each attempt.
+      if (!isDown() && err.message !== pending.failure && performance.now() - loggedAt >= LOG_EVERY_MS) {
         loggedAt = performance.now();
-        const fields = { bucket: bucketId, key, failures: pending.failures, waiting: all.size, err };
-        log.warn(fields, "cannot upload an image; will retry");
+        log.warn({ bucket: bucketId, key, waiting: all.size, err }, "cannot upload an image; will retry");
       }
-      const waitMs = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** (pending.failures - 1)) * (0.5 + Math.random());
-      pending.timer = setTimeout(() => {
-        pending.timer = undefined;
-        ready.push(pending);
-        start();
-      }, waitMs).unref();
+      pending.failure = err.message;
+      failed.push(pending);
+      retries ??= setTimeout(retry, Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** pending.failures)).unref();
+      pending.failures += 1;
     }
+  }
+
+  function retry(): void {
+    clearTimeout(retries);
+    retries = undefined;
+    // Behind the others, so that an object that the store always refuses delays none.
+    ready = [...ready, ...failed];
+    failed = [];
+    start();
   }
 
   return {
     add(upload) {
-      const pending: PendingUpload = { upload, failures: 0, timer: undefined };
+      const pending: PendingUpload = { upload, failures: 0, failure: undefined };
       remove(all.get(nameOf(upload)));
       all.set(nameOf(upload), pending);
       bytes += upload.size;
@@ -125,20 +131,11 @@ export function createUploads({ uploadOne, isDown, maxConcurrent, log, now }: Up
       const oldest = all.values().next();
       return { depth: all.size, bytes, oldestMs: oldest.done === true ? 0 : now() - oldest.value.upload.since };
     },
-    resume() {
-      for (const pending of all.values()) {
-        if (pending.timer === undefined) continue;
-        clearTimeout(pending.timer);
-        pending.timer = undefined;
-        ready.push(pending);
-      }
-      start();
-    },
+    resume: retry,
     idle: () => (all.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => idleWaiters.push(resolve))),
     async stop(deadlineMs) {
       isStopped = true;
-      for (const { timer } of all.values()) clearTimeout(timer);
-      ready = [];
+      clearTimeout(retries);
       await Promise.race([Promise.allSettled(running), delay(deadlineMs, undefined, { ref: false })]);
     },
   };

@@ -55,12 +55,12 @@ export type FreshnessStep =
  */
 export type Learnt =
   | { readonly about: "nothing" | "change"; readonly failure?: undefined }
-  | LearntHit
+  | LearntLook
   | { readonly about: "outage" | "unreadable"; readonly failure: HuiyuanError };
 
 /** The image of this key as atHand() has found it, and its freshness. Undefined: it is not at hand. */
-export interface LearntHit {
-  readonly about: "hit";
+export interface LearntLook {
+  readonly about: "look";
   readonly key: Key;
   readonly located: LocatedStored | undefined;
   readonly freshness: FreshnessStep | undefined;

@@ -119,12 +119,12 @@ function findHit(context: DownloadContext): LocatedStored | LocatedVariant | und
   return original && variantInMemory(context, processing, original);
 }
 
-/** As in requestOf(), if it is at hand and may be served as it is. */
+/** The image of requestOf(), if it is at hand and may be served as it is. The context learns what was at hand. */
 function hitOf(context: DownloadContext, processing: ProcessingRequest | undefined): LocatedStored | undefined {
   const request = requestOf(context, processing);
   const located = atHand(request, NOTHING);
   const freshness = located && checkFreshness(request, located.object);
-  context.learnt = { about: "hit", key: request.object.key, located, freshness };
+  context.learnt = { about: "look", key: request.object.key, located, freshness };
   if (freshness?.kind !== "serve") return undefined;
   return freshness.life === undefined ? located : { ...located!, life: freshness.life };
 }
@@ -193,7 +193,7 @@ async function serveNamed(context: DownloadContext): Promise<void> {
   const { learnt, processing } = context;
   const { stored } = context.site;
   const { key } = context.object;
-  const isSeen = learnt.about === "hit" && learnt.key === key && learnt.located !== undefined;
+  const isSeen = learnt.about === "look" && learnt.key === key && learnt.located !== undefined;
   const entry = isSeen || stored.cachedLookup(key) === "absent" ? undefined : await stored.lookup(key);
   if (isSeen || entry?.state === "object") {
     try {

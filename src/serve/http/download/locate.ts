@@ -20,11 +20,11 @@ const CHANGE: Learnt = { about: "change" };
 /** Throws the codes of Mirror.fetch and of the store. */
 export async function locate(request: LocateRequest, learnt: Learnt): Promise<Located> {
   if (learnt.about === "unreadable") return locateInstead(request, learnt.failure);
-  const hit = learnt.about === "hit" && learnt.key === request.object.key ? learnt : undefined;
-  const located = (hit === undefined ? atHand(request, learnt) : hit.located) ?? (await lookUp(request, learnt));
+  const look = learnt.about === "look" && learnt.key === request.object.key ? learnt : undefined;
+  const located = (look === undefined ? atHand(request, learnt) : look.located) ?? (await lookUp(request, learnt));
   // A fallback image is served as it is stored.
   if (located.kind !== "stored" || request.role === "fallback") return located;
-  const freshness = hit?.freshness ?? checkFreshness(request, located.object);
+  const freshness = look?.freshness ?? checkFreshness(request, located.object);
   if (freshness.kind === "serve") return { ...located, life: freshness.life };
   const { route, mayServeStale } = freshness;
   const signal = clientOf(request.exchange);

@@ -1,5 +1,5 @@
 // Makes the variant of a located original: finds its watermark images, looks the variant up, or has it rendered.
-// locate.ts finds the original; answer.ts sends the result.
+// locate.ts finds the original; download-answer.ts sends the result.
 import { HuiyuanError } from "../../../core/errors.ts";
 import { isRetryable, mayServeOriginal } from "../../image/grammar/recipe.ts";
 import type { VariantRequest } from "../../mirror/variants/variants.ts";

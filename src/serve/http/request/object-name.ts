@@ -41,7 +41,7 @@ export function nameObject(site: Site, url: ObjectUrl): NamedObject {
   const { text, raw } = query === "" || route?.type === "everything" ? NO_INSTRUCTION : readInstruction(query);
   const request = { path, query, instruction: raw };
   // A domain without a mirror serves every object of its bucket by the key.
-  const key = route?.keysHaveQueries === true ? keyUnder(route, request) : path;
+  const key = route === undefined ? path : keyUnder(route, request);
   return { key, request, instruction: text, route };
 }
 
@@ -184,7 +184,7 @@ function decodedQuery(query: string): string {
 function aliasOf(url: ObjectUrl, { named, base: path, route }: AliasName): ProcessingRequest | undefined {
   if (route?.type === "everything") return undefined;
   const request = { path, query: url.query, instruction: undefined };
-  const key = route?.keysHaveQueries === true ? keyUnder(route, request) : path;
+  const key = route === undefined ? path : keyUnder(route, request);
   const original = { key, request, instruction: undefined, route };
   return { named, path, original, suffix: url.path.slice(path.length), isAlias: true };
 }

@@ -11,7 +11,7 @@ export function validatedAt({ provenance: { validated, fetchedAt } }: Described)
 /** A version at the time it was looked up. Part of the recovery file's format (recovery-file.ts). */
 export interface Version {
   readonly sha256: string;
-  /** As validatedAt(). */
+  /** As validatedAt(). The recovery files of earlier versions have this name. */
   readonly spokenAt: number;
 }
 

@@ -67,5 +67,5 @@ function taskOf({ path, record, stored }: Found, prove: WriteBackTask["prove"]):
   const { size, hashes } = info;
   const body: WholeBody = { size, hashes, blockSums: NO_SUMS, content: { kind: "file", path } };
   const spool = { release: () => rmSync(path, { force: true }) };
-  return { stored, info, epoch, replaces, body, spool, prove, note: path + RECOVERY_SUFFIX };
+  return { stored, info, epoch, replaces, body, spool, prove, recoveryPath: path + RECOVERY_SUFFIX };
 }

@@ -1,6 +1,6 @@
 // Writes fetched images to their buckets in the background: a bounded set of finished bodies, each retried until it is
-// stored or given up. A body on disk has a note beside it, so that the next start can adopt it (adopt.ts). It fetches
-// nothing.
+// stored or given up. A body on disk has a recovery file beside it, so that the next start can adopt it (adopt.ts). It
+// fetches nothing.
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Cancellation } from "../../../async/cancellation.ts";
@@ -30,8 +30,8 @@ export interface WriteBackTask extends Fetched {
   readonly fill?: Fill | undefined;
   /** Default: one that begins now. */
   readonly fetch?: TrackedFetch | undefined;
-  /** The path of a note that exists already. */
-  readonly note?: string | undefined;
+  /** The path of a recovery file that exists already. */
+  readonly recoveryPath?: string | undefined;
   /** Checks a body of an earlier run, and returns it with its block sums; undefined if it is damaged. */
   readonly prove?: (() => Promise<WholeBody | undefined>) | undefined;
 }
@@ -45,8 +45,8 @@ export interface WriteBack {
   /** The bodies that are not stored yet, and the age of the oldest in milliseconds. */
   backlog(): { readonly depth: number; readonly oldestMs: number };
   /**
-   * For the stop: retries every waiting body once, at once. A body on disk that fails then stays there with its note,
-   * for the next start. Resolves when no body is left, or after `deadlineMs`.
+   * For the stop: retries every waiting body once, at once. A body on disk that fails then stays there with its
+   * recovery file, for the next start. Resolves when no body is left, or after `deadlineMs`.
    */
   drain(deadlineMs: number): Promise<void>;
 }
@@ -88,7 +88,7 @@ interface Running extends PendingWrite {
   readonly since: number;
   /** As store(). */
   done: Promise<HuiyuanError | undefined>;
-  note: WriteBackTask["note"];
+  recoveryPath: WriteBackTask["recoveryPath"];
   /** The next wait for a retry ends at once. */
   isWoken: boolean;
   /** Ends the wait for a retry that runs. */
@@ -111,7 +111,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
 
   /** Field by field: V8 takes microseconds to add to a spread object. */
   function newItem(task: WriteBackTask): Running {
-    const { stored, info, epoch, fill, fetch = stored.pendingWrites.begin(info.key), note } = task;
+    const { stored, info, epoch, fill, fetch = stored.pendingWrites.begin(info.key), recoveryPath } = task;
     const item: Running = {
       task,
       id: `${stored.bucketId}\n${info.key}`,
@@ -121,12 +121,12 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       epoch,
       fill,
       fetch,
-      note,
+      recoveryPath,
       isWoken: false,
       wake: undefined,
       tryNow: () => tryNow(item),
       giveUp() {
-        void removeRecoveryFile(item.note);
+        void removeRecoveryFile(item.recoveryPath);
         wake(item);
       },
     };
@@ -162,8 +162,8 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
         stored.pendingWrites.remove(item);
         wake(item);
       } else {
-        // The note goes first: the next start would store the body.
-        await removeRecoveryFile(item.note);
+        // The recovery file goes first: the next start would store the body.
+        await removeRecoveryFile(item.recoveryPath);
         if (fetch.withdrawn === undefined) await stored.reportRefused(info);
       }
       if (fetch.withdrawn !== undefined) await stored.invalidateVersion(info, epoch, fetch.withdrawn);
@@ -188,14 +188,14 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
       // Readers of the body have holds of their own by the end of this turn.
       if (!isAdded) await nextTurn();
       else if (isBatched(task.body)) await nextBatch();
-      else item.note ??= await writeRecoveryFile(task, log);
+      else item.recoveryPath ??= await writeRecoveryFile(task, log);
       // Until the release below the hold keeps the file.
       const failure = await tryNow(item);
       const outcome = failure === undefined ? "settled" : await retry(item, failure);
       pendingWrites.remove(item);
       pendingWrites.end(item.fetch);
       if (outcome === "left") return undefined;
-      if (item.note !== undefined) await removeRecoveryFile(item.note);
+      if (item.recoveryPath !== undefined) await removeRecoveryFile(item.recoveryPath);
       task.spool.release();
       return outcome === "settled" ? undefined : outcome;
     } finally {
@@ -204,14 +204,14 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
   }
 
   /**
-   * Only bodies in memory wait for a batch: a body in a file needs its note at once. After a crash the others are
-   * fetched again.
+   * Only bodies in memory wait for a batch: a body in a file needs its recovery file at once. After a crash the others
+   * are fetched again.
    */
   function isBatched({ content, size }: WholeBody): boolean {
     return batchMs > 0 && content.kind === "buffer" && size <= MAX_BATCHED_BYTES && !draining.signal.aborted;
   }
 
-  /** `left`: the body stays on disk with its note. An error: the reason why it was given up. */
+  /** `left`: the body stays on disk with its recovery file. An error: the reason why it was given up. */
   async function retry(item: Running, first: HuiyuanError): Promise<"settled" | "left" | HuiyuanError> {
     const { task, info } = item;
     const about = { bucket: task.stored.bucketId, key: info.key };
@@ -219,7 +219,7 @@ export function createWriteBack(options: WriteBackOptions): WriteBack {
     for (const waitMs of [...retryMs, undefined]) {
       const isPossible = !isWanted(item) || (await isStillThere(task.body));
       const { aborted: isDraining } = draining.signal;
-      if (isDraining && item.note !== undefined && isPossible && isWanted(item)) {
+      if (isDraining && item.recoveryPath !== undefined && isPossible && isWanted(item)) {
         log.warn({ ...about, err: failure }, "left an image for the next start to store");
         return "left";
       }

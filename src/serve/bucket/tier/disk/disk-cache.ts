@@ -20,7 +20,7 @@ export interface DiskCache {
   has(bucketId: string, key: Key): boolean;
   /** Returns the copy and makes it the most recently used; undefined if it is not known. */
   use(bucketId: string, key: Key): Copy | undefined;
-  /** To be called after the row has lost its copy. */
+  /** Call it after the row has gone, because a row that stays must count. */
   drop(bucketId: string, key: Key): void;
   /** All copies and variants. */
   readonly usage: { readonly count: number; readonly bytes: number };

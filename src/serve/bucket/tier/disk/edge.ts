@@ -22,8 +22,8 @@ export interface Edge {
   confirm(info: ObjectInfo): Promise<void>;
   /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
   replace(info: ObjectInfo, body: WholeBody, options: EpochOption): Promise<void>;
-  /** Follows a copy in the remote store. The target gets a copy here only if `from` is another key that has one. */
-  copy(from: Key, to: ObjectInfo, options: EpochOption): Promise<void>;
+  /** Removes the object or tombstone of a key whose remote object was replaced. Throws as replace(). */
+  clear(key: Key, options: EpochOption): Promise<void>;
   /** Removes exactly this object, also if it is pending. */
   forget(info: ObjectInfo): Promise<void>;
   /** To be called after the row has lost its copy. */
@@ -56,32 +56,26 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
   const driver = embedded.bucket(bucketId);
   const noteAdded = (info: ObjectInfo) => disk.add(copyOf(bucketId, info, ticks()));
 
+  function setCheckedAt(key: Key, at: number): void {
+    const copy = disk.use(bucketId, key);
+    if (copy !== undefined) copy.checkedAt = at;
+  }
+
   async function put(info: ObjectInfo, body: WholeBody): Promise<void> {
     if (info.size > disk.maxCopyBytes) return;
     if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
   }
 
   async function forget({ key, hashes }: ObjectInfo): Promise<void> {
-    disk.drop(bucketId, key);
     await driver.forget(key, hashes.sha256, true);
+    disk.drop(bucketId, key);
   }
 
-  /** Removes the object or tombstone and keeps the epoch. */
-  async function clearRow(key: Key): Promise<void> {
+  async function clear(key: Key, { raisesEpoch }: EpochOption): Promise<void> {
     const entry = await driver.lookup(key);
     if (entry.state === "object") await forget(entry.info);
     else if (entry.state === "tombstone") await driver.undelete(key);
-  }
-
-  /** Raises the epoch, or throws; then stores the copy if the disk can. */
-  async function replaceCopy(key: Key, raisesEpoch: boolean, store: () => Promise<void>): Promise<void> {
-    await clearRow(key);
     if (raisesEpoch) await driver.purge(key, { hard: false });
-    try {
-      await store();
-    } catch (error) {
-      log.warn({ bucket: bucketId, key, err: error }, "cannot store a copy on this disk");
-    }
   }
 
   return {
@@ -90,24 +84,20 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
       const copy = disk.use(bucketId, key);
       return copy !== undefined && ticks() - copy.checkedAt < TRUSTED_MS;
     },
-    trust(key) {
-      const copy = disk.use(bucketId, key);
-      if (copy !== undefined) copy.checkedAt = ticks();
-    },
-    distrust(key) {
-      const copy = disk.use(bucketId, key);
-      if (copy !== undefined) copy.checkedAt = Number.NEGATIVE_INFINITY;
-    },
+    trust: (key) => setCheckedAt(key, ticks()),
+    distrust: (key) => setCheckedAt(key, Number.NEGATIVE_INFINITY),
     put,
     async confirm(info) {
       if (info.size > disk.maxCopyBytes) await forget(info);
       else if (await driver.confirm(info.key, info.hashes.sha256)) noteAdded(info);
     },
-    replace: (info, body, { raisesEpoch }) => replaceCopy(info.key, raisesEpoch, () => put(info, body)),
-    copy: (from, to, { raisesEpoch }) =>
-      replaceCopy(to.key, raisesEpoch, async () => {
-        if ((await driver.copy(from, to, { when: "absent" })) === "stored") noteAdded(to);
-      }),
+    async replace(info, body, options) {
+      await clear(info.key, options);
+      await put(info, body).catch((error: unknown) =>
+        log.warn({ bucket: bucketId, key: info.key, err: error }, "cannot store a copy on this disk"),
+      );
+    },
+    clear,
     forget,
     dropFromIndex: (key) => disk.drop(bucketId, key),
   };

@@ -55,6 +55,7 @@ export function createVariantTier({ embedded, disk }: VariantTierOptions): (buck
           // In parallel, so that the writer commits them together.
           await Promise.all(
             objects.map(({ key, hashes }) => {
+              // No lock holds the key: the variant may be stored again meanwhile, and must stay in the index then.
               disk.drop(id, key);
               return driver.forget(key, hashes.sha256);
             }),

@@ -1,4 +1,4 @@
-// Reads objects that are in the remote store only. Concurrent readers share one download and read it while it arrives.
+// Reads objects that are in the remote store only. Readers share a download for 40 s and read it while it arrives.
 // Its hash is compared before the last byte is returned; then a copy is stored.
 import { LiveMap } from "../../../../async/live-map.ts";
 import { asHuiyuanError, HuiyuanError } from "../../../../core/errors.ts";
@@ -6,14 +6,14 @@ import type { ObjectInfo } from "../../../../core/object.ts";
 import type { Spool, WholeBody } from "../../../body/spool/spool.ts";
 import type { SpoolPool } from "../../../body/spool/spool-pool.ts";
 import type { ObjectReader } from "../../contract/driver.ts";
-import { withReadDeadline } from "../../remote/read-deadline.ts";
+import { READ_WAIT_MS, withReadDeadline } from "../../remote/read-deadline.ts";
 import type { RemoteBucket } from "../../remote/remote.ts";
 
 export interface DownloadsOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
   /** Rises with every change; read before the request and passed to `storeCopy`. */
-  readonly generation: () => number;
+  readonly changeRevision: () => number;
   /** Called with a verified body, which is dropped afterwards. */
   readonly storeCopy: (info: ObjectInfo, body: WholeBody, readAt: number) => Promise<void>;
   /** Called if the bytes do not match the description. */
@@ -35,7 +35,7 @@ export function createDownloads(options: DownloadsOptions) {
   const running = new LiveMap<string, Promise<Download | undefined>>();
 
   async function begin(info: ObjectInfo, version: string): Promise<Download | undefined> {
-    const readAt = options.generation();
+    const readAt = options.changeRevision();
     const body = await remote.get(info.key, version);
     if (body === undefined) return undefined;
     const spool = spools.open();
@@ -80,7 +80,12 @@ export function createDownloads(options: DownloadsOptions) {
     if (shared !== undefined) return shared;
     const begun = begin(info, version);
     running.set(id, begun);
-    const over = () => void running.delete(id);
+    const over = () => {
+      clearTimeout(timer);
+      if (running.get(id) === begun) running.delete(id);
+    };
+    // The first readers have left by then. The body may trickle, so the next one asks the store anew.
+    const timer = setTimeout(over, READ_WAIT_MS).unref();
     begun.then((download) => {
       if (download === undefined) return over();
       // The next turn, so that readers who joined in this one hold the spool by then.

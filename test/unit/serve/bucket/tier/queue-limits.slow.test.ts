@@ -1,6 +1,6 @@
 // The figures of the queue: the disk that pending objects and copies take together, the age of the oldest one, and the
-// lines in the log. A damaged row stops no other upload.
-import { mkdtemp, rm } from "node:fs/promises";
+// lines in the log. A damaged row or image stops no other upload.
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -10,6 +10,7 @@ import { linesOf } from "../../../../helpers/log-lines.ts";
 import { eventually } from "../../../../helpers/program.ts";
 import { openTestS3 } from "../../../../helpers/s3-store.ts";
 import { type ScriptedS3, startScriptedS3 } from "../../../../helpers/scripted-s3.ts";
+import { createLatch } from "../../../../helpers/spools.ts";
 import { openTiered, type TieredLab } from "../../../../helpers/tiered-store.ts";
 import { infoOf, randomBytes, wholeBody } from "../../../../helpers/whole-body.ts";
 
@@ -99,6 +100,26 @@ test("the upload of a damaged row stays pending, and the others of the last run 
   await eventually(() => lab.store.uploads.backlog().depth === 1, "one is pending");
 });
 
+test("an image whose bytes were damaged while it was pending is not retried, and is reported", async () => {
+  refuseUploads();
+  const body = wholeBody(randomBytes(1_000));
+  const info = infoOf("a.jpg", body, "migration");
+  await lab.store.bucket(ID).put(info, body, { when: "absent" });
+  await lab.store.close();
+  const [pack = ""] = await readdir(join(dir, "data", "packs"));
+  const path = join(dir, "data", "packs", pack);
+  const bytes = await readFile(path);
+  const at = bytes.indexOf(body.content.kind === "buffer" ? body.content.buffer : "");
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  await writeFile(path, bytes);
+  s3.failure = () => undefined;
+  await open();
+  await lab.store.uploads.idle();
+  expect(lab.store.uploads.backlog().depth).toBe(0);
+  expect(lab.near.damaged()).toBe(1);
+  expect(s3.objects.size).toBe(0);
+});
+
 test("a damaged row of a copy keeps none of the last run from being counted", async () => {
   for (let at = 0; at < 5; at += 1) await put(`k${at}.jpg`, 100);
   await lab.store.uploads.idle();
@@ -123,4 +144,25 @@ test("a key that is put again after a purge waits for one upload", async () => {
   await lab.store.uploads.idle();
   expect(lab.store.uploads.backlog()).toEqual({ depth: 0, bytes: 0, oldestMs: 0 });
   expect([...s3.objects.values()].map(({ bytes }) => bytes.length)).toEqual([300]);
+});
+
+test("usage() and queryKeys() count an object once that is uploaded meanwhile", async () => {
+  const [upload, listing] = [createLatch(), createLatch()];
+  let listings = 0;
+  s3.failure = async (method) => {
+    if (method === "PUT") await upload.opened;
+    if (method === "GET") {
+      listings += 1;
+      await listing.opened;
+    }
+    return undefined;
+  };
+  await put("a.jpg?x=1", 100);
+  const bucket = lab.store.bucket(ID);
+  const counted = Promise.all([bucket.usage(), bucket.queryKeys()]);
+  await eventually(() => listings === 2, "both list the names in S3");
+  upload.open();
+  await lab.store.uploads.idle();
+  listing.open();
+  expect(await counted).toEqual([{ objects: 1, bytes: 100 }, 1]);
 });

@@ -8,30 +8,31 @@ import { infoOf, randomBytes, readAll, wholeBody } from "../../../../../helpers/
 const PIECE_BYTES = 65_536;
 afterEach(() => vi.useRealTimers());
 
-/** All chunks but the first wait for `rest`. */
+/** In the first download all chunks but the first wait for `rest`. */
 function lab(
   bytes: Buffer,
   { disk, maxTransientBytes }: Parameters<typeof testPool>[0] = {},
   rest: Promise<void> = Promise.resolve(),
 ) {
-  async function* pieces() {
+  async function* pieces(wait?: Promise<void>) {
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
       yield bytes.subarray(at, at + PIECE_BYTES);
       await new Promise((resolve) => setImmediate(resolve));
-      await rest;
+      await wait;
     }
   }
   const damaged: string[] = [];
-  const get = vi.fn(async () => pieces());
+  const copied: string[] = [];
+  const get = vi.fn(async () => pieces(get.mock.calls.length === 1 ? rest : undefined));
   const pool = testPool({ ...(disk && { disk }), ...(maxTransientBytes && { maxTransientBytes }) });
   const downloads = createDownloads({
     remote: { get } as unknown as RemoteBucket, // no other method is called
     spools: pool,
-    generation: () => 0,
-    storeCopy: async () => undefined,
+    changeRevision: () => 0,
+    storeCopy: async ({ key }) => void copied.push(key),
     onDamaged: ({ key }) => void damaged.push(key),
   });
-  return { downloads, pool, get, damaged, info: infoOf("a.jpg", wholeBody(bytes)) };
+  return { downloads, pool, get, damaged, copied, info: infoOf("a.jpg", wholeBody(bytes)) };
 }
 
 const FULL = { disk: { open: () => Promise.reject(diskError("ENOSPC")) } };
@@ -73,22 +74,40 @@ test("proven() downloads the object with one request, and reads send none", asyn
   await expect.poll(() => pool.usage.spools).toBe(0);
 });
 
-test("proven() of a slow object rejects in time, and the download continues in the background", async () => {
+test("proven() of a slow object rejects in time, and the download continues beside that of the next reader", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const bytes = randomBytes(300_000);
   const rest = createLatch();
-  const { downloads, info, get, pool } = lab(bytes, {}, rest.opened);
+  const { downloads, info, get, pool, copied } = lab(bytes, {}, rest.opened);
   const first = await downloads.open(info, "1");
   const proven = first?.proven?.();
   const rejected = expect(proven).rejects.toMatchObject({ code: "store_failed" });
   vi.advanceTimersByTime(45_000);
   await rejected;
+  first?.close();
   const second = await downloads.open(info, "1");
-  rest.open();
   await second?.proven?.();
   expect((await second?.read(1_000, 1_999))?.equals(bytes.subarray(1_000, 2_000))).toBe(true);
-  expect(get).toHaveBeenCalledOnce();
-  first?.close();
   second?.close();
+  expect(get).toHaveBeenCalledTimes(2);
+  expect(copied).toEqual(["a.jpg"]);
+  rest.open();
   await expect.poll(() => pool.usage.spools).toBe(0);
+  expect(copied).toEqual(["a.jpg", "a.jpg"]);
+});
+
+test("open() shares a download for 40 s", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const rest = createLatch();
+  const { downloads, info, get } = lab(randomBytes(300_000), {}, rest.opened);
+  const readers = [await downloads.open(info, "1")];
+  vi.advanceTimersByTime(39_000);
+  readers.push(await downloads.open(info, "1"));
+  expect(get).toHaveBeenCalledOnce();
+  rest.open();
+  for (const reader of readers) {
+    await reader?.proven?.();
+    reader?.close();
+  }
+  expect(vi.getTimerCount()).toBe(0);
 });
