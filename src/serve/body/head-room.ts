@@ -15,6 +15,11 @@ export function bodyRoom(bytes: number): Buffer {
   return Buffer.from(new ArrayBuffer(bytes, { maxByteLength: bytes }));
 }
 
+/** Returns the memory of a large buffer to the system now, not at some later collection of garbage: its bytes are gone. */
+export function releaseRoom({ buffer }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.resizable) buffer.resize(0);
+}
+
 /** The size of the room, bytes. A longer head is written separately. */
 export const HEAD_ROOM_BYTES = 1_024;
 const IS_FREE = Symbol("the room before it is free");

@@ -1,11 +1,12 @@
 // Receives a file into a spool, decodes it, and stores it in its bucket. Refuses a file that is no image, that differs
 // from the declared digests, or whose name is taken.
 
-import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { asHuiyuanError, type ErrorCode, errorKind, HuiyuanError } from "../../core/errors.ts";
+import { closeFile, openFile, readInto } from "../../core/files.ts";
 import type { ImageFacts, Key, ObjectInfo } from "../../core/object.ts";
 import { type BodyEnd, createGate, type Verdict } from "../body/gate/gate.ts";
+import { bodyRoom, releaseRoom } from "../body/head-room.ts";
 import type { Spool, WholeBody } from "../body/spool/spool.ts";
 import { type Bucket, describeObject, readWhole, uploadedAt } from "../bucket/contract/bucket.ts";
 import type { ObjectReader } from "../bucket/contract/driver.ts";
@@ -60,7 +61,15 @@ export async function storeUpload(options: StoreOptions): Promise<Stored> {
     throw new HuiyuanError("upload_sha1_wrong", `Cannot store "${fileid}": its SHA-1 is ${body.hashes.sha1}`);
   }
   if (image === undefined) throw new HuiyuanError("upload_not_image", `Cannot store "${fileid}": it is no whole image`);
-  await verify({ fileid, size: body.size, image, load: () => bytesOf(body) });
+  const loaded: Buffer[] = [];
+  const load = async () => {
+    if (body.content.kind === "buffer") return body.content.buffer;
+    const bytes = await readWholeFile(body.content.path, body.size);
+    loaded.push(bytes);
+    return bytes;
+  };
+  await verify({ fileid, size: body.size, image, load });
+  for (const bytes of loaded) releaseRoom(bytes);
   const info = describeObject({ key: fileid, body, image, provenance: uploadedAt(now), now });
   const { size, hashes } = body;
   const outboxDraft = await makeOutboxDraft({ fileid, sha1: hashes.sha1 ?? "", size, magicContext });
@@ -200,11 +209,18 @@ export async function receiveBody(
   return { body: await spool.finish(), verdict };
 }
 
-async function bytesOf({ content }: WholeBody): Promise<Buffer> {
-  if (content.kind === "buffer") return content.buffer;
-  return readFile(content.path).catch((error: unknown) => {
-    throw new HuiyuanError("store_failed", `Cannot read "${content.path}"`, { cause: error });
-  });
+async function readWholeFile(path: string, size: number): Promise<Buffer> {
+  let descriptor: number | undefined;
+  try {
+    descriptor = await openFile(path, "r");
+    const bytes = bodyRoom(size);
+    await readInto(descriptor, bytes, 0);
+    return bytes;
+  } catch (error) {
+    throw new HuiyuanError("store_failed", `Cannot read "${path}"`, { cause: error });
+  } finally {
+    if (descriptor !== undefined) closeFile(descriptor);
+  }
 }
 
 /**
