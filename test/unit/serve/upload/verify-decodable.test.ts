@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type ErrorCode, HuiyuanError, restError } from "../../../../src/core/errors.ts";
 import { toKey } from "../../../../src/core/object.ts";
+import type { VerifyRequest } from "../../../../src/serve/image/renderer.ts";
 import { createVerifyDecodable } from "../../../../src/serve/upload/upload-store.ts";
 import { noisyJpeg } from "../../../helpers/images.ts";
 import { photosLab } from "../../../helpers/photos-lab.ts";
@@ -32,6 +33,28 @@ describe("an upload whose image", () => {
     expect(await uploadWhere(code)).toMatchObject({ code: rest, status: 400, state: "absent" });
   });
 });
+
+test.each([
+  { pixels: [2_400, 1_800], isFreed: true },
+  { pixels: [64, 48], isFreed: false },
+] as const)(
+  "an image of $pixels pixels is decoded from its own bytes, and memory for a file is freed: $isFreed",
+  async ({ pixels: [width, height], isFreed }) => {
+    const bytes = await noisyJpeg(width, height);
+    const seen: { bytes: Buffer; equal: boolean }[] = [];
+    const verify = async ({ load }: VerifyRequest) => {
+      const loaded = await load();
+      seen.push({ bytes: loaded, equal: loaded.equals(bytes) });
+    };
+    const { port } = await photosLab({ verify: createVerifyDecodable({ verify }) });
+    const answer = await callApi({ port, path: "/a.jpg", sign: uploadToken("a.jpg"), form: fileForm(bytes) });
+    expect([answer.code, seen.map(({ equal }) => equal)]).toEqual([0, [true]]);
+    expect([bytes.byteLength > 1_048_576, seen[0]?.bytes.byteLength]).toEqual([
+      isFreed,
+      isFreed ? 0 : bytes.byteLength,
+    ]);
+  },
+);
 
 test("an overload of the renderer has the overload code of the API", () => {
   expect(restError("render_overloaded").code).toBe(-2000);
