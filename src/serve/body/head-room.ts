@@ -15,7 +15,7 @@ export function bodyRoom(bytes: number): Buffer {
   return Buffer.from(new ArrayBuffer(bytes, { maxByteLength: bytes }));
 }
 
-/** Returns the memory of a large buffer to the system now, not at some later collection of garbage: its bytes are gone. */
+/** Returns the memory of a large buffer to the system at once, not at a later collection of garbage. */
 export function releaseRoom({ buffer }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.resizable) buffer.resize(0);
 }

@@ -27,7 +27,7 @@ export interface OriginParts {
   readonly meter: Pick<MirrorMeter, "failedOver" | "retried">;
   /** Names this server in Via and CDN-Loop. */
   readonly serverId: string;
-  /** As in BudgetOptions. */
+  /** The fetches of the program. */
   readonly fetches: Semaphore;
   /** Adds to a budget what another process that requests the same origins wants. `id`: as in budget(). */
   readonly shared?: ((budget: Budget, id: string) => Budget) | undefined;

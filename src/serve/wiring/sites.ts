@@ -42,7 +42,7 @@ import {
 /** The parts of every snapshot; a reload does not change them. */
 export interface SiteParts {
   readonly store: Store;
-  /** As in BudgetOptions. */
+  /** The fetches of the program. */
   readonly fetches: Semaphore;
   readonly once: OnceLedger;
   readonly memoryCache: MemoryCache;

@@ -83,7 +83,7 @@ export interface ScanOptions {
   readonly source: Pick<Source, "isResumable" | "list">;
   readonly filters: Filters;
   readonly journal: Journal;
-  /** As in JournalPage. */
+  /** True: a copied object is copied again if the listing tells neither size nor version. */
   readonly rechecks: boolean;
   /** Called after each page. */
   readonly onPage: () => void;

@@ -40,7 +40,7 @@ export interface FsBucket extends BucketDriver {
   forget(key: Key, sha256: string, evenPending?: boolean): Promise<boolean>;
   /** `only`: default "any". */
   list(options: ListOptions, only?: ListedState): Promise<ListPage>;
-  /** As in CatalogueReads. */
+  /** A page of rows behind a key, damaged ones too. */
   rows(state: RowState, after: string): Promise<RowFacts[]>;
 }
 

@@ -33,7 +33,7 @@ export type MissAnswer =
   | {
       readonly kind: "head";
       readonly answer: OriginAnswer;
-      /** As in FillHead. */
+      /** Unix milliseconds, when the request was sent. */
       readonly requestedAt: number;
       readonly servedFrom: "first" | "collapsed";
     };

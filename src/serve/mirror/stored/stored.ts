@@ -20,7 +20,7 @@ export interface StoredObject {
   /** Purged, so it needs a revalidation. Never true in memory. */
   readonly isStale: boolean;
   readonly epoch: number;
-  /** As in Entry. */
+  /** Absent: the store has confirmed the object. */
   readonly certainty?: "pending" | "unknown" | undefined;
 }
 

@@ -12,7 +12,7 @@ export interface QiniuOptions {
   readonly accessKey?: string | undefined;
   readonly secretKey?: string | undefined;
   readonly referer?: string | undefined;
-  /** As in HttpOriginOptions. */
+  /** True: the origin may have a private address. */
   readonly allowPrivate: boolean;
   /** Unix milliseconds; default Date.now. */
   readonly now?: () => number;

@@ -16,7 +16,7 @@ export interface S3Options extends S3PlaceOptions {
   /** Put before every key, such as `images/`. */
   readonly prefix?: string | undefined;
   readonly referer?: string | undefined;
-  /** As in HttpOriginOptions. */
+  /** True: the origin may have a private address. */
   readonly allowPrivate: boolean;
   /** Unix milliseconds; default Date.now. */
   readonly now?: () => number;

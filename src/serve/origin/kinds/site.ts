@@ -9,7 +9,7 @@ export interface SiteOptions {
   readonly host?: string | undefined;
   readonly referer?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** As in HttpOriginOptions. */
+  /** True: the origin may have a private address. */
   readonly allowPrivate: boolean;
 }
 

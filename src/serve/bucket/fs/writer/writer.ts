@@ -12,7 +12,7 @@ export type Writer = Omit<BatchWorker<WriteOperations>, "ready">;
 
 export interface WriterOptions {
   readonly dataDir: string;
-  /** As in FsStoreOptions. */
+  /** A pack of this size is closed. Bytes. */
   readonly packBytes?: number | undefined;
   /** Unix milliseconds. */
   readonly now: () => number;
