@@ -7,7 +7,7 @@ import {
   epochAfterPut,
   hasExpired,
   holdsVersion,
-  type Occupant,
+  type CurrentEntry,
 } from "../../src/serve/bucket/contract/conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "../../src/serve/bucket/contract/driver.ts";
 
@@ -41,13 +41,13 @@ function createMemoryBucket(now: () => number): BucketDriver {
   }
 
   function store(info: ObjectInfo, bytes: Buffer, condition: PutCondition) {
-    const occupant = occupantOf(entryOf(info.key));
-    const result = decidePut(occupant, condition);
+    const current = currentOf(entryOf(info.key));
+    const result = decidePut(current, condition);
     if (result === "stored") {
       entries.set(info.key, {
         state: "object",
         info,
-        epoch: epochAfterPut(occupant, condition),
+        epoch: epochAfterPut(current, condition),
         isStale: false,
         bytes,
       });
@@ -67,7 +67,7 @@ function createMemoryBucket(now: () => number): BucketDriver {
       return readerOf(entry.bytes);
     },
     async put(info, body, condition) {
-      const early = decidePut(occupantOf(entryOf(info.key)), condition);
+      const early = decidePut(currentOf(entryOf(info.key)), condition);
       return early === "stored" ? store(info, await bytesOf(body), condition) : early;
     },
     async copy(from, to, condition) {
@@ -88,7 +88,7 @@ function createMemoryBucket(now: () => number): BucketDriver {
     },
     async renew(key, renewal) {
       const entry = entryOf(key);
-      if (entry.state !== "object" || !holdsVersion(occupantOf(entry), renewal)) return false;
+      if (entry.state !== "object" || !holdsVersion(currentOf(entry), renewal)) return false;
       const { originEtag, originLastModified, validated } = renewal;
       const provenance = { ...entry.info.provenance, originEtag, originLastModified, validated };
       const isStale = entry.isStale && renewal.staysStale === true;
@@ -97,7 +97,7 @@ function createMemoryBucket(now: () => number): BucketDriver {
     },
     async purge(key, { hard, only }) {
       const entry = entryOf(key);
-      if (only !== undefined && !holdsVersion(occupantOf(entry), only)) return false;
+      if (only !== undefined && !holdsVersion(currentOf(entry), only)) return false;
       const epoch = entry.epoch + 1;
       const isMirrored = entry.state === "object" && entry.info.provenance.via === "mirror";
       if (isMirrored) entries.set(key, hard ? { state: "absent", epoch } : { ...entry, epoch, isStale: true });
@@ -136,14 +136,14 @@ function createMemoryBucket(now: () => number): BucketDriver {
   };
 }
 
-function occupantOf(entry: StoredEntry) {
+function currentOf(entry: StoredEntry) {
   const info = entry.state === "object" ? entry.info : undefined;
   return {
     state: entry.state,
     epoch: entry.epoch,
     sha256: info?.hashes.sha256,
     via: info?.provenance.via,
-  } satisfies Occupant & { readonly via: unknown };
+  } satisfies CurrentEntry & { readonly via: unknown };
 }
 
 /** Removes the body's file after reading it, because the embedded store takes it away as well. */

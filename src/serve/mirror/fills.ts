@@ -33,8 +33,8 @@ export function createFills(
 
   /** Resolves once the image is stored or given up. */
   function settle(fill: Fill, end: FillEnd, fetch: TrackedFetch): Promise<unknown> | undefined {
-    const fate = withdrawalBy(end, options);
-    if (fate !== undefined && fill.isStored) pendingWrites.withdraw(fetch, fate);
+    const withdrawal = withdrawalBy(end, options);
+    if (withdrawal !== undefined && fill.isStored) pendingWrites.withdraw(fetch, withdrawal);
     if ((end.kind === "whole" || end.kind === "suspect") && isWanted(fill, end)) return store(fill, end, fetch);
     if (end.kind !== "current") giveUp(fill, end);
     return undefined;

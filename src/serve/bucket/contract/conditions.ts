@@ -4,7 +4,7 @@ import { etagOf } from "../../../core/object.ts";
 import type { Entry, PutCondition, PutResult, SeenVersion, Tombstone } from "./driver.ts";
 
 /** The current content of a key: its state and epoch, and the SHA-256 (lower-case hex) of its object. */
-export interface Occupant {
+export interface CurrentEntry {
   readonly state: Entry["state"];
   readonly epoch: number;
   /** Undefined if there is no object; null is the catalogue's spelling of that. */
@@ -12,12 +12,12 @@ export interface Occupant {
 }
 
 /** `stored`: the put may proceed. Any other result is the answer to the caller, and nothing changes. */
-export function decidePut(occupant: Occupant, condition: PutCondition): PutResult {
+export function decidePut(current: CurrentEntry, condition: PutCondition): PutResult {
   if (condition.when === "always") return "stored";
-  if (condition.when === "vacant") return occupant.state === "object" ? "exists" : "stored";
-  if (occupant.state === "tombstone") return "deleted";
-  if (condition.when === "absent" ? occupant.state === "object" : !hasEtag(occupant, condition.etag)) return "exists";
-  if (condition.epoch !== undefined && condition.epoch !== occupant.epoch) return "outdated";
+  if (condition.when === "vacant") return current.state === "object" ? "exists" : "stored";
+  if (current.state === "tombstone") return "deleted";
+  if (condition.when === "absent" ? current.state === "object" : !hasEtag(current, condition.etag)) return "exists";
+  if (condition.epoch !== undefined && condition.epoch !== current.epoch) return "outdated";
   return "stored";
 }
 
@@ -27,8 +27,8 @@ export function raisesEpoch({ when }: PutCondition): boolean {
 }
 
 /** The epoch of the key after a put that was stored. */
-export function epochAfterPut(occupant: Occupant, condition: PutCondition): number {
-  return raisesEpoch(condition) ? occupant.epoch + 1 : occupant.epoch;
+export function epochAfterPut(current: CurrentEntry, condition: PutCondition): number {
+  return raisesEpoch(condition) ? current.epoch + 1 : current.epoch;
 }
 
 /**
@@ -36,10 +36,10 @@ export function epochAfterPut(occupant: Occupant, condition: PutCondition): numb
  * undefined if there is none.
  */
 export function holdsVersion(
-  occupant: Occupant & { readonly via: string | null | undefined },
+  current: CurrentEntry & { readonly via: string | null | undefined },
   { etag, epoch }: SeenVersion,
 ): boolean {
-  return occupant.via === "mirror" && occupant.epoch === epoch && hasEtag(occupant, etag);
+  return current.via === "mirror" && current.epoch === epoch && hasEtag(current, etag);
 }
 
 /** `now`: Unix milliseconds. */
@@ -47,6 +47,6 @@ export function hasExpired({ expiresAt }: Pick<Tombstone, "expiresAt">, now: num
   return expiresAt !== undefined && expiresAt <= now;
 }
 
-function hasEtag({ sha256 }: Occupant, etag: string): boolean {
+function hasEtag({ sha256 }: CurrentEntry, etag: string): boolean {
   return typeof sha256 === "string" && etagOf({ sha256 }) === etag;
 }

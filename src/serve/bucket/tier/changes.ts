@@ -85,8 +85,8 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
     const info = pending ?? (remoteEntry?.state === "object" ? remoteEntry.info : undefined);
     if (info === undefined) return false;
     const { hashes, provenance } = info;
-    const occupant = { state: "object", epoch: local.epoch, sha256: hashes.sha256, via: provenance.via } as const;
-    if (!holdsVersion(occupant, renewal)) return false;
+    const current = { state: "object", epoch: local.epoch, sha256: hashes.sha256, via: provenance.via } as const;
+    if (!holdsVersion(current, renewal)) return false;
     if (remoteEntry?.state === "object") {
       const { originEtag, originLastModified, validated, staysStale = false } = renewal;
       const renewed = { ...info, provenance: { ...provenance, originEtag, originLastModified, validated } };
@@ -111,8 +111,8 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
     const { pending, local, remoteEntry } = await currentEntries(key);
     const object = pending ?? (remoteEntry.state === "object" ? remoteEntry.info : undefined);
     const via = object?.provenance.via;
-    const occupant = { state: "object", epoch: local.epoch, sha256: object?.hashes.sha256, via } as const;
-    if (only !== undefined && !holdsVersion(occupant, only)) return false;
+    const current = { state: "object", epoch: local.epoch, sha256: object?.hashes.sha256, via } as const;
+    if (only !== undefined && !holdsVersion(current, only)) return false;
     const isMirrored = via === "mirror";
     const isDone = !isMirrored || remoteEntry.state !== "object" || (await purgeRemote(key, remoteEntry, hard));
     // Another writer may just have put an upload, so look up once more.

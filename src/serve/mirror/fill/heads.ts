@@ -56,8 +56,8 @@ export function createHeads({ options, parts, negativeCache }: MirrorContext) {
     if (answer === undefined) {
       const { epoch, isStored } = request;
       negativeCache.absent({ id, epoch });
-      const fate = withdrawalBy({ kind: "absent" }, options);
-      if (isStored && fate !== undefined) pendingWrites.withdraw(fetch, fate);
+      const withdrawal = withdrawalBy({ kind: "absent" }, options);
+      if (isStored && withdrawal !== undefined) pendingWrites.withdraw(fetch, withdrawal);
       throw absent(request.key);
     }
     answer.body.destroy();

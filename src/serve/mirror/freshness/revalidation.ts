@@ -166,8 +166,8 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     report(fill, outcome);
     const pausing = pausingEnd(outcome, key);
     if (pausing !== undefined) pauseAfter(fill, pausing);
-    const fate = withdrawalBy(end, options, outcome.kind === "current");
-    if (fate !== undefined) stored.pendingWrites.withdraw(fetch, fate);
+    const withdrawal = withdrawalBy(end, options, outcome.kind === "current");
+    if (withdrawal !== undefined) stored.pendingWrites.withdraw(fetch, withdrawal);
     const isNew = outcome.kind === "new" && end.kind === "whole" && isStorable(end.head.answer);
     const settling = effects.settle(entry, { fill, end, outcome, requestedAt, fetch });
     void settling.then((givenUp) => {

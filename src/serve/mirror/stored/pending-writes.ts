@@ -41,7 +41,7 @@ export interface PendingWrites {
   begin(key: Key): TrackedFetch;
   end(fetch: TrackedFetch): void;
   /** The answer to `by` withdraws the images of all earlier fetches of the key, also of those that still run. */
-  withdraw(by: TrackedFetch, fate: Withdrawal): void;
+  withdraw(by: TrackedFetch, withdrawal: Withdrawal): void;
   /** False: the image was withdrawn, or one that was requested later is pending. An earlier one is given up. */
   add(write: PendingWrite): boolean;
   has(write: PendingWrite): boolean;
@@ -82,8 +82,8 @@ export function createPendingWrites(): PendingWrites {
       if (others.length === 0) fetches.delete(fetch.key);
       else fetches.set(fetch.key, others);
     },
-    withdraw({ key, order }, fate) {
-      for (const fetch of fetches.get(key) ?? []) if (fetch.order < order) fetch.withdrawn = fate;
+    withdraw({ key, order }, withdrawal) {
+      for (const fetch of fetches.get(key) ?? []) if (fetch.order < order) fetch.withdrawn = withdrawal;
       if (pending.get(key)?.fetch.withdrawn !== undefined) drop(key);
     },
     add(write) {

@@ -41,7 +41,7 @@ export interface StoredChanges {
    * Applies the origin's withdrawal of this version: `gone` removes it, `superseded` makes it stale. False, without a
    * change, if another version is stored, or if the origin has confirmed this one since.
    */
-  invalidateVersion(info: ObjectInfo, epoch: number, fate: Withdrawal): Promise<boolean>;
+  invalidateVersion(info: ObjectInfo, epoch: number, withdrawal: Withdrawal): Promise<boolean>;
   /**
    * Call it if a version is not stored after all: reports it through OnVersionGone, unless its bytes are
    * stored. Variants of it may exist by now.
@@ -169,15 +169,16 @@ export function createStoredChanges(parts: {
       if (!options.hard && (await isPending(key))) throw purgeBlocked(key);
       return applyChange(key, () => bucket.purge(key, options));
     },
-    async invalidateVersion(info, epoch, fate) {
+    async invalidateVersion(info, epoch, withdrawal) {
       const { key, hashes } = info;
       const entry = await bucket.lookup(key);
       const isSame = entry.state === "object" && isVersion(entry.info, versionOf(info));
       const only = { etag: etagOf(hashes), epoch };
       const change =
-        isSame && bucket.purge(key, { hard: fate === "gone", only }).finally(() => memoryCache.drop(bucketId, key));
+        isSame &&
+        bucket.purge(key, { hard: withdrawal === "gone", only }).finally(() => memoryCache.drop(bucketId, key));
       const isDone = await change;
-      if (fate === "gone" && isDone) await reportGone(info);
+      if (withdrawal === "gone" && isDone) await reportGone(info);
       else if (!isSame) await reportRefused(info);
       return isDone;
     },

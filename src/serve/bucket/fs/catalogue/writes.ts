@@ -2,7 +2,7 @@
 // (batch.ts), so each is atomic. They touch no files. The rows of blobs are in blob-rows.ts.
 import type { DeclaredLife, ObjectInfo } from "../../../../core/object.ts";
 import type { Sqlite } from "../../../../core/sqlite.ts";
-import { decidePut, epochAfterPut, hasExpired, holdsVersion, type Occupant } from "../../contract/conditions.ts";
+import { type CurrentEntry, decidePut, epochAfterPut, hasExpired, holdsVersion } from "../../contract/conditions.ts";
 import type { PendingCertainty, PutResult } from "../../contract/driver.ts";
 import type { BlobRows, NewPlace } from "./blob-rows.ts";
 import { entrySum } from "./schema.ts";
@@ -22,7 +22,7 @@ export interface CatalogueWrites
   quarantine(request: Pick<RequestOf<"quarantine">, "sha256" | "cacheBucketPrefixes">, now: number): QuarantinedEntry[];
 }
 
-interface EntryRow extends Occupant {
+interface EntryRow extends CurrentEntry {
   readonly blob: number | null;
   readonly size: number | null;
   readonly via: string | null;
