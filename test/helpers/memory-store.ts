@@ -3,11 +3,11 @@ import { readFile, unlink } from "node:fs/promises";
 import type { Key, ObjectInfo } from "../../src/core/object.ts";
 import type { WholeBody } from "../../src/serve/body/spool/spool.ts";
 import {
+  type CurrentEntry,
   decidePut,
   epochAfterPut,
   hasExpired,
   holdsVersion,
-  type CurrentEntry,
 } from "../../src/serve/bucket/contract/conditions.ts";
 import type { BucketDriver, Entry, ObjectReader, PutCondition, Store } from "../../src/serve/bucket/contract/driver.ts";
 
