@@ -6,24 +6,14 @@ import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../helpers/program.ts";
 import { among, type Contender, startBareNode, startHuiyuan, startOrigin } from "./contenders.ts";
-import { byWrk, type Drive, median, verify } from "./load.ts";
+import { byWrk, costOf, type Drive, median, verify } from "./load.ts";
 import { middleOf } from "./pairs.ts";
 import { pictureOf } from "./pictures.ts";
-import { cpuMicros, idle } from "./processes.ts";
 
 const BYTES = 20_000;
 const SECONDS = 1;
 const HIT = `/${BYTES}/hit-0.jpg`;
 const [rounds = "10", main] = process.argv.slice(2);
-
-/** CPU time per request, µs, with the work after the responses. */
-async function cost(contender: Contender, drive: Drive): Promise<number> {
-  await idle(contender.pid);
-  const before = cpuMicros(contender.pid);
-  const { requests } = await drive(contender, SECONDS);
-  await idle(contender.pid);
-  return (cpuMicros(contender.pid) - before) / requests;
-}
 
 /** Loads each one together with the first, so that other work on the machine slows both down, and prints the ratios. */
 async function compare(what: string, [first, ...others]: readonly Contender[], drive: Drive): Promise<void> {
@@ -31,7 +21,8 @@ async function compare(what: string, [first, ...others]: readonly Contender[], d
   for (const contender of [first, ...others]) await drive(contender, SECONDS);
   for (const other of others) {
     const pairs: (readonly [number, number])[] = [];
-    while (pairs.length < Number(rounds)) pairs.push(await Promise.all([cost(first, drive), cost(other, drive)]));
+    while (pairs.length < Number(rounds))
+      pairs.push(await Promise.all([costOf(first, drive, SECONDS), costOf(other, drive, SECONDS)]));
     const { median: ratio, from, to } = middleOf(pairs.map(([base, each]) => each / base));
     const [base, each] = [0, 1].map((at) => median(pairs.map((pair) => pair[at] as number)).toFixed(1)); // two each
     console.log(`${what}, ${other.name} ÷ ${first.name}: ${each} ÷ ${base} µs`);

@@ -69,6 +69,15 @@ export async function compare(
   });
 }
 
+/** CPU time per request, µs, with the work after the responses. */
+export async function costOf(contender: Contender, drive: Drive, seconds: number): Promise<number> {
+  await idle(contender.pid);
+  const before = cpuMicros(contender.pid);
+  const { requests } = await drive(contender, seconds);
+  await idle(contender.pid);
+  return (cpuMicros(contender.pid) - before) / requests;
+}
+
 export function median(values: readonly number[]): number {
   return [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

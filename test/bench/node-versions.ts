@@ -4,11 +4,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { among, type Contender, startHuiyuan, startNginxCache, startOrigin } from "./contenders.ts";
-import { byWrk, type Drive, verify } from "./load.ts";
+import { among, startHuiyuan, startNginxCache, startOrigin } from "./contenders.ts";
+import { byWrk, costOf, verify } from "./load.ts";
 import { middleOf } from "./pairs.ts";
 import { pictureOf } from "./pictures.ts";
-import { cpuMicros, idle, outputOf } from "./processes.ts";
+import { outputOf } from "./processes.ts";
 
 const [node = "", rounds = "7"] = process.argv.slice(2);
 const SECONDS = 3;
@@ -27,15 +27,6 @@ const CASES: readonly Case[] = [
   { what: "hit from disk, 100 KB", bytes: 100_000, kind: "disk" },
   { what: "miss, 20 KB, stored", bytes: 20_000, kind: "miss" },
 ];
-
-/** CPU time per request, µs, with the work after the responses. */
-async function cost(contender: Contender, drive: Drive): Promise<number> {
-  await idle(contender.pid);
-  const before = cpuMicros(contender.pid);
-  const { requests } = await drive(contender, SECONDS);
-  await idle(contender.pid);
-  return (cpuMicros(contender.pid) - before) / requests;
-}
 
 const interval = (values: readonly number[]) => {
   const { median, from, to } = middleOf(values);
@@ -59,7 +50,7 @@ async function measure({ what, bytes, kind }: Case, originPort: number): Promise
     const costs: number[][] = [];
     while (costs.length < Number(rounds)) {
       const round: number[] = [];
-      for (const each of contenders) round.push(await cost(each, drive));
+      for (const each of contenders) round.push(await costOf(each, drive, SECONDS));
       costs.push(round);
     }
     const against = (one: number, other: number) => interval(costs.map((round) => round[one]! / round[other]!));

@@ -291,6 +291,22 @@ test("a reader sees failures by cause while the journal is open", async () => {
   expect(readJournal(path, (reader) => reader.state().counters)).toEqual(of.counters);
 });
 
+test("causes are counted over all failures, however many pages they take", async () => {
+  open();
+  const database = openSqlite(path);
+  database.exec(
+    `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 45000)
+     INSERT INTO jobs (serial, fileid, locator, status, scan, seen, cause, log)
+     SELECT n, 'f' || n, 'l', 2, 1, 1, iif(n % 3 = 0, 'gone', 'code -97'), printf('reason %05d', 45000 - n) FROM numbers`,
+  );
+  database.close();
+  expect(await readCauses(path, 10)).toEqual([
+    { cause: "code -97", count: 30_000, example: "reason 00001" },
+    { cause: "gone", count: 15_000, example: "reason 00000" },
+  ]);
+  expect(await readCauses(path, 1)).toHaveLength(1);
+});
+
 test("begin() takes other filters: a whole scan names the rows anew, and keeps what is copied", async () => {
   const own = open({ "fileid.ignore.if": "x", "sub.pattern": "y", root: "/a" });
   own.beginScan(true);
