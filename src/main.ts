@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // Entry point: runs the command of argv.
-import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import { readVersion } from "./core/version.ts";
+import { keepYoungGenerationSmall } from "./core/young-generation.ts";
 import { runToEnd } from "./operate/cli/run-to-end.ts";
 import { newCommand, processTerminal, type Terminal } from "./operate/cli/terminal.ts";
 
@@ -89,8 +89,7 @@ const program = newCommand(terminal, "huiyuan", EXAMPLES)
   .helpCommand("help [command]", "show the help of a command")
   .showHelpAfterError("(huiyuan --help lists the commands)");
 
-// Loading code creates much garbage at once; V8 would grow its young generation by 16 MB and never shrink it.
-setFlagsFromString("--semi-space-growth-factor=1");
+keepYoungGenerationSmall(true);
 if (process.argv.length === 2) process.argv.push("--help");
 const wanted = process.argv.slice(2).find((word) => word !== "help" && !word.startsWith("-"));
 for (const [group, commands] of Object.entries(COMMANDS))
@@ -98,7 +97,6 @@ for (const [group, commands] of Object.entries(COMMANDS))
     const command = name === wanted ? (await load())(terminal) : newCommand(terminal, name);
     program.addCommand(command.description(description).helpGroup(group));
   }
-// Back to the default: under load a larger young generation pays off.
-setFlagsFromString("--semi-space-growth-factor=2");
+keepYoungGenerationSmall(false);
 
 await runToEnd(() => program.parseAsync(), terminal);

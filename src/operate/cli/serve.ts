@@ -1,7 +1,8 @@
 // `huiyuan serve`: runs the server until a signal stops it, and reloads its settings file when that changes.
 import { type Command, Option } from "commander";
-import type { App } from "../../app.ts";
+import { type App, startApp } from "../../app.ts";
 import type { Log } from "../../core/log.ts";
+import { keepYoungGenerationSmall } from "../../core/young-generation.ts";
 import { createSettingsReader, type SettingsReader } from "../../settings/edit/text-jobs.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { namedFaults } from "../../settings/setting-paths.ts";
@@ -68,12 +69,12 @@ async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {
   if (written !== undefined) terminal.out.write(`${written}\n`);
   // The watch begins before the file is read, so that a change during the start is not missed.
   const watched = watchSettings({ file: flags.config, signal: watching.signal, onChange, names: reader.names });
+  keepYoungGenerationSmall(true);
   try {
-    // A thread reads a large file meanwhile.
-    const { startApp } = await import("../../app.ts");
     await watched;
     const { settings, version } = await reader.load();
     app = await startApp({ settings, settingsFile: { reader, version }, log });
+    keepYoungGenerationSmall(false);
     // Signals are handled before readiness is announced, so that an early stop is orderly.
     const stopped = untilStopped();
     const { host, adminHost } = settings.server;

@@ -1,5 +1,5 @@
 // Writes the difference of two texts as unified lines. The lines are compared as they are, and shown without secrets.
-import { structuredPatch } from "diff";
+import { structuredPatch } from "diff/lib/patch/create.js";
 import type { EditedText } from "./edit-text.ts";
 
 /** `shown` hides parts of a text, and keeps its line breaks. Empty if nothing changed. */
