@@ -86,8 +86,7 @@ const program = newCommand(terminal, "huiyuan", EXAMPLES)
   .description(DESCRIPTION)
   .version(readVersion(), "-V, --version", "print the version")
   .commandsGroup("Get help:")
-  .helpCommand("help [command]", "show the help of a command")
-  .showHelpAfterError("(huiyuan --help lists the commands)");
+  .helpCommand("help [command]", "show the help of a command");
 
 keepYoungGenerationSmall(true);
 if (process.argv.length === 2) process.argv.push("--help");

@@ -26,7 +26,7 @@ export const FAULTS = {
   ],
   // load.ts
   notUtf8: ["the file is not UTF-8 text", "文件不是 UTF-8 文本"],
-  noPlainFile: ["the file is no plain file", "不是普通文件"],
+  noPlainFile: ["the file is a folder, a pipe or a device", "该路径是文件夹、管道或设备，不是普通文件"],
   fileTooLarge: ["the file is larger than {max} bytes", "文件超过 {max} 字节"],
   fileWouldBeTooLarge: ["the file would be above 1 MiB", "文件将超过 1 MiB"],
   noFile: [

@@ -99,7 +99,7 @@ export async function readSettingsText(file: string): Promise<{ readonly text: s
 }
 
 function unreadable(file: string, why: string): SettingsFaults {
-  if (why === "no plain file") return wholeFileFault(file, say("noPlainFile"));
+  if (why === "no plain file" || why === "EISDIR") return wholeFileFault(file, say("noPlainFile"));
   if (why === "EFBIG") return wholeFileFault(file, say("fileTooLarge", { max: MAX_FILE_BYTES }));
   const place = { line: 0, column: 0 };
   if (why === "ENOENT") return wholeFileFault(resolve(file), say("noFile"), place);

@@ -88,11 +88,9 @@ async function openData(config: string, terminal: Terminal): Promise<Reached> {
       import("./logger.ts"),
     ]);
   const settings = await loadSettings(config, { env: process.env }).catch((error: unknown) => {
-    if (error instanceof SettingsFaults)
-      terminal.err.write(
-        "a running server can be reached without this settings file: name its admin port with --admin URL\n",
-      );
-    throw error;
+    if (!(error instanceof SettingsFaults)) throw error;
+    const message = `${error.message}\nWithout this file, name the admin port of a running server: --admin URL`;
+    throw new HuiyuanError("request_invalid", message, { cause: error });
   });
   const base = baseOf(settings.server);
   terminal.err.write(`no server answers at ${base ?? "the admin port"}; working on ${settings.data} directly\n`);

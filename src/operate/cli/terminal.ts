@@ -28,7 +28,7 @@ const HELP_WIDTH = 80;
  * --help: a few lines, and examples.
  */
 export function newCommand({ out, err }: Terminal, name: string, help = ""): Command {
-  const command = new Command(name)
+  const command: Command = new Command(name)
     .helpOption("-h, --help", "show this help")
     .helpCommand(false)
     .configureHelp({
@@ -36,9 +36,18 @@ export function newCommand({ out, err }: Terminal, name: string, help = ""): Com
       subcommandTerm: (subcommand) => subcommand.name(),
       optionDescription: (option) => new Help().optionDescription(option).replace(NO_DEFAULT, ""),
     })
-    .configureOutput({ writeOut: (text) => out.write(text), writeErr: (text) => err.write(text) })
+    .configureOutput({
+      writeOut: (text) => out.write(text),
+      writeErr: (text) => err.write(text),
+      outputError: (text, write) => write(`${text.trimEnd()} (see: ${pathOf(command)} --help)\n`),
+    })
     .exitOverride();
   return help === "" ? command : command.addHelpText("after", `\n${help}`);
+}
+
+/** As it is typed: `huiyuan migrate start`. */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 // A default that says "not given" tells the reader nothing.

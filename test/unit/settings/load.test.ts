@@ -349,7 +349,8 @@ test("loadSettings() reports a missing file without a position, and says how to 
 });
 
 test.each([
-  ["no plain file", (file: string) => execFileSync("mkfifo", [file])],
+  ["a folder, a pipe or a device", (file: string) => execFileSync("mkfifo", [file])],
+  ["a folder, a pipe or a device", (file: string) => mkdir(file)],
   ["larger than 1048576 bytes", (file: string) => writeFile(file, Buffer.alloc(1_048_577, "#"))],
 ])("loadSettings() says that a file is %s, without reading it", async (said, make) => {
   const file = join(folder, "huiyuan.yaml");
