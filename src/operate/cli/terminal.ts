@@ -45,7 +45,7 @@ export function newCommand({ out, err }: Terminal, name: string, help = ""): Com
   return help === "" ? command : command.addHelpText("after", `\n${help}`);
 }
 
-/** As it is typed: `huiyuan migrate start`. */
+/** The words that run the command: `huiyuan migrate start`. */
 function pathOf(command: Command): string {
   return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
