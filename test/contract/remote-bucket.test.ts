@@ -27,6 +27,7 @@ for (const [name, quirks] of Object.entries(MEMORY)) {
 const S3: Readonly<Record<string, Partial<ScriptedS3>>> = {
   "a scripted S3": {},
   "an S3 without request ids": { saysRequestId: false },
+  "an S3 that wants entity tags without quotes": { wantsBareTags: true },
   "an S3 that ignores conditions": { obeysConditions: false },
 };
 

@@ -52,6 +52,17 @@ function failTimes(method: string, times: number, failure: Failure): void {
   };
 }
 
+test("a server that wants entity tags without quotes gets them, and no HEAD before a put", async () => {
+  s3.wantsBareTags = true;
+  await open();
+  expect([await put("one"), warned]).toEqual([true, []]);
+  const seen = await bucket.head(toKey("a.jpg"));
+  const version = "version" in seen ? seen.version : "";
+  s3.asked.length = 0;
+  expect(await bucket.removeVersion(toKey("a.jpg"), version)).toBe(true);
+  expect(s3.asked).toEqual([`PUT ${NAME}`]);
+});
+
 describe("a server that accepts conditions and ignores them", () => {
   beforeEach(async () => {
     s3.obeysConditions = false;
