@@ -20,7 +20,13 @@ for (const [name, quirks] of Object.entries(MEMORY)) {
   remoteBucketContract(name, async () => {
     const { store, ...rest } = createMemoryRemote(quirks);
     const opened = store("images/");
-    return { ...rest, store: opened, ignoresConditions: quirks.obeys?.absent === false, close: opened.close };
+    return {
+      ...rest,
+      store: opened,
+      ignoresConditions: quirks.obeys?.absent === false,
+      obeys: quirks.obeys,
+      close: opened.close,
+    };
   });
 }
 
@@ -39,6 +45,7 @@ for (const [name, quirks] of Object.entries(S3)) {
     return {
       store,
       ignoresConditions: !s3.obeysConditions,
+      obeys: { absent: s3.obeysConditions, version: s3.obeysConditions },
       putForeign,
       async close() {
         await store.close();

@@ -64,10 +64,11 @@ export interface RemoteBucket {
    */
   copy(from: Key, version: string, to: ObjectInfo, options: { readonly isStale: boolean }): Promise<boolean>;
   /**
-   * Removes this version of an object or tombstone and leaves no tombstone in force; an expired one may stay. False:
-   * another version is there, and nothing has changed.
+   * Removes this version of an object or tombstone; undefined: the caller has seen nothing there. Leaves a mark: an
+   * expired tombstone with the date `at` (Unix milliseconds) as `deletedAt`. A store that obeys no conditions keeps no
+   * mark. False: another version is there, and nothing has changed.
    */
-  removeVersion(key: Key, version: string): Promise<boolean>;
+  removeVersion(key: Key, version: string | undefined, at: number): Promise<boolean>;
   /**
    * Objects only, foreign ones included, by ascending UTF-8 bytes of the key. `signal` is checked between two requests;
    * throws client_gone once it aborts.
