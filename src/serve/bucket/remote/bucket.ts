@@ -86,12 +86,15 @@ export interface RemoteStoreParts extends Pick<RemoteStore, "id" | "name"> {
   readonly prefix: string;
   readonly requests: RemoteRequests;
   readonly availability: Availability;
+  /** As in RemoteStore; undefined for a store that sends no time. */
+  readonly clockNote?: RemoteStore["clockNote"];
   /** Aborts the requests in progress. */
   readonly close: () => void;
 }
 
 /** A remote store that holds all buckets of this program under a prefix. */
-export function createRemoteStore({ id, name, prefix, requests, availability, close }: RemoteStoreParts): RemoteStore {
+export function createRemoteStore(parts: RemoteStoreParts): RemoteStore {
+  const { id, name, prefix, requests, availability, clockNote = () => undefined, close } = parts;
   const buckets = new Map<string, RemoteBucket>();
   return {
     id,
@@ -105,6 +108,7 @@ export function createRemoteStore({ id, name, prefix, requests, availability, cl
       return availability.isDown;
     },
     outageSince: () => availability.since,
+    clockNote,
     onRecovery: availability.onRecovery,
     async close() {
       close();

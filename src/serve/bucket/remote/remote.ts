@@ -76,6 +76,9 @@ export interface RemoteBucket {
   list(options: ListOptions): Promise<{ readonly names: readonly RemoteName[]; readonly isEnd: boolean }>;
 }
 
+/** The clocks of two servers of one remote store may differ by so much. Milliseconds. */
+export const CLOCK_ALLOWANCE_MS = 5_000;
+
 /** A remote store that holds many buckets. */
 export interface RemoteStore {
   /** A short text that identifies this store, so that copies of one store are never used for another. */
@@ -87,6 +90,8 @@ export interface RemoteStore {
   readonly isDown: boolean;
   /** Start of the current run of failures, as performance.now(); undefined while the store answers. */
   outageSince(): number | undefined;
+  /** For the operator: this server's clock differs from the store's by more than CLOCK_ALLOWANCE_MS. */
+  clockNote(): string | undefined;
   /** Called each time the store answers again after it was down. */
   onRecovery(listener: () => void): void;
   close(): Promise<void>;

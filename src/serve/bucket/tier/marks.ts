@@ -3,9 +3,8 @@
 // whichever server. It has no effect on uploads and migrated objects.
 import { type Key, type ObjectInfo, validatedAt } from "../../../core/object.ts";
 import type { Tombstone } from "../contract/driver.ts";
+import { CLOCK_ALLOWANCE_MS } from "../remote/remote.ts";
 
-/** The clocks of two servers may differ by so much. Milliseconds. */
-export const CLOCK_ALLOWANCE_MS = 5_000;
 /** Bound of the young marks that are remembered. One that is forgotten refuses images for the allowance. */
 const MAX_SEEN = 10_000;
 
