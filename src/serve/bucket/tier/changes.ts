@@ -32,13 +32,19 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
   }
 
   /** Stores an upload or a revalidated object in the remote store before it resolves. */
-  async function putThrough(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+  async function putThrough(
+    info: ObjectInfo,
+    body: WholeBody,
+    condition: PutCondition,
+    mayRetry = true,
+  ): Promise<PutResult> {
     const { result, remoteCondition } = await decide(info.key, condition);
     if (result !== "stored") return result;
     const isPut = await withSource(body, (source) =>
       remote.put(info, source, { condition: remoteCondition, isStale: false }),
     );
-    if (!isPut) return "exists";
+    // Another server may just have left a mark, over which a put is free.
+    if (!isPut) return mayRetry ? putThrough(info, body, condition, false) : "exists";
     await edge.replace(info, body, { raisesEpoch: raisesEpoch(condition) });
     return "stored";
   }

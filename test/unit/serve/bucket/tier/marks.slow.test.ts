@@ -109,6 +109,17 @@ test.each(Object.entries(CHANGES))("%s drops what waits for its upload on anothe
   expect(labs[1]?.changed).toContain(`${ID} ${A}`);
 });
 
+test("what waits for its upload keeps its time over a restart", async () => {
+  isCut = true;
+  expect(await putBy(other, T - 1)).toBe("stored");
+  await labs.pop()?.store.close();
+  await here.purge(A, { hard: true });
+  isCut = false;
+  other = (await open("other", remote)).store.bucket(ID);
+  expect(await stored()).toBeUndefined();
+  expect(await other.lookup(A)).toMatchObject({ state: "absent" });
+});
+
 test.each(Object.entries(CHANGES))(
   "after %s both servers store what they fetch after a look-up",
   async (_what, change) => {
