@@ -6,6 +6,7 @@ import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { callApi, fileForm, uploadToken } from "../helpers/rest-api.ts";
 import { bucketName } from "../helpers/s3-store.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { needs } from "../helpers/services.ts";
@@ -98,6 +99,23 @@ describe("two servers on a real Ceph RGW", needs("ceph"), () => {
     }
     replaced.add(path);
   }
+
+  test("an acknowledged upload that races an undelete on the other server is kept, 36 times", async () => {
+    let acknowledged = 0;
+    async function round(path: string): Promise<void> {
+      await change("delete", path);
+      const sign = uploadToken(path.slice(1));
+      const upload = callApi({ port: other.downloadPort, path, form: fileForm(newImage), sign });
+      const [{ code }] = await Promise.all([upload, change("undelete", path)]);
+      if (code !== 0) return;
+      acknowledged += 1;
+      const found = await plain.get(s3Bucket, `${APPID}/photos${path}`);
+      expect(found?.body.equals(newImage), path).toBe(true);
+    }
+    const paths = Array.from({ length: 36 }, (_, index) => `/raced-${index}.jpg`);
+    for (let from = 0; from < paths.length; from += 6) await Promise.all(paths.slice(from, from + 6).map(round));
+    expect(acknowledged).toBe(36);
+  });
 
   /** `races`: the body arrives while the change runs. Then the other server may have stored it before. */
   const KINDS: Readonly<Record<string, (path: string, end: () => Promise<void>, races: boolean) => Promise<void>>> = {

@@ -41,8 +41,8 @@ export function createCurrentEntries(
   }
 
   /**
-   * The remote state for a put when absent; a replaceable entry counts as absent. `outdated`: a mark refuses the object.
-   * Undefined if the lookup fails.
+   * The remote state for a put when absent; a replaceable entry counts as absent. `outdated`: a mark refuses the
+   * object. Undefined if the lookup fails.
    */
   async function remoteState(info: ObjectInfo): Promise<Entry["state"] | "outdated" | undefined> {
     const { key } = info;
