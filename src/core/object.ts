@@ -104,7 +104,7 @@ export const MADE_HERE = "huiyuan:rendered";
  * When an origin last confirmed these bytes, and the freshness headers of that response, for serve/mirror/freshness/.
  */
 export interface Validation {
-  /** Unix milliseconds: when the 200 or the 304 arrived. */
+  /** Unix milliseconds: when the request was sent that the 200 or the 304 answered. */
   readonly at: number;
   readonly life: DeclaredLife;
 }
@@ -141,6 +141,11 @@ export interface ObjectInfo {
    * taken until equal bytes are stored again, or a delete removes it.
    */
   readonly isDamaged?: boolean;
+}
+
+/** When these bytes were requested, or last confirmed by a revalidation. Unix milliseconds. */
+export function validatedAt({ provenance: { validated, fetchedAt } }: Pick<ObjectInfo, "provenance">): number {
+  return validated?.at ?? fetchedAt;
 }
 
 /** The strong entity tag of an object: the first 32 hex digits of its SHA-256, quoted. */

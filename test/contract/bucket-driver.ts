@@ -211,7 +211,8 @@ export function bucketDriverContract(
       expect(await bucket.lookup(A)).toEqual({ state: "absent", epoch: 1 });
       expect(await bucket.undelete(A)).toBe(false);
       expect(await put("a.jpg", ONE, { when: "absent", epoch: 0 })).toBe("outdated");
-      expect(await put("a.jpg", ONE, { when: "absent", epoch: 1 })).toBe("stored");
+      const fetchedSince = infoOf("a.jpg", ONE, "mirror", now);
+      expect(await bucket.put(fetchedSince, ONE, { when: "absent", epoch: 1 })).toBe("stored");
       expect(await bucket.lookup(A)).toMatchObject({ state: "object", epoch: 1 });
     });
 

@@ -20,13 +20,20 @@ for (const [name, quirks] of Object.entries(MEMORY)) {
   remoteBucketContract(name, async () => {
     const { store, ...rest } = createMemoryRemote(quirks);
     const opened = store("images/");
-    return { ...rest, store: opened, ignoresConditions: quirks.obeys?.absent === false, close: opened.close };
+    return {
+      ...rest,
+      store: opened,
+      ignoresConditions: quirks.obeys?.absent === false,
+      obeys: quirks.obeys,
+      close: opened.close,
+    };
   });
 }
 
 const S3: Readonly<Record<string, Partial<ScriptedS3>>> = {
   "a scripted S3": {},
   "an S3 without request ids": { saysRequestId: false },
+  "an S3 that wants entity tags without quotes": { wantsBareTags: true },
   "an S3 that ignores conditions": { obeysConditions: false },
 };
 
@@ -38,6 +45,7 @@ for (const [name, quirks] of Object.entries(S3)) {
     return {
       store,
       ignoresConditions: !s3.obeysConditions,
+      obeys: { absent: s3.obeysConditions, version: s3.obeysConditions },
       putForeign,
       async close() {
         await store.close();

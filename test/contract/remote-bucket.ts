@@ -12,6 +12,8 @@ export interface RemoteLab {
   putForeign(name: string, bytes: Buffer): void | Promise<void>;
   /** True: the lock of the caller decides between writers. */
   readonly ignoresConditions?: boolean;
+  /** Conditions that the store obeys; all by default. */
+  readonly obeys?: { readonly absent: boolean; readonly version: boolean } | undefined;
   /** Called before each listing. */
   settle?(): void;
   close(): Promise<void>;
@@ -54,9 +56,9 @@ export function remoteBucketContract(name: string, open: () => Promise<RemoteLab
       return bucket.put({ ...infoOf(key, wholeBody(bytes)), ...more }, source, { condition, isStale: false });
     }
 
-    async function removeSeen(key: string): Promise<boolean> {
+    async function removeSeen(key: string, at = 5): Promise<boolean> {
       const seen = await bucket.head(toKey(key));
-      return bucket.removeVersion(toKey(key), "version" in seen ? seen.version : "");
+      return bucket.removeVersion(toKey(key), "version" in seen ? seen.version : undefined, at);
     }
 
     async function get(key: Key): Promise<Buffer | undefined> {
@@ -90,10 +92,36 @@ export function remoteBucketContract(name: string, open: () => Promise<RemoteLab
       const seen = await bucket.head(key);
       await put(key, randomBytes(100), { when: "always" });
       const later = await bucket.head(key);
-      expect(await bucket.removeVersion(key, "version" in seen ? seen.version : "")).toBe(false);
+      expect(await bucket.removeVersion(key, "version" in seen ? seen.version : "", 7)).toBe(false);
       expect(await bucket.head(key)).toEqual(later);
       expect(await removeSeen(key)).toBe(true);
       expect((await list({ prefix: "", after: undefined, limit: 10 })).names).toEqual([]);
+    });
+
+    test("removeVersion() leaves a mark with its date, also where nothing is, and a later one replaces it", async () => {
+      const key = toKey("a.jpg");
+      await put(key, randomBytes(100));
+      expect(await removeSeen(key, 7)).toBe(true);
+      const first = await bucket.head(key);
+      expect(await removeSeen(key, 9)).toBe(true);
+      const second = await bucket.head(key);
+      expect(await removeSeen("vacant.jpg", 8)).toBe(true);
+      const vacant = await bucket.head(toKey("vacant.jpg"));
+      const dates = [first, second, vacant].map((entry) =>
+        entry.state === "tombstone" ? entry.deletedAt : entry.state,
+      );
+      const obeyed = lab.obeys ?? { absent: true, version: true };
+      expect(dates[0]).toBe(obeyed.version ? 7 : "absent");
+      expect(dates[1]).toBe(obeyed.absent ? 9 : "absent");
+      expect(dates[2]).toBe(obeyed.absent ? 8 : "absent");
+      expect((await list({ prefix: "", after: undefined, limit: 10 })).names).toEqual([]);
+    });
+
+    test("removeVersion() of nothing keeps what another writer has put since", async () => {
+      const bytes = randomBytes(100);
+      await put("a.jpg", bytes);
+      await bucket.removeVersion(toKey("a.jpg"), undefined, 7);
+      expect((await get(toKey("a.jpg")))?.equals(bytes)).toBe(true);
     });
 
     test("head() returns every field of a description with any characters", async () => {

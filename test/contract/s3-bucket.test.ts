@@ -1,6 +1,8 @@
 // The contract of a bucket in a remote store on a real Ceph RGW, and what only S3 has. An independent client reads the
 // stored objects.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SILENT_LOG } from "../../src/core/log.ts";
+import { toKey } from "../../src/core/object.ts";
 import type { RemoteStore } from "../../src/serve/bucket/remote/remote.ts";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";
 import { type PlainS3, plainS3 } from "../helpers/plain-s3.ts";
@@ -52,6 +54,34 @@ describe("S3 on a real Ceph RGW", needs("ceph"), () => {
     const answer = await plain.get(s3Bucket, "images/10001234/tools/2015/海.jpg");
     expect(answer?.body.equals(bytes)).toBe(true);
     expect(answer?.headers).toMatchObject({ "content-type": "image/jpeg", "x-amz-meta-via": "mirror" });
+  });
+
+  test("put() over a version has one winner among racing writers, without a warning about conditions", async () => {
+    const warned: string[] = [];
+    const log = { ...SILENT_LOG, warn: (_fields: object, message: string) => void warned.push(message) };
+    const other = await openTestS3(rgw, { bucket: s3Bucket, prefix: "images/", log });
+    const key = toKey("raced.jpg");
+    const id = "10001234/raced";
+    try {
+      for (let round = 0; round < 20; round += 1) {
+        await putMirrored(id, key, randomBytes(100));
+        const seen = await store.bucket(id).head(key);
+        const condition = { when: "version", version: "version" in seen ? seen.version : "" } as const;
+        const results = await Promise.all(
+          Array.from({ length: 12 }, (_, writer) => {
+            const bytes = randomBytes(100);
+            const body = wholeBody(bytes);
+            const source = { ...body, read: async (start: number, end: number) => bytes.subarray(start, end + 1) };
+            const bucket = (writer % 2 === 0 ? store : other).bucket(id);
+            return bucket.put(infoOf(key, body), source, { condition, isStale: false });
+          }),
+        );
+        expect(results.filter(Boolean)).toHaveLength(1);
+      }
+    } finally {
+      await other.close();
+    }
+    expect(warned).toEqual([]);
   });
 
   test("openS3Store() throws the error of S3 for wrong keys and for a missing bucket", async () => {

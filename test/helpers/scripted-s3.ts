@@ -31,6 +31,8 @@ export interface ScriptedS3 extends S3Place {
   readonly asked: string[];
   /** False: conditional headers of changes are accepted and ignored. */
   obeysConditions: boolean;
+  /** True: the If-Match of a change holds only for an entity tag without quotes, as with Ceph RGW. */
+  wantsBareTags: boolean;
   /** Called before each request; undefined: the request takes effect. */
   failure: (method: string, name: string) => Failure | undefined | Promise<Failure | undefined>;
   /** False: it behaves like a server that supports only version 1 of listings. */
@@ -67,6 +69,7 @@ export async function startScriptedS3(): Promise<ScriptedS3> {
     objects: new Map(),
     asked: [],
     obeysConditions: true,
+    wantsBareTags: false,
     failure: () => undefined,
     knowsStartAfter: true,
     listedNames: 0,
@@ -99,7 +102,8 @@ async function answer(s3: ScriptedS3, request: IncomingMessage, response: Server
   if (name === "") return void response.end(listing(s3, url.searchParams));
   const found = s3.objects.get(name);
   const etag = found === undefined ? undefined : etagOf(found.bytes);
-  if ((s3.obeysConditions || method === "GET") && !holds(headers, etag))
+  const wanted = s3.wantsBareTags && method === "PUT" ? etag?.replaceAll('"', "") : etag;
+  if ((s3.obeysConditions || method === "GET") && !holds(headers, wanted))
     return void refuse(response, 412, "PreconditionFailed");
   if (method === "PUT") return put(s3, { name, body, failure }, request, response);
   if (method === "DELETE") {

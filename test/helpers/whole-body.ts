@@ -32,8 +32,8 @@ export function randomBytes(size: number): Buffer {
   return randomFillSync(Buffer.alloc(size));
 }
 
-/** A description as the mirror makes it, at Unix millisecond 1,000. */
-export function infoOf(key: string, body: WholeBody, via: Provenance["via"] = "mirror"): ObjectInfo {
+/** A description as the mirror makes it. `at`: Unix milliseconds. */
+export function infoOf(key: string, body: WholeBody, via: Provenance["via"] = "mirror", at = 1_000): ObjectInfo {
   return describeObject({
     key: toKey(key),
     body,
@@ -44,10 +44,10 @@ export function infoOf(key: string, body: WholeBody, via: Provenance["via"] = "m
       originUrl: via === "upload" ? undefined : "http://origin.example/a.jpg",
       originEtag: '"origin"',
       originLastModified: undefined,
-      fetchedAt: 1_000,
-      validated: via === "mirror" ? { at: 1_000, life: { cacheControl: "max-age=60", age: "5" } } : undefined,
+      fetchedAt: at,
+      validated: via === "mirror" ? { at, life: { cacheControl: "max-age=60", age: "5" } } : undefined,
     },
-    now: 1_000,
+    now: at,
   });
 }
 

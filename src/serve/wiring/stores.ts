@@ -10,6 +10,7 @@ import { createSpoolPool, type SpoolPool } from "../body/spool/spool-pool.ts";
 import type { Store } from "../bucket/contract/driver.ts";
 import type { FreeSpace } from "../bucket/fs/free-space.ts";
 import { createFsStore } from "../bucket/fs/fs-store.ts";
+import type { RemoteStore } from "../bucket/remote/remote.ts";
 import { openS3Store } from "../bucket/s3/s3-store.ts";
 import { createDiskCache, EDGE_FOLDER, VARIANT_FOLDER } from "../bucket/tier/disk/disk-cache.ts";
 import { createVariantTier, type VariantBucket } from "../bucket/tier/disk/variants.ts";
@@ -101,10 +102,11 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     const count = damaged() ?? 0;
     return count > 0 ? [`uploaded images that are damaged and that no origin has: ${count}; see the log and "ls"`] : [];
   };
+  let remote: RemoteStore | undefined;
   let tier: TieredStore | undefined;
   if (place.type === "s3") {
     try {
-      const remote = await openRemote(place, { log, now });
+      remote = await openRemote(place, { log, now });
       const { connections } = place;
       tier = createTieredStore({ embedded: near, remote, connections, disk, spools, changed, log, now });
     } catch (error) {
@@ -113,6 +115,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     }
   }
   const outages = () => tier?.notes() ?? [];
+  const clockNotes = () => [remote?.clockNote()].filter((note) => note !== undefined);
   return {
     store: tier ?? near,
     variants,
@@ -123,7 +126,7 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     backlog: tier?.uploads.backlog ?? (() => ({ depth: 0, oldestMs: 0 })),
     damaged,
     outages,
-    notes: () => [...outages(), ...damageNotes()],
+    notes: () => [...outages(), ...clockNotes(), ...damageNotes()],
     resize,
     async close() {
       await tier?.close();

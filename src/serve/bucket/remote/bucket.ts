@@ -9,8 +9,9 @@ import { describe, describeTombstone, entryOf, tombstoneBody } from "./metadata.
 import type { RemoteBucket, RemoteCondition, RemoteEntry, RemoteStore } from "./remote.ts";
 import type { RemoteRequests } from "./requests.ts";
 
-/** Takes the place of a removed object. It has expired by any server's clock. */
-const EXPIRED_TOMBSTONE = { deletedAt: 0, expiresAt: 0, reason: "taken away" };
+/** The mark in place of a removed object: a tombstone that has expired by any server's clock. */
+const markOf = (deletedAt: number) => ({ deletedAt, expiresAt: 0, reason: "taken away" });
+const ABSENT: RemoteCondition = { when: "absent" };
 const ALWAYS: RemoteCondition = { when: "always" };
 
 function createRemoteBucket(requests: RemoteRequests, names: ObjectNames): RemoteBucket {
@@ -61,18 +62,19 @@ function createRemoteBucket(requests: RemoteRequests, names: ObjectNames): Remot
     },
     copy: (from, version, to, { isStale }) =>
       requests.copy(names.of(from), version, names.of(to.key), describe(to, { isStale })),
-    async removeVersion(key, version) {
-      const wanted = await conditionFor(key, { when: "version", version });
+    async removeVersion(key, version, at) {
+      const wanted = await conditionFor(key, version === undefined ? ABSENT : { when: "version", version });
       if (wanted === undefined) return false;
-      // Few stores support a conditional removal, and it must not remove another writer's acknowledged put. So an
-      // expired tombstone is put with a condition instead.
+      if (wanted.when === "always" && version === undefined) return true;
+      // Few stores support a conditional removal, and it must not remove another writer's acknowledged put. So a mark
+      // is put with a condition instead.
       const isDone = await (wanted.when === "always"
         ? requests.remove(names.of(key))
-        : putTombstone(key, EXPIRED_TOMBSTONE, wanted));
+        : putTombstone(key, markOf(at), wanted));
       if (isDone) return true;
       const there = await head(key);
       return (
-        there.state === "absent" || (there.state === "tombstone" && there.expiresAt === EXPIRED_TOMBSTONE.expiresAt)
+        there.state === "absent" || (there.state === "tombstone" && there.expiresAt === 0 && there.deletedAt >= at)
       );
     },
     list: createRemoteListing(requests, names),
@@ -84,12 +86,15 @@ export interface RemoteStoreParts extends Pick<RemoteStore, "id" | "name"> {
   readonly prefix: string;
   readonly requests: RemoteRequests;
   readonly availability: Availability;
+  /** As in RemoteStore; undefined for a store that sends no time. */
+  readonly clockNote?: RemoteStore["clockNote"];
   /** Aborts the requests in progress. */
   readonly close: () => void;
 }
 
 /** A remote store that holds all buckets of this program under a prefix. */
-export function createRemoteStore({ id, name, prefix, requests, availability, close }: RemoteStoreParts): RemoteStore {
+export function createRemoteStore(parts: RemoteStoreParts): RemoteStore {
+  const { id, name, prefix, requests, availability, clockNote = () => undefined, close } = parts;
   const buckets = new Map<string, RemoteBucket>();
   return {
     id,
@@ -103,6 +108,7 @@ export function createRemoteStore({ id, name, prefix, requests, availability, cl
       return availability.isDown;
     },
     outageSince: () => availability.since,
+    clockNote,
     onRecovery: availability.onRecovery,
     async close() {
       close();

@@ -64,16 +64,20 @@ export interface RemoteBucket {
    */
   copy(from: Key, version: string, to: ObjectInfo, options: { readonly isStale: boolean }): Promise<boolean>;
   /**
-   * Removes this version of an object or tombstone and leaves no tombstone in force; an expired one may stay. False:
-   * another version is there, and nothing has changed.
+   * Removes this version of an object or tombstone; undefined: the caller has seen nothing there. Leaves a mark: an
+   * expired tombstone with the date `at` (Unix milliseconds) as `deletedAt`. A store that obeys no conditions keeps no
+   * mark. False: another version is there, and nothing has changed.
    */
-  removeVersion(key: Key, version: string): Promise<boolean>;
+  removeVersion(key: Key, version: string | undefined, at: number): Promise<boolean>;
   /**
    * Objects only, foreign ones included, by ascending UTF-8 bytes of the key. `signal` is checked between two requests;
    * throws client_gone once it aborts.
    */
   list(options: ListOptions): Promise<{ readonly names: readonly RemoteName[]; readonly isEnd: boolean }>;
 }
+
+/** The clocks of two servers of one remote store may differ by so much. Milliseconds. */
+export const CLOCK_ALLOWANCE_MS = 5_000;
 
 /** A remote store that holds many buckets. */
 export interface RemoteStore {
@@ -86,6 +90,8 @@ export interface RemoteStore {
   readonly isDown: boolean;
   /** Start of the current run of failures, as performance.now(); undefined while the store answers. */
   outageSince(): number | undefined;
+  /** For the operator: this server's clock differs from the store's by more than CLOCK_ALLOWANCE_MS. */
+  clockNote(): string | undefined;
   /** Called each time the store answers again after it was down. */
   onRecovery(listener: () => void): void;
   close(): Promise<void>;

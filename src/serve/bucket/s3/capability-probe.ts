@@ -14,17 +14,22 @@ export interface CapabilityProbeOptions {
   readonly log: Log;
 }
 
+/** `bareTags`: If-Match is obeyed only if the entity tag has no quotes, as by Ceph RGW. */
+export interface S3Conditions extends ObeyedConditions {
+  readonly bareTags: boolean;
+}
+
+/** The entity tag without its quotes. */
+export const bareTag = (etag: string) => etag.replaceAll('"', "");
+
 const IDLE_TIMEOUT_MS = 10_000;
 
 /** Result of a put. `refused`: S3 does not accept such a request. */
 type ProbeResult = "stored" | "condition failed" | "refused";
 
 /** The result is cached. If the probe fails, throws store_failed or store_full, and the next call probes again. */
-export function createCapabilityProbe(
-  client: S3Client,
-  options: CapabilityProbeOptions,
-): () => Promise<ObeyedConditions> {
-  let probe: Promise<ObeyedConditions> | undefined;
+export function createCapabilityProbe(client: S3Client, options: CapabilityProbeOptions): () => Promise<S3Conditions> {
+  let probe: Promise<S3Conditions> | undefined;
   return () => {
     probe ??= probeS3(client, options).catch((error: unknown) => {
       probe = undefined;
@@ -43,7 +48,9 @@ function logMissing({ absent, version }: ObeyedConditions, log: Log): void {
   );
 }
 
-async function probeS3(client: S3Client, { prefix, log }: CapabilityProbeOptions): Promise<ObeyedConditions> {
+const etagOf = (text: string) => `"${createHash("md5").update(text).digest("hex")}"`;
+
+async function probeS3(client: S3Client, { prefix, log }: CapabilityProbeOptions): Promise<S3Conditions> {
   const name = `${prefix}.huiyuan-probe/${randomUUID()}`;
   const putText = (text: string, headers: Record<string, string>) => {
     const bytes = Buffer.from(text);
@@ -68,16 +75,20 @@ async function probeS3(client: S3Client, { prefix, log }: CapabilityProbeOptions
     await expectStored(reply);
     return "stored";
   }
+  /** `tagOf`: the entity tag of a text, as it is sent. */
+  async function isVersionObeyed(tagOf: (text: string) => string): Promise<boolean> {
+    const rejectsWrong = (await tryPut("third", { "if-match": tagOf("another") })) === "condition failed";
+    return rejectsWrong && (await tryPut("first", { "if-match": tagOf("first") })) === "stored";
+  }
   try {
     await expectStored(await putText("first", {}));
-    // Each conditional put would change the object if S3 ignored the condition. The last shows that If-Match is obeyed.
+    // Each conditional put would change the object if S3 ignored the condition. The last shows how If-Match is obeyed.
     const absent = (await tryPut("second", { "if-none-match": "*" })) === "condition failed";
-    const etag = `"${createHash("md5").update("first").digest("hex")}"`;
-    const wrong = `"${createHash("md5").update("another").digest("hex")}"`;
-    const rejectsWrongEtag = absent && (await tryPut("third", { "if-match": wrong })) === "condition failed";
-    const version = rejectsWrongEtag && (await tryPut("first", { "if-match": etag })) === "stored";
-    logMissing({ absent, version }, log);
-    return { absent, version };
+    const version = absent && (await isVersionObeyed(etagOf));
+    const bareTags = absent && !version && (await isVersionObeyed((text) => bareTag(etagOf(text))));
+    const conditions = { absent, version: version || bareTags, bareTags };
+    logMissing(conditions, log);
+    return conditions;
   } finally {
     await client
       .send({ method: "DELETE", name, idleTimeoutMs: IDLE_TIMEOUT_MS })

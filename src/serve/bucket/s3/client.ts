@@ -9,6 +9,7 @@ import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../
 import { type Availability, createAvailability } from "../remote/availability.ts";
 import { errorCode, hasRequestId, isAboutObject, isFull, isRetryable } from "./answers.ts";
 import { type BodyBounds, createIdleTimeout, discardBody, readBody } from "./bodies.ts";
+import { createClock } from "./clock.ts";
 
 /** Location of the S3 bucket, as from s3Place(), and the credentials. */
 export interface S3Access {
@@ -42,6 +43,8 @@ export interface S3Request {
 
 export interface S3Client {
   readonly availability: Availability;
+  /** As in RemoteStore. */
+  clockNote(): string | undefined;
   /**
    * Resolves with a response that the caller interprets: 2xx (with an ETag after a put or get of bytes), 304, 404, 409,
    * 412, 416. A 404 means that S3 has no such object. A 412 may result from an earlier attempt that succeeded and lost
@@ -88,6 +91,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   const closing = new AbortController();
   const sharedClosing = shareSignal(closing.signal);
   const availability = createAvailability({ name: "S3", probe: probeBucket, log });
+  const clock = createClock(now, log);
   const retryable = new WeakSet<HuiyuanError>();
 
   async function probeBucket(): Promise<void> {
@@ -112,6 +116,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       ([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`,
     );
     const target = (path === "" ? "/" : path) + (search.length === 0 ? "" : `?${search.join("&")}`);
+    const sentAt = now();
     const headers = await signS3Request({
       method,
       url: origin + target,
@@ -119,13 +124,14 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       region: options.region,
       credentials: options,
       payloadHash: body?.sha256 ?? EMPTY_PAYLOAD,
-      now: now(),
+      now: sentAt,
       keyCache,
     });
     const idleTimeout = createIdleTimeout(idleTimeoutMs, sharedClosing);
     try {
       const sent = body === undefined ? undefined : idleTimeout.watch(body.open());
       const reply = await call({ method, target, headers, body: sent, signal: idleTimeout.signal });
+      clock.compare(reply.header("date"), sentAt);
       const chunks = idleTimeout.watchReply(reply.body, request.isTotalTimeout === true);
       return { status: reply.status, header: reply.header, body: replyBody(request, chunks) };
     } catch (error) {
@@ -257,7 +263,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
   }
 
   const mayRetry = (error: unknown) => error instanceof HuiyuanError && retryable.has(error);
-  return { availability, send, mayRetry, unexpectedReply, text, discard, close };
+  return { availability, clockNote: clock.note, send, mayRetry, unexpectedReply, text, discard, close };
 }
 
 /** S3 sends an ETag for bytes that it stored or sends. The response to a copy has the ETag in its body. */

@@ -4,14 +4,15 @@ import type { HttpReply } from "../../../core/http-call.ts";
 import type { Hashes } from "../../../core/object.ts";
 import { encodeS3Path } from "../../../core/sigv4.ts";
 import type { RemoteCondition } from "../remote/remote.ts";
-import type { Description, ObeyedConditions, RemoteRequests } from "../remote/requests.ts";
+import type { Description, RemoteRequests } from "../remote/requests.ts";
 import { isResult, listPage, unexpectedStatus } from "./answers.ts";
 import { chunksOf } from "./bodies.ts";
+import { bareTag, type S3Conditions } from "./capability-probe.ts";
 import type { S3Client } from "./client.ts";
 
 export interface S3RequestsParts {
   readonly client: S3Client;
-  readonly conditions: () => Promise<ObeyedConditions>;
+  readonly conditions: () => Promise<S3Conditions>;
   /** Name of the S3 bucket, for copies. */
   readonly s3Bucket: string;
 }
@@ -30,6 +31,12 @@ const COPY_TIMEOUT_MS = 35_000;
 const EMPTY_MD5_ETAG = /^(?:W\/)?"?d41d8cd98f00b204e9800998ecf8427e"?$/i;
 
 export function createS3Requests({ client, conditions, s3Bucket }: S3RequestsParts): RemoteRequests {
+  async function conditionHeaders(condition: RemoteCondition): Promise<Record<string, string>> {
+    if (condition.when === "always") return {};
+    if (condition.when === "absent") return { "if-none-match": "*" };
+    return { "if-match": (await conditions()).bareTags ? bareTag(condition.version) : condition.version };
+  }
+
   return {
     conditions,
     async head(name) {
@@ -58,7 +65,7 @@ export function createS3Requests({ client, conditions, s3Bucket }: S3RequestsPar
       const reply = await client.send({
         method: "PUT",
         name,
-        headers: { ...headersOf(description), ...conditionHeaders(condition), ...contentMd5(source.hashes) },
+        headers: { ...headersOf(description), ...(await conditionHeaders(condition)), ...contentMd5(source.hashes) },
         body: { bytes: source.size, sha256: source.hashes.sha256, open: () => chunksOf(source) },
         idleTimeoutMs: IDLE_TIMEOUT_MS,
       });
@@ -116,11 +123,6 @@ function headersOf({ contentType, fields }: Description): Record<string, string>
   const headers: Record<string, string> = { "content-type": contentType };
   for (const [name, value] of Object.entries(fields)) headers[META + name] = value;
   return headers;
-}
-
-function conditionHeaders(condition: RemoteCondition): Record<string, string> {
-  if (condition.when === "always") return {};
-  return condition.when === "absent" ? { "if-none-match": "*" } : { "if-match": condition.version };
 }
 
 /** Some proxies send Content-Length: 0 with every HEAD response, because it has no body. */

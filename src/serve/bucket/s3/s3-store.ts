@@ -82,6 +82,7 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     prefix,
     requests: createS3Requests({ client, conditions: capabilitiesInTime, s3Bucket }),
     availability: client.availability,
+    clockNote: client.clockNote,
     close: client.close,
   });
 }

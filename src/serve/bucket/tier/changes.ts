@@ -12,18 +12,17 @@ import { conditionFor, createCurrentEntries } from "./current-entries.ts";
 import { pendingIn } from "./disk/edge.ts";
 import type { ForeignEntry } from "./reading/foreign.ts";
 
-type RemoteObject = Extract<RemoteEntry, { readonly state: "object" }>;
-
 /** The changes are as in BucketDriver, with the differences described here. `isNoImage`: as in current-entries.ts. */
 export function createChanges(context: TierContext, isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>) {
-  const { remote, edge, isDown, addUpload, checkRoom, now } = context;
+  const { id, remote, edge, marks, isDown, addUpload, checkRoom, log, now } = context;
   const { currentEntries, reconcile, remoteState, decide } = createCurrentEntries(context, isNoImage);
 
   /** Stores an object of the mirror or a migration durably on this disk. It is pending until it is uploaded. */
   async function putPending(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     const local = await edge.driver.lookup(info.key);
-    let state: Entry["state"] | undefined = local.state;
-    if (state === "absent") state = isDown() ? undefined : await remoteState(info.key);
+    let state: Entry["state"] | "outdated" | undefined = local.state;
+    if (state === "absent") state = isDown() ? undefined : await remoteState(info);
+    if (state === "outdated") return state;
     const result = decidePut({ state: state ?? "absent", epoch: local.epoch, sha256: undefined }, condition);
     if (result !== "stored") return result;
     checkRoom(body.size);
@@ -33,13 +32,19 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
   }
 
   /** Stores an upload or a revalidated object in the remote store before it resolves. */
-  async function putThrough(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
+  async function putThrough(
+    info: ObjectInfo,
+    body: WholeBody,
+    condition: PutCondition,
+    mayRetry = true,
+  ): Promise<PutResult> {
     const { result, remoteCondition } = await decide(info.key, condition);
     if (result !== "stored") return result;
     const isPut = await withSource(body, (source) =>
       remote.put(info, source, { condition: remoteCondition, isStale: false }),
     );
-    if (!isPut) return "exists";
+    // Another server may just have left a mark, over which a put is free.
+    if (!isPut) return mayRetry ? putThrough(info, body, condition, false) : "exists";
     await edge.replace(info, body, { raisesEpoch: raisesEpoch(condition) });
     return "stored";
   }
@@ -98,11 +103,30 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
     return true;
   }
 
-  /** Marks the remote object as stale too, because the flag must outlive the copy on this disk. */
-  async function purgeRemote(key: Key, { version, info }: RemoteObject, hard: boolean): Promise<boolean> {
-    if (hard) return remote.removeVersion(key, version);
-    await remote.copy(key, version, info, { isStale: true });
-    return true;
+  /** Leaves a mark in place of the entry. False: the key has another entry by now. */
+  function leaveMark(key: Key, entry: RemoteEntry): Promise<boolean> {
+    const at = now();
+    marks.see(key, { deletedAt: at, reason: "" });
+    return remote.removeVersion(key, "version" in entry ? entry.version : undefined, at);
+  }
+
+  /**
+   * A hard purge marks a vacant key too, because another server may be fetching it. A soft one marks the remote object
+   * as stale, because the flag must outlive the copy on this disk.
+   */
+  async function purgeRemote(key: Key, entry: RemoteEntry, hard: boolean): Promise<boolean> {
+    if (entry.state === "object") {
+      if (hard) return leaveMark(key, entry);
+      await remote.copy(key, entry.version, entry.info, { isStale: true });
+      return true;
+    }
+    const isVacant = entry.state === "absent" || (entry.state === "tombstone" && hasExpired(entry, now()));
+    if (!hard || !isVacant) return true;
+    // A store without room must not keep a pending object from being purged.
+    return leaveMark(key, entry).catch((err: unknown) => {
+      log.warn({ bucket: id, key, err }, "purged without a mark: another server may store what it has fetched before");
+      return true;
+    });
   }
 
   /** True if an object of the mirror was there. */
@@ -114,7 +138,7 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
     const current = { state: "object", epoch: local.epoch, sha256: object?.hashes.sha256, via } as const;
     if (only !== undefined && !holdsVersion(current, only)) return false;
     const isMirrored = via === "mirror";
-    const isDone = !isMirrored || remoteEntry.state !== "object" || (await purgeRemote(key, remoteEntry, hard));
+    const isDone = (object !== undefined && !isMirrored) || (await purgeRemote(key, remoteEntry, hard));
     // Another writer may just have put an upload, so look up once more.
     if (!isDone && mayRetry) return purge(key, options, false);
     if (!isDone) throw new HuiyuanError("store_failed", `Cannot purge "${key}": the remote object keeps changing`);
@@ -143,7 +167,7 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
   async function undelete(key: Key): Promise<boolean> {
     const remoteEntry = await remote.head(key);
     const isDeleted = remoteEntry.state === "tombstone" && !hasExpired(remoteEntry, now());
-    const isLifted = isDeleted && (await remote.removeVersion(key, remoteEntry.version));
+    const isLifted = isDeleted && (await leaveMark(key, remoteEntry));
     await edge.driver.undelete(key);
     return isLifted;
   }

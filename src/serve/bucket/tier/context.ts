@@ -5,6 +5,7 @@ import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
 import type { Edge } from "./disk/edge.ts";
+import type { Marks } from "./marks.ts";
 import type { DamagedObjects } from "./reading/damaged.ts";
 
 export interface TierContext {
@@ -14,6 +15,7 @@ export interface TierContext {
   /** Larger objects get no copy on this disk. Bytes. */
   readonly maxCopyBytes: () => number;
   readonly damaged: DamagedObjects;
+  readonly marks: Marks;
   readonly isDown: () => boolean;
   readonly locks: KeyLocks;
   /** Schedules the upload of a pending object. */

@@ -10,7 +10,7 @@ import type { ForeignEntry } from "./reading/foreign.ts";
 
 /** `isNoImage`: whether another tool's object is no image. Throws store_failed, store_full. */
 export function createCurrentEntries(
-  { id, remote, edge, damaged, changed, log, now }: TierContext,
+  { id, remote, edge, damaged, marks, changed, log, now }: TierContext,
   isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>,
 ) {
   /** The entries on this disk and in the remote store. A pending object that may no longer be uploaded is dropped. */
@@ -26,28 +26,34 @@ export function createCurrentEntries(
   /** Ends a pending object if another writer was first: it is a copy if that one has stored the same, or dropped. */
   async function reconcile(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<"pending" | "ended"> {
     const { key, hashes, provenance } = info;
-    if (isReplaceable(key, remoteEntry)) return "pending";
+    if (isReplaceable(key, remoteEntry) && !isMarked(info, remoteEntry)) return "pending";
     const found = remoteEntry.state === "object" ? remoteEntry.info : undefined;
     // `via` must match too: as a copy of an upload, an object of the mirror would be revalidated and purged.
     if (found?.hashes.sha256 === hashes.sha256 && found.provenance.via === provenance.via) {
       await edge.confirm(info);
       return "ended";
     }
-    const message = "dropped a pending image: another writer has stored the key first";
+    const message = "dropped a pending image: another writer has changed the key first";
     log.info({ bucket: id, key, found: remoteEntry.state }, message);
     await edge.forget(info);
     changed(key);
     return "ended";
   }
 
-  /** The remote state for a put when absent; a replaceable entry counts as absent. Undefined if the lookup fails. */
-  async function remoteState(key: Key): Promise<Entry["state"] | undefined> {
+  /**
+   * The remote state for a put when absent; a replaceable entry counts as absent. `outdated`: a mark refuses the
+   * object. Undefined if the lookup fails.
+   */
+  async function remoteState(info: ObjectInfo): Promise<Entry["state"] | "outdated" | undefined> {
+    const { key } = info;
     // The result of such a put must be right, whether or not this disk has a copy; the upload has its own condition.
     const found = await remote.head(key).catch(() => undefined);
     if (found === undefined) return undefined;
-    if (isReplaceable(key, found)) return "absent";
+    if (isReplaceable(key, found)) return isMarked(info, found) ? "outdated" : "absent";
     return found.state === "tombstone" ? "tombstone" : "object";
   }
+
+  const isMarked = (info: ObjectInfo, found: RemoteEntry) => found.state === "tombstone" && marks.refuses(info, found);
 
   /** Expired tombstones, empty objects of other tools and damaged objects of the mirror may be replaced. */
   function isReplaceable(key: Key, found: RemoteEntry): boolean {

@@ -22,7 +22,7 @@ export interface LookupsParts {
 const MAX_FOREIGN_BYTES = 67_108_864;
 
 export function createLookups(context: TierContext, { beginCopy, liftTombstone }: LookupsParts) {
-  const { remote, spools, maxCopyBytes, damaged, now } = context;
+  const { remote, spools, maxCopyBytes, damaged, marks, now } = context;
   const unusable = createUnusableObjects(context);
   const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, maxCopyBytes());
   // Weak, so that entries go with their descriptions.
@@ -81,6 +81,7 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
       if (found.state === "tombstone") {
         const { version: _, ...tombstone } = found;
         if (!hasExpired(found, now())) return { ...tombstone, epoch };
+        marks.see(key, tombstone);
         found = { state: "absent" };
       }
       if (local.state === "tombstone") await liftTombstone(key);

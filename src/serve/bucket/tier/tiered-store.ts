@@ -11,6 +11,7 @@ import type { RemoteStore } from "../remote/remote.ts";
 import { createTieredBucket, type TieredBucket } from "./bucket.ts";
 import { type DiskCache, EDGE_FOLDER, rowsIn } from "./disk/disk-cache.ts";
 import { createEdge } from "./disk/edge.ts";
+import { createMarks } from "./marks.ts";
 import { createDamagedObjects } from "./reading/damaged.ts";
 import { createUploads, type Upload, type Uploads } from "./uploads.ts";
 
@@ -77,6 +78,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       edge: createEdge({ bucketId: edgeFolder + id, embedded, disk, log, ticks }),
       isDown: () => remote.isDown,
       damaged: createDamagedObjects(ticks),
+      marks: createMarks(now),
       locks,
       addUpload: ({ key, size }) => addUpload({ bucketId: id, key, size, since: now() }),
       maxCopyBytes: () => disk.maxCopyBytes,

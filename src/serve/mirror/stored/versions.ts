@@ -1,12 +1,7 @@
 // Compares versions of an image: the later one is that which its origin sent, or confirmed, later. Pure.
-import type { ObjectInfo } from "../../../core/object.ts";
+import { type ObjectInfo, validatedAt } from "../../../core/object.ts";
 
 type Described = Pick<ObjectInfo, "hashes" | "provenance">;
-
-/** When these bytes were requested, or last confirmed by a revalidation. Unix milliseconds. */
-export function validatedAt({ provenance: { validated, fetchedAt } }: Described): number {
-  return validated?.at ?? fetchedAt;
-}
 
 /** A version at the time it was looked up. Part of the recovery file's format (recovery-file.ts). */
 export interface Version {

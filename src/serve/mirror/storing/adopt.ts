@@ -3,10 +3,10 @@
 import { rmSync } from "node:fs";
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { validatedAt } from "../../../core/object.ts";
 import { hashFile } from "../../body/spool/hashing.ts";
 import { SPOOL_SUFFIX, type WholeBody } from "../../body/spool/spool.ts";
 import type { Stored } from "../stored/stored.ts";
-import { validatedAt } from "../stored/versions.ts";
 import { RECOVERY_SUFFIX, type RecoveryRecord, readRecoveryFile } from "./recovery-file.ts";
 import type { WriteBack, WriteBackTask } from "./write-back.ts";
 

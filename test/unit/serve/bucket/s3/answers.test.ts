@@ -113,7 +113,7 @@ describe("a page of a proxy with status 200", () => {
     const seen = await version();
     pageFor("PUT");
     await isFailure(bucket.putTombstone(A, { deletedAt: 1, reason: "" }, { when: "version", version: seen }));
-    await isFailure(bucket.removeVersion(A, seen));
+    await isFailure(bucket.removeVersion(A, seen, 1));
     expect(there()).toBe("one");
   });
 
@@ -125,9 +125,9 @@ describe("a page of a proxy with status 200", () => {
     await put("one");
     const seen = await version();
     pageFor("DELETE");
-    expect(await bucket.removeVersion(A, seen)).toBe(false);
+    expect(await bucket.removeVersion(A, seen, 1)).toBe(false);
     s3.failure = () => undefined;
-    expect(await bucket.removeVersion(A, seen)).toBe(true);
+    expect(await bucket.removeVersion(A, seen, 1)).toBe(true);
     expect(there()).toBeUndefined();
   });
 
@@ -160,7 +160,7 @@ test("a 404 means absent if it comes from S3, and is a failure if it comes from 
   const asks = [
     bucket.head(A),
     bucket.get(A, undefined),
-    bucket.removeVersion(A, "version" in seen ? seen.version : ""),
+    bucket.removeVersion(A, "version" in seen ? seen.version : "", 1),
   ];
   // Handled together, because the last may reject before the first.
   await Promise.all(asks.map((ask) => expect(ask).rejects.toMatchObject({ code: "store_failed" })));

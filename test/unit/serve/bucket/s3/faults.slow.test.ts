@@ -1,6 +1,6 @@
 // The S3 bucket with a server that ignores conditions, fails, or loses a response.
 import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { SILENT_LOG } from "../../../../../src/core/log.ts";
 import { toKey } from "../../../../../src/core/object.ts";
 import type { RemoteBucket, RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
@@ -51,6 +51,31 @@ function failTimes(method: string, times: number, failure: Failure): void {
     return failure;
   };
 }
+
+test("a server that wants entity tags without quotes gets them, and no HEAD before a put", async () => {
+  s3.wantsBareTags = true;
+  await open();
+  expect([await put("one"), warned]).toEqual([true, []]);
+  const seen = await bucket.head(toKey("a.jpg"));
+  const version = "version" in seen ? seen.version : "";
+  s3.asked.length = 0;
+  expect(await bucket.removeVersion(toKey("a.jpg"), version, 1)).toBe(true);
+  expect(s3.asked).toEqual([`PUT ${NAME}`]);
+});
+
+test("clockNote() says by how much the clock of this server differs from the Date of S3", async () => {
+  await open();
+  expect(store.clockNote()).toBeUndefined();
+  await store.close();
+  const { now } = Date;
+  const clock = vi.spyOn(Date, "now").mockImplementation(() => now() + 60_500);
+  try {
+    await open();
+    expect(store.clockNote()).toMatch(/by (59|60) s/);
+  } finally {
+    clock.mockRestore();
+  }
+});
 
 describe("a server that accepts conditions and ignores them", () => {
   beforeEach(async () => {

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { toKey } from "../../../../../src/core/object.ts";
 import type { BucketDriver } from "../../../../../src/serve/bucket/contract/driver.ts";
 import type { RemoteStore } from "../../../../../src/serve/bucket/remote/remote.ts";
+import { eventually } from "../../../../helpers/program.ts";
 import { openTestS3 } from "../../../../helpers/s3-store.ts";
 import { type ScriptedS3, startScriptedS3 } from "../../../../helpers/scripted-s3.ts";
 import { createLatch } from "../../../../helpers/spools.ts";
@@ -97,6 +98,38 @@ test("a late upload does not replace the state after an undelete", async () => {
   expect(await bucket.undelete(A)).toBe(true);
   await carryOut();
   expect(isTombstone()).toBe(true);
+});
+
+test("a late upload of a fetched image does not take effect after a hard purge", async () => {
+  const carryOut = losePut();
+  const body = wholeBody(Buffer.from("one"));
+  // Refused after the lost attempt, so that the image still waits for its upload.
+  const lost = s3.failure;
+  s3.failure = async (method, name) => {
+    const failure = await lost(method, name);
+    return failure ?? (method === "PUT" ? { status: 404, code: "NoSuchBucket" } : undefined);
+  };
+  expect(await bucket.put(infoOf("a.jpg", body), body, { when: "absent" })).toBe("stored");
+  await eventually(() => s3.asked.filter((line) => line === `PUT ${NAME}`).length === 2, "the upload was tried twice");
+  s3.failure = () => undefined;
+  expect(await bucket.purge(A, { hard: true })).toBe(true);
+  await carryOut();
+  expect(isTombstone()).toBe(true);
+  expect(await bucket.lookup(A)).toMatchObject({ state: "absent" });
+});
+
+test("an upload takes a key that another server marks between look-up and put", async () => {
+  let isMarked = false;
+  s3.failure = (method) => {
+    if (method === "PUT" && !isMarked) {
+      const headers = { "x-amz-meta-huiyuan": "1", "x-amz-meta-deleted-at": "5", "x-amz-meta-expires-at": "0" };
+      s3.objects.set(NAME, { bytes: Buffer.from("a mark of 16 chr"), headers });
+    }
+    isMarked ||= method === "PUT";
+    return undefined;
+  };
+  expect(await upload("one")).toBe("stored");
+  expect(there()?.bytes.toString()).toBe("one");
 });
 
 test("delete() recognizes its own tombstone if the response was lost", async () => {
