@@ -17,6 +17,8 @@ import {
 
 /** Interval of the memory check; short, because a decoder fills a gigabyte a second. */
 const CHECK_MS = 10;
+/** The first check comes after most thumbnails are done. Until then no decoder gets from GROWN_BYTES to the limit. */
+const FIRST_CHECK_MS = 50;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
 const resident = process.memoryUsage.rss;
@@ -75,7 +77,10 @@ function bufferFor(bytes: number): Buffer {
 
 async function serveOne(): Promise<void> {
   const request = nextRequest();
-  const watch = setInterval(checkLimits, CHECK_MS);
+  let watch = setTimeout(() => {
+    checkLimits();
+    watch = setInterval(checkLimits, CHECK_MS);
+  }, FIRST_CHECK_MS);
   try {
     const { bytes, ...rendered } = await renderImage(request);
     sendMessage({ kind: "rendered", rendered, residentBytes: resident() }, bytes);
