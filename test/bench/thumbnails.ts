@@ -3,7 +3,16 @@
 import sharp from "sharp";
 import { get } from "../helpers/get.ts";
 import { eventually } from "../helpers/program.ts";
-import { type Bench, type Effort, type Outcome, ratios, type SpeedTargets, speeds, type Target, type Verdict } from "./case.ts";
+import {
+  type Bench,
+  type Effort,
+  type Outcome,
+  ratios,
+  type SpeedTargets,
+  speeds,
+  type Target,
+  type Verdict,
+} from "./case.ts";
 import { among, type Contender } from "./contenders.ts";
 import {
   type ImageServer,

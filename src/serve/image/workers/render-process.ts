@@ -17,7 +17,7 @@ import {
 
 /** Interval of the memory check; short, because a decoder fills a gigabyte a second. */
 const CHECK_MS = 10;
-/** The first check comes after most thumbnails are done. Until then no decoder gets from GROWN_BYTES to the limit. */
+/** The first check comes when most thumbnails are done. No decoder fills a process up to its limit before. */
 const FIRST_CHECK_MS = 50;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
