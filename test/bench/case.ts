@@ -1,5 +1,6 @@
 // Types of the bench: the input of a case and its outcome. It measures and prints nothing.
 import type { Origin } from "./contenders.ts";
+import { middleOf } from "./pairs.ts";
 
 /** Duration and number of measurements. */
 export interface Effort {
@@ -31,6 +32,8 @@ export interface Figures {
   readonly foreign: number;
   /** Peak resident memory of all its processes. */
   readonly peakBytes: number;
+  /** Each repeat: all contenders had the same one in turns. */
+  readonly rounds: readonly Pick<Figures, "cpuMicros" | "p99">[];
 }
 
 /** The bounds against which a figure is judged. */
@@ -71,17 +74,32 @@ export function ratios(what: string, figures: readonly Figures[], against: strin
   }));
 }
 
-/** Images that we make in the time in which the other makes one. Targets are keyed by the other's name. */
+/** Targets beside one other contender. */
+export interface SpeedTargets {
+  readonly speed: Target;
+  readonly p99?: Target;
+}
+
+/**
+ * Images that we make in the time in which the other makes one, and our p99 divided by the other's if it has a target:
+ * medians of the rounds' ratios, because other work on the machine slows both down. Targets are keyed by the other's
+ * name.
+ */
 export function speeds(
   what: string,
   figures: readonly Figures[],
-  targets: Readonly<Record<string, Target>>,
+  targets: Readonly<Record<string, SpeedTargets>>,
 ): Verdict[] {
   const [ours, ...others] = figures;
-  return others.map(({ contender, cpuMicros }) => ({
-    what: `${what}: images a second ÷ ${contender}'s`,
-    value: cpuMicros / (ours?.cpuMicros ?? Number.NaN),
-    unit: "×",
-    target: targets[contender],
-  }));
+  return others.flatMap(({ contender, rounds }) => {
+    const { speed, p99 } = targets[contender] ?? {};
+    const middle = (of: "cpuMicros" | "p99") =>
+      middleOf(rounds.map((round, index) => (ours?.rounds[index]?.[of] ?? Number.NaN) / round[of])).median;
+    const made = `${what}: images a second ÷ ${contender}'s`;
+    const late = { what: `${what}: p99 ÷ ${contender}'s`, value: middle("p99"), unit: "×", target: p99 } as const;
+    return [
+      { what: made, value: 1 / middle("cpuMicros"), unit: "×", target: speed },
+      ...(p99 === undefined ? [] : [late]),
+    ];
+  });
 }

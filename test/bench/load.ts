@@ -56,6 +56,7 @@ export async function compare(
     }
   }
   return [...runs].map(([contender, list]) => {
+    const rounds = list.map(({ cpuMicros, requests, p99 }) => ({ cpuMicros: cpuMicros / requests, p99 }));
     const middle = (pick: (run: Run) => number) => median(list.map(pick));
     return {
       contender: contender.name,
@@ -65,6 +66,7 @@ export async function compare(
       perSecond: middle((run) => run.perSecond),
       foreign: middle((run) => run.foreign),
       peakBytes: residentBytes(contender.pid).peak,
+      rounds,
     };
   });
 }

@@ -169,8 +169,9 @@ async function processImage(request: PipelineRequest, source: Source): Promise<M
   });
   refuseHeavyResult(encoded.length, limits.outputBytes);
   if (mayReturnSource(recipe.output, written) && request.bytes.length <= encoded.length) return undefined;
-  // Encoders merge equal neighbouring frames, so the frames are counted in the result.
-  return { bytes: encoded, image: { format: written, ...canvas.size, frames: framesIn(written, encoded) } };
+  // Encoders merge equal neighbouring frames, so the frames of an animation are counted in the result.
+  const frames = canvas.frames === 1 ? 1 : framesIn(written, encoded);
+  return { bytes: encoded, image: { format: written, ...canvas.size, frames } };
 }
 
 /** `size-limit/<n>!`: the source is the answer unless the result is smaller or its metadata must go. */

@@ -2,7 +2,7 @@
 // raw bytes, so that only the kernel copies an image. It opens no socket and starts no process.
 
 import type { HuiyuanError } from "../../../core/errors.ts";
-import { bodyRoom } from "../../body/head-room.ts";
+import { bodyRoom, HEAD_ROOM_BYTES, placeBehindRoom } from "../../body/head-room.ts";
 import type { PipelineRequest, Rendered } from "../process/pipeline.ts";
 
 /**
@@ -56,7 +56,7 @@ export function frameOf(head: RenderCommand | FromProcess, bodies: readonly Buff
 
 /**
  * Assembles messages from chunks and calls `onMessage` with each. The bytes of a body are copied once, into a buffer of
- * their own.
+ * their own with room for a response head.
  */
 export function createFrameReader(onMessage: (head: FromProcess, body: Buffer) => void): (chunk: Buffer) => void {
   let begun: Buffer = Buffer.alloc(0);
@@ -77,7 +77,8 @@ export function createFrameReader(onMessage: (head: FromProcess, body: Buffer) =
     }
     begun = Buffer.alloc(0);
     const head = JSON.parse(all.toString("utf8", PREFIX_BYTES, bodyAt)) as FromProcess; // our own format
-    message = { head, body: bodyRoom(all.readUInt32BE(4)), filled: 0 };
+    const bodyBytes = all.readUInt32BE(4);
+    message = { head, body: placeBehindRoom(bodyRoom(HEAD_ROOM_BYTES + bodyBytes), bodyBytes), filled: 0 };
     return all.subarray(bodyAt);
   }
 

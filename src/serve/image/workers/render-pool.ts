@@ -283,11 +283,19 @@ function processPath(): string {
 
 /**
  * No secrets. Two malloc arenas, because glibc keeps memory freed by threads. Large blocks by mmap, because they
- * fragment the arenas. As many threads as one render needs.
+ * fragment the arenas. 8 MB of freed memory stay for the next image; without fast bins, freed blocks are joined at
+ * once, not all of them at the next large block. As many threads as one render needs.
  */
 function processEnvironment(): NodeJS.ProcessEnv {
   const set = INHERITED.filter((name) => process.env[name] !== undefined).map((name) => [name, process.env[name]]);
   return { ...Object.fromEntries(set), ...MALLOC };
 }
 const INHERITED = ["PATH", "HOME", "LD_LIBRARY_PATH", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "XDG_CACHE_HOME"];
-const MALLOC = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024), UV_THREADPOOL_SIZE: "2" };
+const MB = 1024 * 1024;
+const MALLOC = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: String(4 * MB),
+  MALLOC_TRIM_THRESHOLD_: String(8 * MB),
+  GLIBC_TUNABLES: "glibc.malloc.mxfast=0",
+  UV_THREADPOOL_SIZE: "2",
+};

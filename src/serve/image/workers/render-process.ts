@@ -17,6 +17,8 @@ import {
 
 /** Interval of the memory check; short, because a decoder fills a gigabyte a second. */
 const CHECK_MS = 10;
+/** The first check comes when most thumbnails are done. No decoder fills a process up to its limit before. */
+const FIRST_CHECK_MS = 50;
 const maxResidentBytes = Number(process.argv[2]);
 const server = process.ppid;
 const resident = process.memoryUsage.rss;
@@ -75,7 +77,10 @@ function bufferFor(bytes: number): Buffer {
 
 async function serveOne(): Promise<void> {
   const request = nextRequest();
-  const watch = setInterval(checkLimits, CHECK_MS);
+  let watch = setTimeout(() => {
+    checkLimits();
+    watch = setInterval(checkLimits, CHECK_MS);
+  }, FIRST_CHECK_MS);
   try {
     const { bytes, ...rendered } = await renderImage(request);
     sendMessage({ kind: "rendered", rendered, residentBytes: resident() }, bytes);

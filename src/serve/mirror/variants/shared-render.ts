@@ -35,7 +35,7 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
    * lose their bytes, and a client that has just fetched it does not. Throws original_replaced if all lost theirs.
    */
   async function readAny<Value>(read: (images: RenderImages) => Promise<Value>): Promise<Value> {
-    let failure: unknown = abandoned();
+    let failure: unknown;
     // Iteration over a Set skips clients that leave meanwhile, and reaches those that join.
     for (const images of waiting) {
       try {
@@ -46,7 +46,7 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
       }
     }
     isJoinable = false;
-    throw failure;
+    throw failure ?? abandoned();
   }
 
   const prefetch = async (images: RenderImages) =>

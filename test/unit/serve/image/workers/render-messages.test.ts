@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { lendRoom } from "../../../../../src/serve/body/head-room.ts";
 import { parseInstruction } from "../../../../../src/serve/image/grammar/grammar.ts";
 import {
   createFrameReader,
@@ -15,6 +16,14 @@ const rendered = (bytes: number): FromProcess => ({
   kind: "rendered",
   rendered: { mediaType: "image/png", image: { format: "png", width: bytes, height: 1, frames: 1 } },
   residentBytes: 1,
+});
+
+test.each([500, 5_000, 2_000_000])("createFrameReader() leaves room for a response head before %i bytes", (bytes) => {
+  const bodies: Buffer[] = [];
+  const read = createFrameReader((_head, body) => void bodies.push(body));
+  for (const part of frameOf(rendered(bytes), [Buffer.alloc(bytes, "x")])) read(part);
+  const [body = Buffer.alloc(0)] = bodies;
+  expect(lendRoom(body, "head")?.toString("latin1")).toBe(`head${"x".repeat(bytes)}`);
 });
 
 test.each([1, 2, 7, 64, 100_000])("createFrameReader() finds the messages in chunks of %i bytes", (size) => {
