@@ -57,7 +57,7 @@ test.each([
 
 test("a command that cannot read its settings file names --admin", async () => {
   const { error } = await run(lsCommand, ["--config", "/nonexistent/huiyuan.yaml"]);
-  expect(error?.message).toMatch(/no such settings file[^]*\n.*--admin URL$/);
+  expect(error?.message).toMatch(/no such settings file.*\n.*--admin URL$/s);
 });
 
 test.each([
