@@ -22,6 +22,8 @@ import { infoOf, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole
 import { type Condition, numberOfBytes, type StoreOperation } from "./store-model.ts";
 
 const BUCKET_ID = "1/b";
+/** Later than every mark of the run: a mark refuses what was fetched before it, and up to 5 s after it. Milliseconds. */
+const fetchedAt = () => Date.now() + 60_000;
 /** An open store as in the program, after it has adopted the last run's pending files. */
 export interface OpenStore {
   readonly store: Pick<FsStore, "spoolDir" | "sweep" | "scanOrphans" | "close">;
@@ -109,7 +111,7 @@ async function fill({ store, stored }: OpenStore, key: string, number: number): 
   });
   const { epoch } = await stored.bucket.lookup(toKey(key));
   const writeBack = createWriteBack({ now: Date.now, log, meter: SILENT_METER, retryMs: [] });
-  await writeBack.store({ stored, info: infoOf(key, body), body, spool, epoch });
+  await writeBack.store({ stored, info: infoOf(key, body, "mirror", fetchedAt()), body, spool, epoch });
   await spools.close();
   if (failure !== undefined) throw failure;
   return true;
@@ -129,7 +131,11 @@ export async function perform(
       const path = join(store.spoolDir, newName());
       if (operation.form === "file") await writeFile(path, bytes);
       const body = operation.form === "file" ? wholeBodyInFile(bytes, path) : wholeBody(bytes);
-      return bucket.put(infoOf(operation.key, body, operation.via), body, conditionOf(operation.condition));
+      return bucket.put(
+        infoOf(operation.key, body, operation.via, fetchedAt()),
+        body,
+        conditionOf(operation.condition),
+      );
     }
     case "fill":
       return fill(open, operation.key, operation.body);
