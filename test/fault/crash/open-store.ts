@@ -22,7 +22,7 @@ import { infoOf, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole
 import { type Condition, numberOfBytes, type StoreOperation } from "./store-model.ts";
 
 const BUCKET_ID = "1/b";
-/** Later than every mark of the run: a mark refuses what was fetched before it, and up to 5 s after it. Milliseconds. */
+/** Later than every mark of the run: a mark refuses what was fetched before it, and up to 5 s after it. */
 const fetchedAt = () => Date.now() + 60_000;
 /** An open store as in the program, after it has adopted the last run's pending files. */
 export interface OpenStore {

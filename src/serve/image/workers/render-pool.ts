@@ -291,11 +291,10 @@ function processEnvironment(): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(set), ...MALLOC };
 }
 const INHERITED = ["PATH", "HOME", "LD_LIBRARY_PATH", "FONTCONFIG_PATH", "FONTCONFIG_FILE", "XDG_CACHE_HOME"];
-const MB = 1024 * 1024;
 const MALLOC = {
   MALLOC_ARENA_MAX: "2",
-  MALLOC_MMAP_THRESHOLD_: String(4 * MB),
-  MALLOC_TRIM_THRESHOLD_: String(8 * MB),
+  MALLOC_MMAP_THRESHOLD_: String(4 * 1024 * 1024),
+  MALLOC_TRIM_THRESHOLD_: String(8 * 1024 * 1024),
   GLIBC_TUNABLES: "glibc.malloc.mxfast=0",
   UV_THREADPOOL_SIZE: "2",
 };
