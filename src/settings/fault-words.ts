@@ -13,7 +13,6 @@ export const FAULTS = {
   found: ["found {found}, wanted {wants}", "实际是：{found}，应为：{wants}"],
   foundAtLeast: ["found {found}, wanted at least {min}", "实际是 {found}，应至少为 {min}"],
   foundAtMost: ["found {found}, wanted at most {max}", "实际是 {found}，应至多为 {max}"],
-  notYet: ["{found} is not supported yet, wanted {value}", "目前不支持 {found}，应为：{value}"],
   noValidName: ["is not a valid name", "名称无效"],
   unknownNear: ["unknown key `{key}`; did you mean `{near}`?", "没有 `{key}` 这一项，是否想写 `{near}`？"],
   unknownKey: [
@@ -207,6 +206,14 @@ export const FAULTS = {
   oneClient: [
     "limits.perClient is on and server.trustedProxies is empty: if clients come through a CDN or proxy, all of them count as one; list its addresses",
     "已启用 limits.perClient，但 server.trustedProxies 是空的：如果客户端经过 CDN 或代理，会被当作同一个客户端；请列出其地址",
+  ],
+  workers: [
+    "server.workers has no effect and goes with the next version: run one node for each core, see docs/production/nodes.md",
+    "server.workers 不起作用，下一版本将移除：请为每个核心运行一个节点，见 docs/zh/production/nodes.md",
+  ],
+  valkeyNeedsS3: [
+    "found valkey with store type fs, wanted an S3 store, which all nodes share",
+    "实际是 valkey 和类型为 fs 的存储，应为各节点共用的 S3 存储",
   ],
   noAlias: [
     "bucket {name} has processing: aliases, but no alias or style: only originals can be served",

@@ -186,7 +186,7 @@ export function deepFreeze<T>(value: T): T {
 
 /** One line each, for operators. */
 export function settingsWarnings({ server, limits, projects }: Settings, language: Language = "en"): readonly string[] {
-  const { adminHosts, adminToken, trustedProxies } = server;
+  const { adminHosts, adminToken, trustedProxies, workers } = server;
   const { requestsPerSecond, rendersPerSecond } = limits.perClient;
   const isOpen = adminHosts.length > 0 && adminToken === undefined;
   const isBlind = requestsPerSecond + rendersPerSecond > 0 && trustedProxies.length === 0;
@@ -194,8 +194,12 @@ export function settingsWarnings({ server, limits, projects }: Settings, languag
     .flatMap(({ buckets }) => buckets)
     .filter(({ processing, aliases, styles }) => processing === "aliases" && isEmpty(aliases) && isEmpty(styles))
     .map(({ name }) => say("noAlias", { name }));
-  const admin = [...(isOpen ? [say("openAdmin")] : []), ...(isBlind ? [say("oneClient")] : [])];
-  return [...admin, ...projects.flatMap(exampleKeys), ...closed].map((warning) => warning[language]);
+  const general = [
+    ...(isOpen ? [say("openAdmin")] : []),
+    ...(isBlind ? [say("oneClient")] : []),
+    ...(workers === undefined ? [] : [say("workers")]),
+  ];
+  return [...general, ...projects.flatMap(exampleKeys), ...closed].map((warning) => warning[language]);
 }
 
 /** Warns of values that were copied from the documentation, and of a shell's variable, which nothing replaces. */
@@ -213,14 +217,8 @@ function exampleKeys({ appid, keys }: Settings["projects"][number]): readonly Bo
 const isEmpty = (names: object) => Object.keys(names).length === 0;
 
 /** The settings under `server` and at the root that take effect only at the next start. */
-export const SERVER_KEYS = [
-  "host",
-  "port",
-  "adminHost",
-  "adminPort",
-  "workers",
-] as const satisfies (keyof ServerSettings)[];
-export const ROOT_KEYS = ["data", "store"] as const satisfies (keyof Settings)[];
+export const SERVER_KEYS = ["host", "port", "adminHost", "adminPort"] as const satisfies (keyof ServerSettings)[];
+export const ROOT_KEYS = ["data", "store", "coordination"] as const satisfies (keyof Settings)[];
 export type RestartSettings = Pick<Settings, "server" | (typeof ROOT_KEYS)[number]>;
 
 /** Dotted paths (`server.port`, `data`, …) of changed settings that take effect only at the next start. */

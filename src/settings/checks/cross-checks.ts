@@ -32,6 +32,8 @@ export function* crossFaults(settings: unknown): Generator<PathFault> {
     yield* duplicates(items(project, "buckets"), "name");
   }
   yield* storeFaults(child(root, "store"), hosts.own);
+  if (text(child(root, "coordination"), "type") === "valkey" && text(child(root, "store"), "type") === "fs")
+    yield faultAt(child(root, "coordination"), "type", say("valkeyNeedsS3"));
   yield* hosts.faults;
   for (const { bucket } of buckets) {
     yield* publicDomainFaults(bucket, hosts.owners);

@@ -66,7 +66,12 @@ export function createSettingsFile({ reader, started: all, inForce }: SettingsFi
   const locks = createKeyLocks();
   const { place, run } = reader;
   const file = resolve(place.file);
-  const started: RestartSettings = { server: all.server, data: all.data, store: all.store };
+  const started: RestartSettings = {
+    server: all.server,
+    data: all.data,
+    store: all.store,
+    coordination: all.coordination,
+  };
 
   async function readText(): Promise<{ readonly text: string; readonly version: string }> {
     return readSettingsText(file).catch((error: unknown) => {

@@ -167,7 +167,7 @@ export const settingsSchema = z
     server: serverSchema.prefault({}).describe("Where the server listens and what it says."),
     data: z.string().min(1).meta(FILE).default(DEFAULT_DATA).describe("Folder of all stored data."),
     store: storeSchema.default({ type: "fs" }).describe("Where objects are kept."),
-    coordination: coordinationSchema.default({ type: "local" }).describe("How several machines agree."),
+    coordination: coordinationSchema.default({ type: "local" }).describe("How several nodes agree."),
     limits: limitsSchema.prefault({}).describe("Every bound."),
     projects: z
       .array(projectSchema, { error: ({ input }) => (input === undefined ? coded(say("noProjects")) : undefined) })

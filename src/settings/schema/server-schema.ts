@@ -4,7 +4,7 @@ import * as z from "zod";
 import { DEFAULT_ADDRESS } from "../address.ts";
 import { wanted } from "../faults.ts";
 import { duration } from "./quantities.ts";
-import { FILE, hostName, onlyYet, SECRET } from "./values.ts";
+import { count, FILE, hostName, SECRET, secret } from "./values.ts";
 
 const port = () =>
   z
@@ -88,9 +88,33 @@ export const serverSchema = z.strictObject({
     .enum(["off", "misses", "all"])
     .default("misses")
     .describe("off, misses (all but plain hits) or all; sign is removed from the lines."),
-  workers: onlyYet(1).default(1).describe("Processes. More than one are not supported yet."),
+  workers: z
+    .union([z.literal("auto"), count(1, 256)])
+    .optional()
+    .describe("No effect, and goes with the next version: several cores are several nodes."),
 });
 
-export const coordinationSchema = z.strictObject({
-  type: onlyYet("local").describe("One machine, nothing to coordinate. Several machines are not supported yet."),
-});
+export const coordinationSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("local").describe("One server, nothing to coordinate.") }),
+  z.strictObject({
+    type: z.literal("valkey").describe("Several servers on one S3 store. Each tells the others of its changes."),
+    url: secret(
+      "the URL of a Valkey, such as redis://:password@10.0.0.5:6379/0, as env:NAME or file:PATH",
+      "Valkey 的 URL，例如 redis://:password@10.0.0.5:6379/0，写成 env:NAME 或 file:PATH",
+    ).describe("URL of the Valkey (env:NAME or file:PATH): redis://, or rediss:// for TLS."),
+    prefix: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,64}$/, {
+        error: wanted("1 to 64 printable ASCII characters without blanks", "1 到 64 个可见 ASCII 字符，不含空白"),
+      })
+      .default("huiyuan:")
+      .describe("Prefix of all keys in the Valkey; the same on every node."),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, {
+        error: wanted("1 to 64 of A-Z, a-z, 0-9, . _ and -", "1 到 64 个 A-Z、a-z、0-9、. _ 和 -"),
+      })
+      .optional()
+      .describe("Name of this node, unique; default: made of the host name and the data folder."),
+  }),
+]);

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { isHeaderValue, originUrlFault } from "../checks/origin-checks.ts";
 import { both, say } from "../fault-words.ts";
-import { coded, show, wanted } from "../faults.ts";
+import { coded, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 
 export const flag = () => z.boolean();
@@ -22,10 +22,6 @@ export const secret = (...words: Parameters<typeof wanted>) =>
     .string({ error: wanted(...words) })
     .min(1)
     .meta(SECRET);
-
-/** The only value that this version supports. No setting is accepted and then ignored. */
-export const onlyYet = <Value extends string | number>(value: Value) =>
-  z.literal(value, { error: ({ input }) => coded(say("notYet", { found: show(input), value: show(value) })) });
 
 /** A host name in the spelling of normalizeHost(). */
 export const hostName = (en: string, zh: string, isStarAllowed = false) =>

@@ -18,7 +18,7 @@ export const SETTINGS_ZH: SettingWords = {
     server: "监听地址，以及对外给出的地址。",
     data: "存放所有数据的文件夹。",
     store: "对象存放在哪里。",
-    coordination: "多台机器如何协作。",
+    coordination: "多个节点如何协作。",
     limits: "各项上限。",
     projects: "项目，以及它们的密钥和空间。",
   },
@@ -38,7 +38,7 @@ export const SETTINGS_ZH: SettingWords = {
     drainDelay: "收到 SIGTERM 后下载端口继续服务多久，此时 healthPath 返回 503；最长 1h。",
     trustedProxies: "可信代理的地址或网段：采信其 X-Forwarded-For，在管理端口上还采信 X-Forwarded-Proto。",
     accessLog: "off（不记录）、misses（不记录普通命中）或 all（全部）；日志中会去掉 sign。",
-    workers: "进程数。目前只支持一个。",
+    workers: "不起作用，下一版本将移除：多个核心即多个节点。",
   },
   "store (type: fs)": { type: "`data` 下的一个文件夹。" },
   "store (type: s3)": {
@@ -49,7 +49,13 @@ export const SETTINGS_ZH: SettingWords = {
     allowPrivate: "允许 endpoint 使用内网或回环地址。",
     connections: "到存储的并发连接数。",
   },
-  coordination: { type: "只有一台机器，无需协作。目前不支持多台机器。" },
+  "coordination (type: local)": { type: "只有一个节点，无需协作。" },
+  "coordination (type: valkey)": {
+    type: "多个节点共用一个 S3 存储；每个节点把自己的变更告诉其他节点。",
+    url: "Valkey 的 URL（env:NAME 或 file:PATH）：redis://，使用 TLS 时为 rediss://。",
+    prefix: "Valkey 中所有键的前缀；各节点相同。",
+    name: "本节点的名称，不可重复；默认由主机名和数据文件夹得出。",
+  },
   limits: {
     memory: "小图片的内存缓存；至少 1MiB。",
     disk: "磁盘缓存（处理后的图片、远程对象的副本）；至少 1MiB。",

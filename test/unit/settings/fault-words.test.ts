@@ -14,11 +14,13 @@ const server = (keys: string) => `server: { ${keys} }\n${MINIMAL}`;
 const FAULTY: readonly string[] = [
   // The schema.
   ...["", "projects: []", "- 1", "hello", "projects: 5", `limits:\n${MINIMAL}`, `server: 5\n${MINIMAL}`],
-  ...["port: 99999", "port: x", "prot: 80", "colour: red", "workers: 2", "host: ' '", "adminHosts: [a b]"].map(server),
+  ...["port: 99999", "port: x", "prot: 80", "colour: red", "workers: many", "host: ' '", "adminHosts: [a b]"].map(
+    server,
+  ),
   ...["adminToken: 'a b'", "migrationFolders: [x]", "publicScheme: ftp", "publicPort: 0", "healthPath: x"].map(server),
   ...["trustedProxies: [x]", "accessLog: some", "drainDelay: 2h", "drainDelay: 5", "adminToken: [1]"].map(server),
   `limits: { fills: 0, memory: lots, disk: 1, objectSize: 2GiB, renders: many, imageFrames: 1.5 }\n${MINIMAL}`,
-  `data: ""\ncoordination: { type: valkey }\nstore: { type: gcs }\n${MINIMAL}`,
+  `data: ""\ncoordination: { type: valkey, prefix: "", name: "a b" }\nstore: { type: gcs }\n${MINIMAL}`,
   MINIMAL.replace('"10001234"', "12"),
   ...["name: Photos", "separators: [x, '#']", "separators: 5", "cors: [x]", "grammarEra: 1999"].map(withBucket),
   ...["referers: { domains: [a b] }", "aliases: { 'a b': x }", "aliases: { a: 5 }", "cacheControl: ' x'"].map(

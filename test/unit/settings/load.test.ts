@@ -33,7 +33,6 @@ test("parseSettings() fills in every default of the contract", () => {
       drainDelay: 0,
       trustedProxies: [],
       accessLog: "misses",
-      workers: 1,
     },
     data: "/etc/huiyuan/data",
     store: { type: "fs" },

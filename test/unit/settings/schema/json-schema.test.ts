@@ -29,7 +29,7 @@ test("settingsJsonSchema() describes every key", () => {
 test("settingsJsonSchema() offers supported types only", () => {
   const text = JSON.stringify(settingsJsonSchema());
   expect(text).toContain('"site"');
-  expect(text).not.toContain('"valkey"');
+  expect(text).not.toContain('"gcs"');
 });
 
 test("config/huiyuan.yaml is valid without changes", () => {
