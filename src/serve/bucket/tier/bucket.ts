@@ -2,30 +2,34 @@
 // objects, tombstones, and the epochs, which only this server knows. The remote store is the authority except for
 // pending objects. This file has lookups and reads; changes.ts has the writes.
 import { LRUCache } from "lru-cache";
+import { LiveMap } from "../../../async/live-map.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { WholeBody } from "../../body/spool/spool.ts";
 import type { BucketDriver } from "../contract/driver.ts";
 import { createChanges } from "./changes.ts";
+import { createComparison } from "./comparison.ts";
 import type { TierContext } from "./context.ts";
+import { createCurrentEntries } from "./current-entries.ts";
 import { listMerged, queryKeysMerged, usageMerged } from "./listing.ts";
 import { createLookups } from "./lookups.ts";
 import { createDownloads } from "./reading/download.ts";
-import { isSameForeign } from "./reading/foreign.ts";
 
 export interface TieredBucket extends BucketDriver {
   /** Uploads a pending object to the remote store. Throws store_failed, store_full; the object then stays pending. */
   upload(key: Key): Promise<void>;
+  /** Another node has changed the key: from now on nothing is served of it that was known before. */
+  follow(key: Key): void;
+  /** Changes of other nodes may have been missed: reads that run leave no copy. */
+  followAll(): void;
 }
 
-/** Copies that are compared with the remote store in the background at the same time. */
-const MAX_CHECKING = 16;
-
 export function createTieredBucket(context: TierContext): TieredBucket {
-  const { id, remote, edge, damaged, isDown, locks, spools, changed, log } = context;
+  const { id, remote, edge, damaged, isDown, locks, spools, coordination, changed, log } = context;
   /** Keys whose remote object has changed. */
   const changedKeys = createChangedKeys();
-  const checking = new Set<Key>();
+  /** Changes of other nodes that this disk does not show yet. */
+  const followed = new LiveMap<Key, Promise<void>>();
 
   const downloads = createDownloads({
     remote,
@@ -43,8 +47,14 @@ export function createTieredBucket(context: TierContext): TieredBucket {
       return (info, body) => storeCopy(info, body, readAt);
     },
     liftTombstone: (key) => unlessLocked(key, () => edge.driver.undelete(key)),
+    async raiseEpoch(key) {
+      await edge.driver.purge(key, { hard: false });
+      return (await edge.driver.lookup(key)).epoch;
+    },
   });
-  const changes = createChanges(context, lookups.isNoImage);
+  const current = createCurrentEntries(context, lookups.isNoImage);
+  const comparison = createComparison(context, current, withKeyLock);
+  const changes = createChanges(context, current, comparison.trustPending);
 
   const lockName = (key: Key) => `${id}\n${key}`;
 
@@ -81,8 +91,12 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     );
   }
 
-  /** Runs a change of the remote store under the locks of its keys. */
-  async function lockForChange<Result>(keys: readonly Key[], change: () => Promise<Result>): Promise<Result> {
+  /** Runs a change of the remote store under the locks of its keys. `told`: of which the other nodes are told. */
+  async function lockForChange<Result>(
+    keys: readonly Key[],
+    change: () => Promise<Result>,
+    told: readonly Key[] = keys,
+  ): Promise<Result> {
     for (const key of keys) checkName(key);
     const names = [...new Set(keys)].map(lockName);
     return locks.hold(names, async () => {
@@ -97,38 +111,24 @@ export function createTieredBucket(context: TierContext): TieredBucket {
         throw error;
       } finally {
         changedKeys.note(keys);
+        for (const key of told) coordination.announce(id, key);
       }
     });
   }
 
-  /** Compares a copy with the remote store while the copy is being served. */
-  function checkInBackground(info: ObjectInfo): void {
-    const { key } = info;
-    if (isDown() || checking.has(key) || checking.size >= MAX_CHECKING) return;
-    checking.add(key);
-    void check(info)
-      .catch((error: unknown) =>
-        log.debug({ bucket: id, key, err: error }, "cannot compare a copy with the remote store"),
-      )
-      .finally(() => checking.delete(key));
-  }
-
-  async function check(info: ObjectInfo): Promise<void> {
-    const { key } = info;
-    await withKeyLock(key, async () => {
-      const found = await remote.head(key);
-      const isSame =
-        found.state === "object"
-          ? found.info.hashes.sha256 === info.hashes.sha256
-          : found.state === "foreign" && isSameForeign(info, found);
-      if (isSame) return edge.trust(key);
-      const local = await edge.driver.lookup(key);
-      if (local.state !== "object" || local.info.hashes.sha256 !== info.hashes.sha256) return;
-      if (local.certainty !== undefined) return;
-      await edge.forget(info);
-      changed(key);
-      log.info({ bucket: id, key, found: found.state }, "dropped a copy: the object has changed in the remote store");
-    });
+  /** Another node has changed the key. Lookups wait until this disk has followed. */
+  function follow(key: Key): void {
+    changed(key);
+    changedKeys.note([key]);
+    const following = withKeyLock(key, () => changes.followOther(key))
+      .catch((error: unknown) => {
+        comparison.distrust(key);
+        log.warn({ bucket: id, key, err: error }, "cannot follow another node's change: the key is compared with S3");
+      })
+      .finally(() => {
+        if (followed.get(key) === following) followed.delete(key);
+      });
+    followed.set(key, following);
   }
 
   /** The object's version in the remote store; undefined if the store has another object or none. */
@@ -146,10 +146,12 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     async lookup(key) {
       // As with another tool's object, nothing can be stored here.
       if (remote.isTooLong(key)) return { state: "absent", epoch: 0, certainty: "foreign" };
-      const local = await edge.driver.lookup(key);
+      await followed.get(key);
+      let local = await edge.driver.lookup(key);
       if (local.state === "object") {
-        if (local.certainty === undefined && !edge.isTrusted(key)) checkInBackground(local.info);
-        return local;
+        if (await comparison.mayServe(local)) return local;
+        local = await edge.driver.lookup(key);
+        if (local.state === "object") return local;
       }
       if (local.state === "tombstone" && isDown()) return local;
       const found = await lookups.entry(key, local);
@@ -168,10 +170,10 @@ export function createTieredBucket(context: TierContext): TieredBucket {
       condition.when === "absent"
         ? withKeyLock(info.key, () => changes.putPending(info, body, condition))
         : lockForChange([info.key], () => changes.putThrough(info, body, condition)),
-    copy: (from, to, condition) => lockForChange([from, to.key], () => changes.copy(from, to, condition)),
+    copy: (from, to, condition) => lockForChange([from, to.key], () => changes.copy(from, to, condition), [to.key]),
     delete: (key, tombstone) => lockForChange([key], () => changes.delete(key, tombstone)),
-    undelete: (key) => withKeyLock(key, () => changes.undelete(key)),
-    renew: (key, renewal) => lockForChange([key], () => changes.renew(key, renewal)),
+    undelete: (key) => lockForChange([key], () => changes.undelete(key)),
+    renew: (key, renewal) => lockForChange([key], () => changes.renew(key, renewal), []),
     purge: (key, options) => lockForChange([key], () => changes.purge(key, options)),
     findBySha1: edge.driver.findBySha1,
     hasTwin: edge.driver.hasTwin,
@@ -179,6 +181,8 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     usage: () => usageMerged(remote, edge.driver),
     queryKeys: () => queryKeysMerged(remote, edge.driver),
     upload: (key) => withKeyLock(key, () => changes.upload(key)),
+    follow,
+    followAll: changedKeys.forget,
   };
 }
 
@@ -207,6 +211,12 @@ export function createChangedKeys(maxKeys = MAX_KEYS) {
     note(keys: readonly Key[]): void {
       revision += 1;
       for (const key of keys) changedAt.set(key, revision);
+    },
+    /** Every key counts as changed. */
+    forget(): void {
+      revision += 1;
+      forgotten = revision;
+      changedAt.clear();
     },
     /** Whether the key may have changed since `revision` was read. */
     hasChanged: (key: Key, since: number) => (changedAt.peek(key) ?? forgotten) > since,

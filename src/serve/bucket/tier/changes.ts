@@ -7,19 +7,23 @@ import type { WholeBody } from "../../body/spool/spool.ts";
 import { decidePut, hasExpired, holdsVersion, raisesEpoch } from "../contract/conditions.ts";
 import type { Entry, PurgeOptions, PutCondition, PutResult, Renewal, Tombstone } from "../contract/driver.ts";
 import type { ByteSource, RemoteCondition, RemoteEntry } from "../remote/remote.ts";
+import type { Comparison } from "./comparison.ts";
 import type { TierContext } from "./context.ts";
-import { conditionFor, createCurrentEntries } from "./current-entries.ts";
+import { type CurrentEntries, conditionFor } from "./current-entries.ts";
 import { pendingIn } from "./disk/edge.ts";
-import type { ForeignEntry } from "./reading/foreign.ts";
 
-/** The changes are as in BucketDriver, with the differences described here. `isNoImage`: as in current-entries.ts. */
-export function createChanges(context: TierContext, isNoImage: (key: Key, found: ForeignEntry) => Promise<boolean>) {
-  const { id, remote, edge, marks, isDown, addUpload, checkRoom, log, now } = context;
-  const { currentEntries, reconcile, remoteState, decide } = createCurrentEntries(context, isNoImage);
+/** The changes are as in BucketDriver, with the differences described here. */
+export function createChanges(
+  context: TierContext,
+  { currentEntries, reconcile, remoteState, decide }: CurrentEntries,
+  trustPending: Comparison["trustPending"],
+) {
+  const { id, remote, edge, marks, coordination, isDown, addUpload, checkRoom, log, now, ticks } = context;
 
   /** Stores an object of the mirror or a migration durably on this disk. It is pending until it is uploaded. */
   async function putPending(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult> {
     const local = await edge.driver.lookup(info.key);
+    const at = ticks();
     let state: Entry["state"] | "outdated" | undefined = local.state;
     if (state === "absent") state = isDown() ? undefined : await remoteState(info);
     if (state === "outdated") return state;
@@ -27,7 +31,9 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
     if (result !== "stored") return result;
     checkRoom(body.size);
     const stored = await edge.driver.put(info, body, condition, state === undefined ? "unknown" : "pending");
-    if (stored === "stored") addUpload(info);
+    if (stored !== "stored") return stored;
+    if (state !== undefined) trustPending(info.key, at);
+    addUpload(info);
     return stored;
   }
 
@@ -180,14 +186,28 @@ export function createChanges(context: TierContext, isNoImage: (key: Key, found:
     if (local.state !== "object" || info === undefined || info.isDamaged === true) return;
     const isPut = await putLocal(info, info, { when: "absent" }, local.isStale);
     if (isPut === undefined) return;
-    if (isPut) return edge.confirm(info);
+    if (isPut) return confirm(info);
     const remoteEntry = await remote.head(key);
-    if ((await reconcile(info, remoteEntry)) !== "pending") return;
-    if ((await putLocal(info, info, conditionFor(remoteEntry), local.isStale)) === true) return edge.confirm(info);
+    if ((await reconcile(info, remoteEntry)) !== "pending") return coordination.arrived(id, key);
+    if ((await putLocal(info, info, conditionFor(remoteEntry), local.isStale)) === true) return confirm(info);
     throw new HuiyuanError("store_failed", `Cannot upload "${key}": the remote object keeps changing`);
   }
 
+  async function confirm(info: ObjectInfo): Promise<void> {
+    await edge.confirm(info);
+    coordination.arrived(id, info.key);
+  }
+
+  /** Another node has changed the key. A pending object stays only if it may still be uploaded. */
+  async function followOther(key: Key): Promise<void> {
+    const pending = pendingIn(await edge.driver.lookup(key));
+    if (pending === undefined) return edge.clear(key, { raisesEpoch: true });
+    await edge.driver.purge(key, { hard: false });
+    await reconcile(pending, await remote.head(key));
+  }
+
   return {
+    followOther,
     putPending,
     putThrough,
     copy,

@@ -3,6 +3,7 @@ import type { KeyLocks } from "../../../async/key-locks.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
+import type { Coordination } from "../contract/coordination.ts";
 import type { RemoteBucket } from "../remote/remote.ts";
 import type { Edge } from "./disk/edge.ts";
 import type { Marks } from "./marks.ts";
@@ -16,6 +17,7 @@ export interface TierContext {
   readonly maxCopyBytes: () => number;
   readonly damaged: DamagedObjects;
   readonly marks: Marks;
+  readonly coordination: Coordination;
   readonly isDown: () => boolean;
   readonly locks: KeyLocks;
   /** Schedules the upload of a pending object. */

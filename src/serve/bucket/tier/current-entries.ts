@@ -8,6 +8,8 @@ import type { TierContext } from "./context.ts";
 import { pendingIn } from "./disk/edge.ts";
 import type { ForeignEntry } from "./reading/foreign.ts";
 
+export type CurrentEntries = ReturnType<typeof createCurrentEntries>;
+
 /** `isNoImage`: whether another tool's object is no image. Throws store_failed, store_full. */
 export function createCurrentEntries(
   { id, remote, edge, damaged, marks, changed, log, now }: TierContext,
@@ -26,7 +28,7 @@ export function createCurrentEntries(
   /** Ends a pending object if another writer was first: it is a copy if that one has stored the same, or dropped. */
   async function reconcile(info: ObjectInfo, remoteEntry: RemoteEntry): Promise<"pending" | "ended"> {
     const { key, hashes, provenance } = info;
-    if (isReplaceable(key, remoteEntry) && !isMarked(info, remoteEntry)) return "pending";
+    if (!isOvertaken(info, remoteEntry)) return "pending";
     const found = remoteEntry.state === "object" ? remoteEntry.info : undefined;
     // `via` must match too: as a copy of an upload, an object of the mirror would be revalidated and purged.
     if (found?.hashes.sha256 === hashes.sha256 && found.provenance.via === provenance.via) {
@@ -39,6 +41,10 @@ export function createCurrentEntries(
     changed(key);
     return "ended";
   }
+
+  /** Whether another writer was first, or has removed the key since the pending object was fetched. */
+  const isOvertaken = (info: ObjectInfo, found: RemoteEntry) =>
+    !isReplaceable(info.key, found) || isMarked(info, found);
 
   /**
    * The remote state for a put when absent; a replaceable entry counts as absent. `outdated`: a mark refuses the
@@ -87,7 +93,7 @@ export function createCurrentEntries(
     } as const;
   }
 
-  return { currentEntries, reconcile, remoteState, decide };
+  return { currentEntries, reconcile, isOvertaken, remoteState, decide };
 }
 
 /** The condition that exactly the found entry is still there. */

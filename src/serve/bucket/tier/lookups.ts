@@ -16,12 +16,14 @@ export interface LookupsParts {
   readonly beginCopy: () => (info: ObjectInfo, body: WholeBody) => Promise<void>;
   /** Removes a tombstone from this disk that the remote store no longer has. */
   readonly liftTombstone: (key: Key) => Promise<unknown>;
+  /** Ends the running fetches of the key, and returns its new epoch. */
+  readonly raiseEpoch: (key: Key) => Promise<number>;
 }
 
 /** Larger objects of other tools are not described, because each is downloaded and verified first. */
 const MAX_FOREIGN_BYTES = 67_108_864;
 
-export function createLookups(context: TierContext, { beginCopy, liftTombstone }: LookupsParts) {
+export function createLookups(context: TierContext, { beginCopy, liftTombstone, raiseEpoch }: LookupsParts) {
   const { remote, spools, maxCopyBytes, damaged, marks, now } = context;
   const unusable = createUnusableObjects(context);
   const maxBytes = () => Math.min(MAX_FOREIGN_BYTES, maxCopyBytes());
@@ -69,7 +71,7 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
      * Throws store_failed for a damaged upload.
      */
     async entry(key: Key, local: Entry): Promise<Entry> {
-      const { epoch } = local;
+      let { epoch } = local;
       let found: RemoteEntry;
       try {
         found = await remote.head(key);
@@ -81,7 +83,7 @@ export function createLookups(context: TierContext, { beginCopy, liftTombstone }
       if (found.state === "tombstone") {
         const { version: _, ...tombstone } = found;
         if (!hasExpired(found, now())) return { ...tombstone, epoch };
-        marks.see(key, tombstone);
+        if (marks.see(key, tombstone)) epoch = await raiseEpoch(key);
         found = { state: "absent" };
       }
       if (local.state === "tombstone") await liftTombstone(key);

@@ -5,12 +5,17 @@ import { type Key, type ObjectInfo, validatedAt } from "../../../core/object.ts"
 import type { Tombstone } from "../contract/driver.ts";
 import { CLOCK_ALLOWANCE_MS } from "../remote/remote.ts";
 
-/** Bound of the young marks that are remembered. One that is forgotten refuses images for the allowance. */
+/** Marks of this age and younger are remembered. Milliseconds. */
+const YOUNG_MS = 3_600_000;
+/** Bound of the marks that are remembered. One that is forgotten refuses images for the allowance. */
 const MAX_SEEN = 10_000;
 
 export interface Marks {
-  /** This server finds the key vacant under the mark: images that it requests from now on are newer. */
-  see(key: Key, mark: Tombstone): void;
+  /**
+   * This server finds the key vacant under the mark: images that it requests from now on are newer. True if the mark is
+   * of the last hour and was not seen before, so that running fetches may have begun before it.
+   */
+  see(key: Key, mark: Tombstone): boolean;
   /** Whether the image may have been requested before the mark was left. */
   refuses(info: ObjectInfo, mark: Tombstone): boolean;
 }
@@ -23,9 +28,10 @@ export function createMarks(now: () => number): Marks {
   return {
     see(key, mark) {
       const name = nameOf(key, mark);
-      if (seenAt.has(name) || dateOf(mark) + CLOCK_ALLOWANCE_MS <= now()) return;
+      if (seenAt.has(name) || dateOf(mark) + YOUNG_MS <= now()) return false;
       if (seenAt.size >= MAX_SEEN) seenAt.clear();
       seenAt.set(name, now());
+      return true;
     },
     refuses(info, mark) {
       if (info.provenance.via !== "mirror") return false;

@@ -5,6 +5,7 @@ import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { Key } from "../../../core/object.ts";
 import type { SpoolPool } from "../../body/spool/spool-pool.ts";
+import { ALONE, type Coordination } from "../contract/coordination.ts";
 import type { Store } from "../contract/driver.ts";
 import type { FsStore } from "../fs/fs-store.ts";
 import type { RemoteStore } from "../remote/remote.ts";
@@ -27,6 +28,8 @@ export interface TieredStoreOptions {
   readonly disk: DiskCache;
   /** Reports that an object differs from what this server has served, so that the memory cache drops it. */
   readonly changed: (bucketId: string, key: Key) => void;
+  /** The other nodes on the remote store; default none. */
+  readonly coordination?: Coordination;
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -38,6 +41,9 @@ export interface TieredStore extends Store {
   readonly uploads: Pick<Uploads, "backlog" | "idle">;
   /** Messages for the operator; empty in normal operation. */
   notes(): string[];
+  /** As in TieredBucket. */
+  follow(bucketId: string, key: Key): void;
+  followAll(): void;
 }
 
 /** Each takes about 300 bytes of memory. */
@@ -48,7 +54,7 @@ const KEY_WAIT_MS = 10_000;
 
 export function createTieredStore(options: TieredStoreOptions): TieredStore {
   const { embedded, remote, disk, spools, changed, log, now, connections } = options;
-  const { ticks = () => performance.now() } = options;
+  const { ticks = () => performance.now(), coordination = ALONE } = options;
   const locks = createKeyLocks({ waitMs: KEY_WAIT_MS });
   const buckets = new Map<string, TieredBucket>();
   const edgeFolder = `${EDGE_FOLDER}${remote.id}/`;
@@ -79,6 +85,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       isDown: () => remote.isDown,
       damaged: createDamagedObjects(ticks),
       marks: createMarks(now),
+      coordination,
       locks,
       addUpload: ({ key, size }) => addUpload({ bucketId: id, key, size, since: now() }),
       maxCopyBytes: () => disk.maxCopyBytes,
@@ -139,6 +146,10 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
       return [
         `${remote.name} has not answered for ${Math.round((performance.now() - since) / 1_000)} s; ${depth} images wait for upload`,
       ];
+    },
+    follow: (bucketId, key) => buckets.get(bucketId)?.follow(key),
+    followAll() {
+      for (const bucket of buckets.values()) bucket.followAll();
     },
     async probe() {
       await embedded.probe();

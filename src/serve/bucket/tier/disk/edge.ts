@@ -11,9 +11,10 @@ import { copyOf, type DiskCache } from "./disk-cache.ts";
 
 export interface Edge {
   readonly driver: FsBucket;
-  /** Whether the copy was compared with the remote store in the last minute. Counts as a use. */
-  isTrusted(key: Key): boolean;
-  trust(key: Key): void;
+  /** When the copy was last compared with the remote store, as ticks. Counts as a use. */
+  checkedAt(key: Key): number;
+  /** The copy was compared with the remote store at this time. */
+  trust(key: Key, at: number): void;
   /** The next use of the copy compares it with the remote store. */
   distrust(key: Key): void;
   /** Stores a copy if the key has no row. Throws the error of the disk. */
@@ -42,9 +43,6 @@ export interface EdgeOptions {
 interface EpochOption {
   readonly raisesEpoch: boolean;
 }
-
-/** A copy is served this long before it is compared with the remote store again, in the background. Milliseconds. */
-const TRUSTED_MS = 60_000;
 
 /** The object that waits for its upload, if the entry on this disk is one. */
 export function pendingIn(entry: Entry): ObjectInfo | undefined {
@@ -80,11 +78,8 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
 
   return {
     driver,
-    isTrusted(key) {
-      const copy = disk.use(bucketId, key);
-      return copy !== undefined && ticks() - copy.checkedAt < TRUSTED_MS;
-    },
-    trust: (key) => setCheckedAt(key, ticks()),
+    checkedAt: (key) => disk.use(bucketId, key)?.checkedAt ?? Number.NEGATIVE_INFINITY,
+    trust: setCheckedAt,
     distrust: (key) => setCheckedAt(key, Number.NEGATIVE_INFINITY),
     put,
     async confirm(info) {
