@@ -47,7 +47,7 @@ export function storedLab(
   const driver = { ...memory, ...over?.(memory) };
   const memoryCache = createMemoryCache({ maxBytes: cacheBytes, maxObjectBytes: maxCachedObjectBytes });
   const bucket = createBucket({ driver, now, maxObjectBytes: 1_073_741_824 });
-  return { stored: createStored(BUCKET_ID, bucket, memoryCache, onVersionGone), memoryCache, driver };
+  return { stored: createStored(BUCKET_ID, bucket, memoryCache, { onVersionGone }), memoryCache, driver };
 }
 
 /** A meter that records its events, such as `stored 120` or `refused not_found`. */

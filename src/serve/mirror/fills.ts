@@ -7,6 +7,7 @@ import { createExpiring } from "./expiring.ts";
 import { describeFetched } from "./fill/arrival.ts";
 import { Fill } from "./fill/fill.ts";
 import type { FillEnd } from "./fill/fill-end.ts";
+import { outcomeOf } from "./fill/lease.ts";
 import type { MissRequest } from "./fill/reader.ts";
 import type { MirrorContext } from "./mirror-context.ts";
 import { storingOf, withdrawalBy } from "./policy.ts";
@@ -33,9 +34,15 @@ export function createFills(
 
   /** Resolves once the image is stored or given up. */
   function settle(fill: Fill, end: FillEnd, fetch: TrackedFetch): Promise<unknown> | undefined {
+    // Another node has fetched the image, and this one looks it up.
+    if (end.kind === "failed" && end.error.code === "original_replaced") return undefined;
+    const outcome = outcomeOf(end);
+    if (outcome !== undefined) fill.lease?.end(outcome);
     const withdrawal = withdrawalBy(end, options);
     if (withdrawal !== undefined && fill.isStored) pendingWrites.withdraw(fetch, withdrawal);
-    if ((end.kind === "whole" || end.kind === "suspect") && isWanted(fill, end)) return store(fill, end, fetch);
+    if ((end.kind === "whole" || end.kind === "suspect") && isWanted(fill, end))
+      return store(fill, end, fetch).finally(() => fill.lease?.settled());
+    fill.lease?.end({ kind: "unstored" });
     if (end.kind !== "current") giveUp(fill, end);
     return undefined;
   }
@@ -114,7 +121,20 @@ export function createFills(
       const { key, isStored, epoch, path, query, headers, followsRedirects, via, cdnLoop } = request;
       const requestedAt = now();
       const fill = new Fill(
-        { id, key, isStored, epoch, requestedAt, path, query, headers, followsRedirects, via, cdnLoop },
+        {
+          id,
+          key,
+          isStored,
+          isShared: isStored,
+          epoch,
+          requestedAt,
+          path,
+          query,
+          headers,
+          followsRedirects,
+          via,
+          cdnLoop,
+        },
         context.fills,
       );
       const fetch = pendingWrites.begin(key);

@@ -7,6 +7,7 @@ import { viaValueOf } from "../origin/exchange/request-head.ts";
 import type { Origin, OriginAnswer } from "../origin/origin.ts";
 import { createFailureLog, type FailureLog } from "./failure-log.ts";
 import type { FillContext } from "./fill/fill.ts";
+import type { FillLeases } from "./fill/lease.ts";
 import type { RequestTimeouts } from "./fill/reader.ts";
 import { mayBeStored } from "./freshness/freshness.ts";
 import type { KeyBudget } from "./key-budget.ts";
@@ -42,6 +43,8 @@ export interface MirrorParts {
   readonly ticks?: () => number;
   /** Names this server in Via and CDN-Loop. */
   readonly serverId: string;
+  /** The leases of the other nodes; undefined if there are none. */
+  readonly leases?: FillLeases | undefined;
   /** Ends every fill and render: the program is stopping. */
   readonly signal: AbortSignal;
 }
@@ -60,15 +63,20 @@ export interface MirrorContext {
   readonly isStorable: (answer: Pick<OriginAnswer, "life">) => boolean;
 }
 
+/** A node waits at most so long for another one's fetch. Milliseconds. */
+const MAX_LEASE_WAIT_MS = 5_000;
+
 export function createMirrorContext(options: MirrorOptions, parts: MirrorParts): MirrorContext {
   const { stored, origin, maxObjectBytes: maxBytes, formats } = options;
   const { spools, meter, log, now, ticks = performance.now.bind(performance), signal } = parts;
+  const waitMs = Math.min(MAX_LEASE_WAIT_MS, options.timeouts.firstByte);
+  const leases = parts.leases && { take: parts.leases.take, bucketId: stored.bucketId, waitMs };
   return {
     options,
     parts,
     ticks,
     viaValue: viaValueOf(parts.serverId),
-    fills: { origin, spools, maxBytes, formats, meter, now, signal },
+    fills: { origin, spools, maxBytes, formats, meter, now, signal, leases },
     negativeCache: createNegativeCache(options, ticks),
     failures: createFailureLog(log, { bucket: stored.bucketId }),
     isStorable: ({ life }) => mayBeStored(life, options.freshness),

@@ -11,6 +11,7 @@ import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
 import type { DiskSpace } from "../bucket/fs/free-space.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 import type { ClientLimit } from "../http/request/client-limits.ts";
 import type { RestApiParts } from "../http/rest/call.ts";
 import { createRenderer, type RendererOptions } from "../image/renderer.ts";
@@ -29,6 +30,7 @@ import { createSliceFolder } from "../upload/slices/slice-folder.ts";
 import { openSlices, type Slices } from "../upload/slices/slices.ts";
 import { createVerifyDecodable } from "../upload/upload-store.ts";
 import { type Callbacks, createCallbacks } from "./callbacks.ts";
+import { joinCluster } from "./cluster.ts";
 import { createSiteRegistry, type SiteRegistry } from "./sites.ts";
 import { openStores } from "./stores.ts";
 
@@ -66,6 +68,8 @@ export interface Service {
   readonly restApi: Omit<RestApiParts, "place">;
   readonly callbacks: Callbacks;
   readonly gauges: ServiceGauges;
+  /** The nodes on the same S3 store; undefined if this server is alone. */
+  readonly cluster: Pick<Cluster, "nodes" | "confirmed"> | undefined;
   /** Writes to the store; throws store_full or store_failed. */
   probe(): Promise<void>;
   /** Warnings about the store, for the operator. */
@@ -101,8 +105,12 @@ export async function openService({
   const stopping = new AbortController();
   // Every fill adds a listener. Node 20 reports more than ten listeners as a leak on stderr.
   setMaxListeners(0, stopping.signal);
-  const memoryCache = createMemoryCache(memoryCacheBounds(settings));
-  const stores = await openStores(settings, { log, now, changed: memoryCache.drop, wasUsed: memoryCache.wasUsed });
+  let inForce = settings;
+  const cluster = joinCluster(() => inForce, log);
+  const { coordination } = cluster ?? {};
+  const memoryCache = createMemoryCache(memoryCacheBounds(settings), undefined, coordination?.isAttached);
+  const { drop: changed, wasUsed } = memoryCache;
+  const stores = await openStores(settings, { log, now, changed, wasUsed, coordination });
   const { store, spools } = stores;
   const fetches = createSemaphore(settings.limits.fills);
   const writeBack = createWriteBack({
@@ -135,6 +143,7 @@ export async function openService({
     await callbacks.close();
     slices?.close();
     await registry?.close();
+    await cluster?.close();
     await renderer.close();
     await stores.close();
   }
@@ -147,7 +156,8 @@ export async function openService({
       fetches,
       once: stores.once,
       memoryCache,
-      mirror: { spools, writeBack, meter: meters.mirror, log, now, serverId, signal },
+      confirmed: cluster?.confirmed,
+      mirror: { spools, writeBack, meter: meters.mirror, log, now, serverId, leases: cluster?.leases, signal },
       variants: {
         renderer,
         meter: meters.variants,
@@ -172,6 +182,17 @@ export async function openService({
     const { adopted, removed } = await adoptSpoolFiles({ dir: stores.spoolDir, storedOf: sites.storedOf, writeBack });
     const recovered = "recovered whole images that the last run had not stored, and removed unfinished files";
     if (adopted + removed > 0) log.info({ adopted, removed }, recovered);
+    cluster?.start({
+      follow(bucketId, key) {
+        memoryCache.drop(bucketId, key);
+        stores.follow(bucketId, key);
+      },
+      followAll() {
+        memoryCache.dropAll();
+        stores.followAll();
+      },
+      isStoreDown: stores.isRemoteDown,
+    });
     const folder = createSliceFolder(join(settings.data, "slices"));
     slices = await openSlices({ folder, freeSpace: stores.freeSpace, log, now });
     let { objectSize } = settings.limits;
@@ -214,10 +235,12 @@ export async function openService({
         renders: () => ({ running: renderer.running, waiting: renderer.waiting }),
       },
       probe: store.probe,
-      notes: stores.notes,
+      cluster,
+      notes: () => [...(cluster?.notes() ?? []), ...stores.notes()],
       outages: stores.outages,
       async apply(next) {
         await sites.apply(next);
+        inForce = next;
         callbacks.apply(next);
         memoryCache.resize(memoryCacheBounds(next));
         fetches.resize(next.limits.fills);

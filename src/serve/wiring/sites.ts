@@ -46,6 +46,8 @@ export interface SiteParts {
   readonly fetches: Semaphore;
   readonly once: OnceLedger;
   readonly memoryCache: MemoryCache;
+  /** Resolves once the other nodes know the changes that were made; undefined if there are none. */
+  readonly confirmed: (() => Promise<unknown>) | undefined;
   readonly mirror: MirrorParts;
   readonly variants: VariantParts;
   readonly variantStore: (bucketId: string) => VariantBucket;
@@ -237,7 +239,7 @@ function openBucket(bucketId: string, parts: SiteParts): OpenBucket {
   const bucket = createBucket({ driver: store.bucket(bucketId), now: mirror.now, maxObjectBytes: MAX_STORED_BYTES });
   return {
     variants,
-    stored: createStored(bucketId, bucket, memoryCache, variants.drop),
+    stored: createStored(bucketId, bucket, memoryCache, { onVersionGone: variants.drop, confirmed: parts.confirmed }),
   };
 }
 

@@ -7,6 +7,7 @@ import { s3Place } from "../../core/s3-place.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
 import { ALL_DIGESTS } from "../body/spool/hashing.ts";
 import { createSpoolPool, type SpoolPool } from "../body/spool/spool-pool.ts";
+import type { Coordination } from "../bucket/contract/coordination.ts";
 import type { Store } from "../bucket/contract/driver.ts";
 import type { FreeSpace } from "../bucket/fs/free-space.ts";
 import { createFsStore } from "../bucket/fs/fs-store.ts";
@@ -38,6 +39,10 @@ export interface Stores {
   outages(): readonly string[];
   /** Warnings for the operator. */
   notes(): readonly string[];
+  /** As in TieredStore; nothing without a remote store. */
+  follow(bucketId: string, key: Key): void;
+  followAll(): void;
+  isRemoteDown(): boolean;
   resize(limits: Settings["limits"]): void;
   close(): Promise<void>;
 }
@@ -50,6 +55,8 @@ export interface StoresParts {
   readonly changed: (bucketId: string, key: Key) => void;
   /** True if the memory cache has served the object since the last call. */
   readonly wasUsed: (bucketId: string, key: Key) => boolean;
+  /** The other nodes on the same remote store; undefined if there are none. */
+  readonly coordination?: Coordination | undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -58,7 +65,8 @@ const BLOB_GRACE_MS = 30_000;
 const SWEEP_MS = 15_000;
 
 /** Throws data_locked, store_failed, settings_invalid, and leaves nothing open then. */
-export async function openStores(settings: Settings, { log, now, changed, wasUsed }: StoresParts): Promise<Stores> {
+export async function openStores(settings: Settings, parts: StoresParts): Promise<Stores> {
+  const { log, now, changed, wasUsed, coordination } = parts;
   const { data: dir, store: place, limits } = settings;
   const near = await createFsStore({
     dir,
@@ -106,9 +114,10 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
   let tier: TieredStore | undefined;
   if (place.type === "s3") {
     try {
-      remote = await openRemote(place, { log, now });
+      remote = await openRemote(place, { log, now, isShared: coordination !== undefined });
       const { connections } = place;
-      tier = createTieredStore({ embedded: near, remote, connections, disk, spools, changed, log, now });
+      const options = { embedded: near, remote, connections, disk, spools, changed, log, now };
+      tier = createTieredStore({ ...options, ...(coordination === undefined ? {} : { coordination }) });
     } catch (error) {
       await closeNear();
       throw error;
@@ -127,6 +136,9 @@ export async function openStores(settings: Settings, { log, now, changed, wasUse
     damaged,
     outages,
     notes: () => [...outages(), ...clockNotes(), ...damageNotes()],
+    follow: (bucketId, key) => tier?.follow(bucketId, key),
+    followAll: () => tier?.followAll(),
+    isRemoteDown: () => remote?.isDown ?? false,
     resize,
     async close() {
       await tier?.close();
@@ -142,7 +154,10 @@ function nameInMemory(id: string): string {
 
 type S3Settings = Extract<Settings["store"], { type: "s3" }>;
 
-async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, "log" | "now">) {
+async function openRemote(
+  settings: S3Settings,
+  { log, now, isShared }: Pick<StoresParts, "log" | "now"> & { readonly isShared: boolean },
+) {
   const place = s3Place(settings);
   const { bucket, prefix, accessKeyId, secretAccessKey, allowPrivate, connections } = settings;
   const caller = createCaller({
@@ -155,7 +170,7 @@ async function openRemote(settings: S3Settings, { log, now }: Pick<StoresParts, 
   try {
     const { url, region } = place;
     const keys = { accessKeyId, secretAccessKey };
-    const options = { url, region, bucket, prefix, log, now };
+    const options = { url, region, bucket, prefix, log, now, isShared };
     const remote = await openS3Store({ ...options, ...keys, call: caller.call });
     const { close } = remote;
     return Object.assign(remote, { close: () => close().then(caller.close) });

@@ -1,7 +1,7 @@
 // Fetches objects ahead of requests, through the mirrors that clients would use, at a limited rate. It skips stored
 // objects and revalidates purged ones.
 import { setTimeout as delay } from "node:timers/promises";
-import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, errorKind, HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import {
   aliasIn,
@@ -55,11 +55,14 @@ export async function warm({ site, url }: Target, signal: AbortSignal): Promise<
   if (fetch === undefined) return { result: "unmirrored" };
   const { mirror } = fetch;
   const request = { ...fetch.request, signal };
-  const answer =
-    entry.state === "object"
-      ? await mirror.revalidate(entry, { ...request, mayServeStale: false })
-      : await mirror.fetch({ ...request, method: "GET", epoch: entry.epoch });
-  return outcome(answer);
+  if (entry.state === "object") return outcome(await mirror.revalidate(entry, { ...request, mayServeStale: false }));
+  try {
+    return outcome(await mirror.fetch({ ...request, method: "GET", epoch: entry.epoch }));
+  } catch (error) {
+    // Another node has just stored it.
+    if (errorKind(error) === "replaced") return { result: "present" };
+    throw error;
+  }
 }
 
 async function outcome(

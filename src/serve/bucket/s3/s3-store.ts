@@ -3,13 +3,13 @@
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { withTimeout } from "../../../async/cancellation.ts";
-import { asHuiyuanError } from "../../../core/errors.ts";
+import { asHuiyuanError, HuiyuanError } from "../../../core/errors.ts";
 import type { HttpCaller } from "../../../core/http-call.ts";
 import type { Log } from "../../../core/log.ts";
 import { createRemoteStore } from "../remote/bucket.ts";
 import type { RemoteStore } from "../remote/remote.ts";
 import { isResult } from "./answers.ts";
-import { createCapabilityProbe } from "./capability-probe.ts";
+import { createCapabilityProbe, type S3Conditions } from "./capability-probe.ts";
 import { createS3Client, type S3Access } from "./client.ts";
 import { createS3Requests } from "./requests.ts";
 
@@ -18,6 +18,8 @@ export interface S3StoreOptions extends S3Access {
   readonly bucket: string;
   /** Prepended to every object's name, such as `images/`. */
   readonly prefix: string;
+  /** Several nodes write to it, which needs both conditions of puts. */
+  readonly isShared?: boolean;
   readonly call: HttpCaller;
   readonly log: Log;
   /** Unix milliseconds. */
@@ -31,15 +33,17 @@ const START_PROBE_WAIT_MS = 3_000;
 const PUT_PROBE_WAIT_MS = 8_000;
 
 /**
- * Lists the bucket once, within a few seconds. Throws store_failed if S3 refuses: wrong keys, no such bucket. If S3
+ * Lists the bucket once, within a few seconds. Throws store_failed if S3 refuses: wrong keys, no such bucket. Throws
+ * settings_invalid if several nodes would write to an S3 that ignores a condition. If S3
  * does not answer, the store opens anyway, logs it and reports it by `outageSince`. An S3 that refuses puts is logged
  * too.
  */
 export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore> {
-  const { prefix, log, bucket: s3Bucket } = options;
+  const { prefix, log, bucket: s3Bucket, isShared = false } = options;
   const { url, region, accessKeyId, secretAccessKey, call, now } = options;
   const client = createS3Client({ url, region, accessKeyId, secretAccessKey, call, log, now });
-  const capabilities = createCapabilityProbe(client, { prefix, log });
+  const probe = createCapabilityProbe(client, { prefix, log });
+  const capabilities = () => probe().then((conditions) => (isShared ? checkShared(conditions) : conditions));
   // As at the start, the probe runs before its result is needed.
   client.availability.onRecovery(() => void capabilities().catch(() => undefined));
   try {
@@ -71,7 +75,8 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     try {
       await Promise.race([capabilities(), delay(START_PROBE_WAIT_MS, undefined, { ref: false })]);
     } catch (error) {
-      if (client.mayRetry(error)) throw error;
+      const isRefused = asHuiyuanError(error).code === "settings_invalid";
+      if (isRefused || client.mayRetry(error)) throw error;
       log.error({ err: error }, "S3 takes no puts: its objects are served, uploads fail, new images wait on disk");
     }
   }
@@ -85,4 +90,12 @@ export async function openS3Store(options: S3StoreOptions): Promise<RemoteStore>
     clockNote: client.clockNote,
     close: client.close,
   });
+}
+
+/** Throws settings_invalid. */
+function checkShared(conditions: S3Conditions): S3Conditions {
+  if (conditions.absent && conditions.version) return conditions;
+  const missing = conditions.absent ? "If-Match" : "If-None-Match";
+  const cannot = `Cannot share this S3 among several nodes: it ignores ${missing}, so a node could overwrite uploads`;
+  throw new HuiyuanError("settings_invalid", `${cannot}; use another S3, or one node with coordination type local`);
 }

@@ -1,7 +1,7 @@
 // Lets stat and copy use an image that only the origin has: fetches it through the bucket's first domain with a mirror,
 // and continues when it is stored. It answers no call.
 import { setTimeout as delay } from "node:timers/promises";
-import { HuiyuanError } from "../../../core/errors.ts";
+import { errorKind, HuiyuanError } from "../../../core/errors.ts";
 import type { Key, ObjectInfo } from "../../../core/object.ts";
 import { damageOf } from "../../mirror/fill/fill-end.ts";
 import type { MissAnswer } from "../../mirror/fill/reader.ts";
@@ -79,6 +79,8 @@ async function fetchAndStore({ mirror, request }: OriginFetch, epoch: number, si
     answer = await mirror.fetch({ ...request, epoch, method: "GET", signal });
   } catch (error) {
     if (error instanceof HuiyuanError && error.code === "not_found") return false;
+    // Another node has just stored it.
+    if (errorKind(error) === "replaced") return true;
     throw error;
   }
   if (answer.kind === "head") return false; // Cannot happen: only a HEAD is answered so.

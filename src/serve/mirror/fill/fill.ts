@@ -8,6 +8,7 @@ import type { Origin, OriginRequest, OriginTarget, Validators } from "../../orig
 import type { MirrorMeter } from "../meter.ts";
 import { Arrival, type ArrivalContext } from "./arrival.ts";
 import type { FillEnd, FillHead } from "./fill-end.ts";
+import { endBy, type FillLease, type FillLeases } from "./lease.ts";
 
 /** One fetch: the key, and the request to the origin. */
 export interface FillRequest extends OriginTarget {
@@ -17,6 +18,8 @@ export interface FillRequest extends OriginTarget {
   readonly epoch: number;
   /** The time of this call, Unix milliseconds. */
   readonly requestedAt: number;
+  /** True: of all nodes one fetches the key. */
+  readonly isShared?: boolean | undefined;
   /** The validators of the stored version, if only a newer one is needed. */
   readonly unless?: Validators | undefined;
   readonly via: string | undefined;
@@ -31,6 +34,14 @@ export interface FillContext extends ArrivalContext {
   readonly meter: MirrorMeter;
   /** The signal of the program: a shutdown ends a fill, a client that leaves does not. */
   readonly signal: AbortSignal;
+  /** The leases of the other nodes; undefined if there are none. */
+  readonly leases?: SharedLeases | undefined;
+}
+
+export interface SharedLeases extends FillLeases {
+  readonly bucketId: string;
+  /** A node waits so long for another one's fetch. Milliseconds. */
+  readonly waitMs: number;
 }
 
 /**
@@ -53,6 +64,8 @@ export class Fill {
   end: FillEnd | undefined;
   /** Undefined before the head. */
   spool: Spool | undefined;
+  /** The lease that this fill has taken. */
+  lease: FillLease | undefined;
   /** Whether the bucket accepts the image (key-budget.ts); undefined until that is decided. */
   isAccepted: boolean | undefined;
   #resolveHead!: (head: FillHead | undefined) => void;
@@ -88,7 +101,22 @@ export class Fill {
       signal,
       onSend,
     };
-    this.done = this.#run(sent, request.requestedAt, context);
+    const { leases } = context;
+    this.done =
+      leases !== undefined && request.isShared === true
+        ? this.#share(leases).then((end) => (end === undefined ? this.#run(sent, context.now(), context) : end))
+        : this.#run(sent, request.requestedAt, context);
+  }
+
+  /** Undefined: this node has to fetch. */
+  async #share(leases: SharedLeases): Promise<FillEnd | undefined> {
+    const taken = await leases.take(leases.bucketId, this.key, leases.waitMs);
+    if (taken !== undefined && "kind" in taken) {
+      const end = endBy(taken, this.key);
+      return end && this.#finish(end);
+    }
+    this.lease = taken;
+    return undefined;
   }
 
   /** Requests a body that broke off before its head was announced once more, since no client has a byte of it. */

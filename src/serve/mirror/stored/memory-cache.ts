@@ -38,6 +38,7 @@ export interface MemoryCache {
   /** Keeps a look-up result for a short time. If `readAt` is outdated, as in set(), it removes the kept one instead. */
   cacheLookup(bucketId: string, key: Key, result: CachedLookup, readAt: number): void;
   drop(bucketId: string, key: Key): void;
+  dropAll(): void;
   /** Read it before a read from the bucket, and pass it to set(). */
   cacheRevision(): number;
   /** Buffers for objects that are read from the bucket and not kept. */
@@ -53,6 +54,8 @@ export interface MemoryCache {
 interface CacheEntry {
   object: CachedObject;
   isUsed: boolean;
+  /** As ticks. */
+  readonly keptAt: number;
 }
 
 /** An object that is not purged, or `absent`. */
@@ -74,8 +77,18 @@ const LOOKUP_MS = 10_000;
 const MAX_LOOKUPS = 16_384;
 const MAX_FILTER_NAMES = 16_384;
 
-/** An empty memory cache. `ticks`: as performance.now(). */
-export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => performance.now()): MemoryCache {
+/** With other nodes an object leaves memory after this time, and is looked up again. Milliseconds. */
+const SHARED_MS = 60_000;
+
+/**
+ * An empty memory cache. `ticks`: as performance.now(). `isAttached`: false while other nodes may change objects
+ * without telling; nothing is found then. Undefined: there are no other nodes.
+ */
+export function createMemoryCache(
+  initial: MemoryCacheBounds,
+  ticks = () => performance.now(),
+  isAttached?: () => boolean,
+): MemoryCache {
   let bounds = initial;
   let cacheRevision = 0;
   const create = (maxBytes: number) =>
@@ -84,8 +97,10 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       sizeCalculation: ({ object }) => costOf(object.body.byteLength),
     });
   let objects = create(bounds.maxBytes);
-  const lookups = createExpiring<CachedLookup>(MAX_LOOKUPS);
+  let lookups = createExpiring<CachedLookup>(MAX_LOOKUPS);
   const isRepeatedRead = createAdmissionFilter(MAX_FILTER_NAMES);
+
+  const maySee = ({ keptAt }: CacheEntry) => isAttached?.() === true && ticks() - keptAt < SHARED_MS;
 
   const hasRoomFor = ({ size }: ObjectInfo) => objects.calculatedSize + costOf(size) <= bounds.maxBytes;
 
@@ -97,7 +112,7 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
   return {
     get(bucketId, key) {
       const kept = objects.get(`${bucketId}\n${key}`);
-      if (kept === undefined) return undefined;
+      if (kept === undefined || (isAttached !== undefined && !maySee(kept))) return undefined;
       if (!kept.isUsed) {
         kept.isUsed = true;
         kept.object = { ...kept.object, body: withHeadRoom(kept.object.body) };
@@ -117,11 +132,13 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       // than that room around it is copied now, because it would keep memory that is not counted.
       const isRoomy = body.buffer.byteLength > body.byteLength + HEAD_ROOM_BYTES;
       const own = isRoomy ? withHeadRoom(body) : body;
-      objects.set(`${bucketId}\n${info.key}`, { object: { info, body: own, epoch }, isUsed: false });
+      const keptAt = isAttached === undefined ? 0 : ticks();
+      objects.set(`${bucketId}\n${info.key}`, { object: { info, body: own, epoch }, isUsed: false, keptAt });
     },
     admits,
     admitsNew: (bucketId, info) => hasRoomFor(info) || admits(bucketId, info),
-    cachedLookup: (bucketId, key) => lookups.get(`${bucketId}\n${key}`, ticks()),
+    cachedLookup: (bucketId, key) =>
+      isAttached?.() === false ? undefined : lookups.get(`${bucketId}\n${key}`, ticks()),
     cacheLookup(bucketId, key, result, readAt) {
       const id = `${bucketId}\n${key}`;
       if (readAt === cacheRevision) lookups.set(id, result, { now: ticks(), ttlMs: LOOKUP_MS });
@@ -132,6 +149,11 @@ export function createMemoryCache(initial: MemoryCacheBounds, ticks = () => perf
       const id = `${bucketId}\n${key}`;
       objects.delete(id);
       lookups.delete(id);
+    },
+    dropAll() {
+      cacheRevision += 1;
+      objects.clear();
+      lookups = createExpiring(MAX_LOOKUPS);
     },
     cacheRevision: () => cacheRevision,
     scratch: createScratch(),

@@ -58,8 +58,10 @@ export function createStoredChanges(parts: {
   readonly memoryCache: MemoryCache;
   readonly pendingWrites: PendingWrites;
   readonly onVersionGone: OnVersionGone | undefined;
+  /** Resolves once the other nodes know the changes that were made. */
+  readonly confirmed: (() => Promise<unknown>) | undefined;
 }): StoredChanges {
-  const { bucketId, bucket, memoryCache, pendingWrites, onVersionGone } = parts;
+  const { bucketId, bucket, memoryCache, pendingWrites, onVersionGone, confirmed } = parts;
 
   /** Variants belong to the bytes, which another key may have too. */
   async function reportGone(version: ObjectInfo): Promise<void> {
@@ -80,6 +82,8 @@ export function createStoredChanges(parts: {
     // Only after memory was dropped: a later hit would take the version for one that still exists.
     const version = before?.state === "object" ? before.info : undefined;
     if (version !== undefined && version.hashes.sha256 !== incoming?.hashes.sha256) await reportGone(version);
+    // A client that is told of a change must see it on every node. Nobody waits for the images of a mirror.
+    if (incoming?.provenance.via !== "mirror") await confirmed?.();
     return result;
   }
 

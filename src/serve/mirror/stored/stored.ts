@@ -85,12 +85,18 @@ export interface Stored extends StoredChanges {
   hide(key: Key): () => void;
 }
 
+export interface StoredHooks {
+  readonly onVersionGone?: OnVersionGone | undefined;
+  /** Resolves once the other nodes know the changes that were made. */
+  readonly confirmed?: (() => Promise<unknown>) | undefined;
+}
+
 /** `bucketId`: `<appid>/<bucket>`. The memory cache is shared by all buckets. */
 export function createStored(
   bucketId: string,
   bucket: Bucket,
   memoryCache: MemoryCache,
-  onVersionGone?: OnVersionGone,
+  { onVersionGone, confirmed }: StoredHooks = {},
 ): Stored {
   const pendingWrites = createPendingWrites();
   const hidden = new Map<Key, number>();
@@ -235,7 +241,7 @@ export function createStored(
     openRecent,
     load,
     bytesOf,
-    ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, onVersionGone }),
+    ...createStoredChanges({ bucketId, bucket, memoryCache, pendingWrites, onVersionGone, confirmed }),
     async find(key) {
       const object = memoryCache.get(bucketId, key);
       if (object !== undefined) return { state: "memory", object };

@@ -480,8 +480,8 @@ function noting() {
   const { driver, memoryCache } = storedLab();
   const gone: string[] = [];
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
-  const stored = createStored("10001234/photos", bucket, memoryCache, async ({ hashes }) => {
-    gone.push(hashes.sha256);
+  const stored = createStored("10001234/photos", bucket, memoryCache, {
+    onVersionGone: async ({ hashes }) => void gone.push(hashes.sha256),
   });
   return { stored, gone };
 }
@@ -518,8 +518,8 @@ test("onVersionGone is called after memory has dropped the version", async () =>
   const { driver, memoryCache } = storedLab();
   const bucket = createBucket({ driver, now: () => 1_000, maxObjectBytes: 1_000 });
   const found: unknown[] = [];
-  const stored: Stored = createStored("10001234/photos", bucket, memoryCache, async () => {
-    found.push(stored.peek(KEY), known(stored));
+  const stored: Stored = createStored("10001234/photos", bucket, memoryCache, {
+    onVersionGone: async () => void found.push(stored.peek(KEY), known(stored)),
   });
   const body = wholeBody(Buffer.from("first"));
   await stored.put(infoOf(KEY, body), body, { when: "absent", epoch: 0 });
