@@ -98,6 +98,7 @@ const ERROR_ROWS = {
   sign_expired: { status: 403, errNo: -46619, text: "the signature has expired", rest: -96 },
   sign_lifetime: { status: 403, errNo: -46618, text: "the signature is valid for more than 92 days", rest: -97 },
   sign_spent: { status: 403, errNo: -77, text: "the one-time signature has been used", rest: -77 },
+  sign_unknown: busyRow(-901, "it is not known now whether the one-time signature has been used; try again"),
   sign_one_time_unbound: { status: 403, errNo: -76, text: "a one-time signature must name a file", rest: -76 },
   sign_one_time_refused: { status: 403, errNo: -74, text: "one-time signatures are not accepted here", rest: -74 },
   sign_v1_refused: { status: 403, errNo: -46618, text: "V1 signatures are not accepted here", rest: -97 },

@@ -38,6 +38,7 @@ interface Service {
 
 const SERVICES = {
   nginx: { isHere: onPath("nginx"), how: "apt-get install nginx" },
+  valkey: { isHere: onPath("valkey-server"), how: "apt-get install valkey-server" },
   varnish: { isHere: onPath("varnishd"), how: "apt-get install varnish" },
   // Containers may forbid ptrace; then the program is installed but does not work.
   strace: {

@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["serve/bucket", "serve/origin", "serve/image"],
   ["ledger"],
   ["serve/mirror", "serve/upload"],
+  ["serve/cluster"],
   ["serve/http"],
   ["serve/wiring"],
   ["operate"],
@@ -33,7 +34,7 @@ const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
   // Other rooms take small option objects instead of whole Settings.
   settings: ["serve/wiring", "operate", "app"],
   // Tokens are checked before the mirror and its stores are used.
-  "serve/sign": ["serve/upload", "serve/http", "serve/wiring", "operate"],
+  "serve/sign": ["serve/upload", "serve/cluster", "serve/http", "serve/wiring", "operate"],
   client: [],
 };
 
@@ -71,6 +72,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
   commander: ["operate/", "main.ts"],
   hono: ["serve/http/", "operate/"],
   "http-cache-semantics": ["serve/mirror/freshness/freshness.ts"],
+  ioredis: ["serve/cluster/valkey.ts"],
   "ipaddr.js": ["core/addresses.ts", "settings/", "serve/http/"],
   diff: ["settings/edit/unified-diff.ts"],
   "lru-cache": [
@@ -78,6 +80,7 @@ const IMPORTED_IN: Readonly<Record<string, readonly string[]>> = {
     "serve/mirror/stored/",
     "serve/sign/verified.ts",
     "serve/bucket/",
+    "serve/cluster/leases.ts",
     "serve/upload/known-md5.ts",
     "serve/wiring/service.ts",
     "operate/migrations/sources/origins.ts",

@@ -62,6 +62,11 @@ export function startFollower(options: FollowerOptions): Follower {
     onGap();
   }
 
+  function apply(change: Change | undefined): void {
+    if (change?.kind === "all") forget();
+    else if (change !== undefined) onChange(change);
+  }
+
   async function follow(current: ValkeySession): Promise<never> {
     await begin(current);
     if (current.serverId !== serverId) await join(current);
@@ -77,9 +82,7 @@ export function startFollower(options: FollowerOptions): Follower {
       }
       for (const entry of round.entries) {
         position = entry.position;
-        if (entry.instance === instance || entry.change === undefined) continue;
-        if (entry.change.kind === "all") forget();
-        else onChange(entry.change);
+        if (entry.instance !== instance) apply(entry.change);
       }
       // Counted from the request: an entry that was appended after it may be missing in the answer.
       if (round.isComplete) trustedUntil = sentAt + TRUST_MS;

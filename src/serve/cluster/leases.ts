@@ -6,7 +6,7 @@ import { LRUCache } from "lru-cache";
 import { LiveMap } from "../../async/live-map.ts";
 import type { Key } from "../../core/object.ts";
 import type { FetchOutcome, FillLease, FillLeases } from "../mirror/fill/lease.ts";
-import { LEASE_MS, type ValkeySession } from "./valkey.ts";
+import { LEASE_MS, nameOfLease, type ValkeySession } from "./valkey.ts";
 
 export interface LeasesOptions {
   /** Undefined: fetch without a lease. */
@@ -65,41 +65,47 @@ export function createLeases({ session, isStoreDown, ticks }: LeasesOptions): Le
     return lease;
   }
 
+  /**
+   * The outcome of the node that was seen with the lease. Without a wait only `stored` counts, and once: the image may
+   * have been stored since the caller has looked it up.
+   */
+  function newsIn(name: string, text: string | undefined, other: string | undefined): FetchOutcome | undefined {
+    if (text === undefined) return undefined;
+    const { token, outcome } = JSON.parse(text) as { readonly token: string; readonly outcome: FetchOutcome };
+    if (token !== other && (outcome.kind !== "stored" || heeded.get(name) === token)) return undefined;
+    heeded.set(name, token);
+    return outcome;
+  }
+
+  /** `other`: the token that was seen with the lease. */
+  async function tryOnce(name: string, token: string, { current, other }: Attempt) {
+    const [isTaken, seen] = await Promise.all([current.acquire(name, token), current.watch(name)]);
+    const news = newsIn(name, seen.outcome, other);
+    if (isTaken && news !== undefined && seen.outcome !== undefined) await current.release(name, seen.outcome);
+    return { taken: news ?? (isTaken ? hold(name, token) : undefined), other: seen.token };
+  }
+
   async function takeOrWait(name: string, waitMs: number): Promise<FillLease | FetchOutcome | undefined> {
     const token = randomUUID();
     const until = ticks() + waitMs;
     let other: string | undefined;
-    // Not only after a wait: the image may have been stored since the caller has looked it up.
-    const isNews = ({ token: by, outcome }: Outcome) => {
-      if (by !== other && (outcome.kind !== "stored" || heeded.get(name) === by)) return false;
-      heeded.set(name, by);
-      return true;
-    };
     for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(LAST_POLL_MS, pollMs * 1.5)) {
       const current = session();
       if (current === undefined || isStoreDown()) return undefined;
-      const [isTaken, seen] = await Promise.all([current.acquire(name, token), current.watch(name)]);
-      const last = seen.outcome === undefined ? undefined : (JSON.parse(seen.outcome) as Outcome);
-      const news = last !== undefined && isNews(last) ? last.outcome : undefined;
-      const lease = isTaken ? hold(name, token) : undefined;
-      if (news !== undefined) {
-        lease?.end(news);
-        return news;
-      }
-      if (lease !== undefined) return lease;
-      other = seen.token;
-      if (ticks() >= until) return undefined;
+      const attempt = await tryOnce(name, token, { current, other });
+      if (attempt.taken !== undefined || ticks() >= until) return attempt.taken;
+      other = attempt.other;
       await delay(Math.min(pollMs, Math.max(1, until - ticks())));
     }
   }
 
   return {
-    take: (bucketId, key, waitMs) => takeOrWait(`${bucketId}\n${key}`, waitMs).catch(() => undefined),
-    arrived: (bucketId, key) => held.get(`${bucketId}\n${key}`)?.end({ kind: "stored" }),
+    take: (bucketId, key, waitMs) => takeOrWait(nameOfLease(bucketId, key), waitMs).catch(() => undefined),
+    arrived: (bucketId, key) => held.get(nameOfLease(bucketId, key))?.end({ kind: "stored" }),
   };
 }
 
-interface Outcome {
-  readonly token: string;
-  readonly outcome: FetchOutcome;
+interface Attempt {
+  readonly current: ValkeySession;
+  readonly other: string | undefined;
 }

@@ -64,6 +64,9 @@ const ENTRIES_AT_ONCE = 1_000;
 /** About 5 MB. A node that is further behind compares everything. */
 const MAX_ENTRIES = 100_000;
 
+/** The name of a key's lease. */
+export const nameOfLease = (bucketId: string, key: string) => `${bucketId}\n${key}`;
+
 type Fields = readonly [id: string, fields: readonly string[]];
 
 /** Opens two connections, because a read of the stream blocks its own. Throws if Valkey does not answer. */
@@ -82,7 +85,9 @@ export async function connectValkey({ url, prefix }: ValkeyPlace): Promise<Valke
   const [commands, reader] = [open(COMMAND_MS), open(ROUND_MS)];
   // Each failure rejects a command as well. Without a listener ioredis prints it.
   for (const connection of [commands, reader]) connection.on("error", () => {});
-  const close = () => [commands, reader].forEach((connection) => connection.disconnect());
+  const close = () => {
+    for (const connection of [commands, reader]) connection.disconnect();
+  };
   try {
     await Promise.all([commands.connect(), reader.connect()]);
     const serverId = /^run_id:(\w+)/m.exec(await commands.info("server"))?.[1] ?? "";
@@ -107,8 +112,11 @@ function sessionOf(
     serverId,
     async append(instance, change) {
       const fields = ["n", instance, ...fieldsOf(change)];
-      const position = await commands.xadd(stream, "MAXLEN", "~", MAX_ENTRIES, "*", ...fields);
-      return position ?? failed("XADD returned no id");
+      const sent = commands.pipeline().xadd(stream, "MAXLEN", "~", MAX_ENTRIES, "*", ...fields);
+      // An outcome from before the change would send a node to look for what is gone.
+      if (change?.kind === "key") sent.del(outcomeName(nameOfLease(change.bucketId, change.key)));
+      const [position] = await resultsOf(sent);
+      return position as string;
     },
     async round(position, { instance, text }) {
       const [, , kept, read] = await resultsOf(

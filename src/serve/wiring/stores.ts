@@ -16,6 +16,7 @@ import { openS3Store } from "../bucket/s3/s3-store.ts";
 import { createDiskCache, EDGE_FOLDER, VARIANT_FOLDER } from "../bucket/tier/disk/disk-cache.ts";
 import { createVariantTier, type VariantBucket } from "../bucket/tier/disk/variants.ts";
 import { createTieredStore, type TieredStore } from "../bucket/tier/tiered-store.ts";
+import { createSharedOnce } from "../cluster/shared-once.ts";
 import { createSystemResolve } from "../origin/dial/lookup.ts";
 import { createCaller } from "../origin/exchange/caller.ts";
 import type { OnceLedger } from "../sign/once.ts";
@@ -128,7 +129,7 @@ export async function openStores(settings: Settings, parts: StoresParts): Promis
   return {
     store: tier ?? near,
     variants,
-    once: near.once,
+    once: coordination === undefined || remote === undefined ? near.once : createSharedOnce(near.once, remote),
     spools,
     spoolDir: near.spoolDir,
     freeSpace,

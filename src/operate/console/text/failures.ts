@@ -45,6 +45,7 @@ export const failuresZh: Readonly<Record<string, string>> = {
   render_timeout: "图片处理超时",
   render_failed: "图片处理失败",
   render_overloaded: "同时处理的图片过多",
+  sign_unknown: "暂时无法确认一次性签名是否已使用，请重试",
   original_replaced: "读取之前图片已被替换",
   sign_missing: "缺少签名",
   sign_malformed: "签名格式错误",

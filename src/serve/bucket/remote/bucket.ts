@@ -58,7 +58,8 @@ function createRemoteBucket(requests: RemoteRequests, names: ObjectNames): Remot
       const isSent = (await isObeyed(condition)) && !(condition.when === "version" && condition.version === "");
       if (await putTombstone(key, tombstone, isSent ? condition : ALWAYS)) return true;
       const there = await head(key);
-      return there.state === "tombstone" && there.deletedAt === tombstone.deletedAt;
+      const { deletedAt, reason } = tombstone;
+      return there.state === "tombstone" && there.deletedAt === deletedAt && there.reason === reason;
     },
     copy: (from, version, to, { isStale }) =>
       requests.copy(names.of(from), version, names.of(to.key), describe(to, { isStale })),
