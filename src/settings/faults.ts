@@ -57,7 +57,7 @@ export function formatPath(path: SettingsPath): string {
 }
 
 /** A value for a message: scalars unchanged (at most 60 characters), collections by kind only. */
-export function show(value: unknown): Both {
+function show(value: unknown): Both {
   if (value === undefined || value === null) return say("nothing");
   if (Array.isArray(value)) return say("list");
   if (typeof value === "object") return say("mapping");

@@ -7,6 +7,7 @@ import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
+import { callApi, onceToken } from "../helpers/rest-api.ts";
 import { bucketName } from "../helpers/s3-store.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { needs } from "../helpers/services.ts";
@@ -192,6 +193,21 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
       }
     });
     expect(failures).toEqual([]);
+  });
+
+  test("a one-time token that races on all nodes is spent once, also when Valkey is emptied", async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const path = `/once-${round}.jpg`;
+      expect(await imageAt(nodeAt(round), path)).toBe("old");
+      const sign = onceToken(path.slice(1));
+      const spend = ({ downloadPort: port }: Program) => callApi({ port, path: `${path}/copy`, sign, method: "POST" });
+      const raced = await Promise.all(nodes.map(spend));
+      valkey.flush();
+      const after = await Promise.all(nodes.map(spend));
+      const codes = [...raced, ...after].map(({ code }) => code);
+      expect(codes.filter((code) => code !== -77)).toHaveLength(1);
+    }
+    await allAttached();
   });
 
   test("a node that is killed while it fetches costs the waiting nodes no wrong byte", async () => {

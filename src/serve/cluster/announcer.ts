@@ -34,7 +34,7 @@ export interface Announcer {
 
 const POLL_MS = 4;
 /** Without a message every node compares its copies after a minute in memory and another one on its disk. */
-export const COMPARED_WITHIN_MS = 120_000;
+const COMPARED_WITHIN_MS = 120_000;
 
 export function createAnnouncer({ instance, session, untoldPath, log, ticks }: AnnouncerOptions): Announcer {
   const telling = new Set<Promise<void>>();
@@ -107,7 +107,7 @@ export function createAnnouncer({ instance, session, untoldPath, log, ticks }: A
 }
 
 /** Positions are `<milliseconds>-<number>`. */
-export function isBefore(one: string, other: string): boolean {
+function isBefore(one: string, other: string): boolean {
   const [[ms = 0, sequence = 0], [otherMs = 0, otherSequence = 0]] = [one, other].map((each) =>
     each.split("-").map(Number),
   ) as [number[], number[]];

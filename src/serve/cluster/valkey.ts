@@ -53,7 +53,7 @@ export interface ValkeyPlace {
 /** Lives without a renewal. Milliseconds. */
 export const LEASE_MS = 3_000;
 /** A node counts as alive for so long after its last round. Milliseconds. */
-export const ALIVE_MS = 3_000;
+const ALIVE_MS = 3_000;
 const OUTCOME_MS = 3_000;
 const CONNECT_MS = 500;
 const COMMAND_MS = 250;

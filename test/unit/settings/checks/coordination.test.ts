@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { settingsWarnings } from "../../../../src/settings/load.ts";
 import { faultsOf, MINIMAL, parse } from "../parse.ts";
 
-const S3 = 'store: { type: s3, endpoint: "https://s3.example.com", bucket: pics, accessKeyId: A, secretAccessKey: S }\n';
+const S3 =
+  'store: { type: s3, endpoint: "https://s3.example.com", bucket: pics, accessKeyId: A, secretAccessKey: S }\n';
 
 test("coordination takes a Valkey beside an S3 store, with a prefix by default", () => {
   const { coordination } = parse(`coordination: { type: valkey, url: "redis://h" }\n${S3}${MINIMAL}`);
