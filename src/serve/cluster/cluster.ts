@@ -11,7 +11,7 @@ import { startFollower } from "./follower.ts";
 import { createLeases } from "./leases.ts";
 import type { ValkeySession } from "./valkey.ts";
 
-/** What a node says of itself. */
+/** The facts that a node shows to the others. */
 export interface NodeFacts {
   readonly name: string;
   readonly version: string;
@@ -25,7 +25,7 @@ export interface ClusterNode extends NodeFacts, FollowedTo {
   readonly isSelf: boolean;
 }
 
-/** What is kept on this node of objects that other nodes may change. */
+/** The copies on this node, which other nodes may make outdated. */
 export interface ClusterTarget {
   /** When it returns, nothing is served of the key that was known before. */
   follow(bucketId: string, key: Key): void;

@@ -2,7 +2,7 @@
 // cluster/ implements it. A server without other nodes uses ALONE.
 import type { Key } from "../../../core/object.ts";
 
-/** How far the other nodes know the changes of this node. */
+/** The number of nodes that know the changes of this node. */
 export interface Confirmation {
   /** Nodes that serve the new state, this one included. */
   readonly confirmed: number;
