@@ -52,6 +52,10 @@ const COMMANDS: Readonly<Record<string, Readonly<Record<string, Named>>>> = {
       "show requests and bytes of each day",
       async () => (await import("./operate/usage/command.ts")).usageCommand,
     ],
+    nodes: [
+      "list the servers on the same S3 store",
+      async () => (await import("./operate/nodes/command.ts")).nodesCommand,
+    ],
   },
   "Change what it stores and sends:": {
     migrate: [

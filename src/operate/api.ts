@@ -22,6 +22,7 @@ import { addUploadCall } from "./images/calls/upload.ts";
 import { addWarmCall } from "./images/calls/warm.ts";
 import { addContentCall, addMigrationCalls } from "./migrations/calls.ts";
 import type { MigrationJobs } from "./migrations/jobs/jobs.ts";
+import { addNodesCall } from "./nodes/calls.ts";
 import type { OperatedService } from "./operated-service.ts";
 import { addLogCalls } from "./operations/calls.ts";
 import { addOriginCalls } from "./origins/calls.ts";
@@ -57,7 +58,7 @@ export interface ServerParts extends OverviewParts {
 export function createApi(options: ApiOptions): Hono<ApiEnv> {
   const { operated, place, server, healthPath, nextRequestId, stopping, log } = options;
   const { service, operations, usage } = operated;
-  const { registry, callbacks } = service;
+  const { registry, callbacks, cluster } = service;
   const restApi = { ...service.restApi, place };
   const api = new Hono<ApiEnv>().basePath("/api/v1");
   api.use(async (context, next) => {
@@ -75,9 +76,9 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     })),
   );
   addOriginCalls(calls, { registry, stopping });
-  addObjectCalls(calls, { registry, restApi, operations, usage, log });
+  addObjectCalls(calls, { registry, restApi, cluster, operations, usage, log });
   addContentCall(calls, { registry, restApi, stopping });
-  addUploadCall(calls, { registry, restApi, operations, usage, stopping, log });
+  addUploadCall(calls, { registry, restApi, cluster, operations, usage, stopping, log });
   addVariantsCall(calls, { registry });
   addImageCall(calls, { registry });
   addWarmCall(calls, { registry, stopping, log });
@@ -85,6 +86,7 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   addCallbackCalls(calls, { ...callbacks, registry, restApi, log });
   addLogCalls(calls, { registry, operations });
   addUsageCall(calls, { registry, usage });
+  addNodesCall(calls, service);
   if (server !== undefined) {
     addDoctorCall(calls, { stopping, log });
     addSignCall(calls, server.sign);

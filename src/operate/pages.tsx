@@ -14,6 +14,7 @@ import { Explain } from "./explain/page.tsx";
 import { ImagePage } from "./images/page/image.tsx";
 import { ImagesPage } from "./images/page/images.tsx";
 import { MigrationsPage } from "./migrations/page/migrations.tsx";
+import { Nodes } from "./nodes/page.tsx";
 import { Operations } from "./operations/page.tsx";
 import { OriginsPage } from "./origins/page.tsx";
 import { OverviewPage } from "./overview/page/overview.tsx";
@@ -34,17 +35,17 @@ const PAGES: Pages = {
   "/settings": SettingsPage,
 };
 
-const LOGS = { operations: Operations, usage: Usage, callbacks: Callbacks, explain: Explain };
+const LOGS = { operations: Operations, usage: Usage, callbacks: Callbacks, explain: Explain, nodes: Nodes };
 const VIEWS = Object.keys(LOGS) as readonly (keyof typeof LOGS)[]; // LOGS has no others.
 
-/** The logs: operations, usage by day, callbacks that are owed, and the steps that a request would take. */
+/** The logs: operations, usage by day, callbacks that are owed, the steps that a request would take, and the nodes. */
 function LogsPage() {
   const view = useComputed(() => VIEWS.find((name) => name === query.value.get("view")) ?? "operations");
   const View = LOGS[view.value];
   return (
     <Page title={t("logs")} about={t("logsAbout")}>
       <nav class="tabs" aria-label={t("logs")}>
-        {VIEWS.filter((name) => !(isTrial && name === "callbacks")).map((name) => (
+        {VIEWS.filter((name) => !(isTrial && ["callbacks", "nodes"].includes(name))).map((name) => (
           <Link key={name} href={`/logs?view=${name}`} aria-current={name === view.value ? "page" : undefined}>
             {t(name)}
           </Link>

@@ -163,6 +163,11 @@ test("the commands work on the data folder when no server runs", async () => {
   expect(await command("undelete", "own/1.jpg")).toMatchObject({ code: 0, err: "" });
 });
 
+test("nodes says that a server without coordination is alone", async () => {
+  const err = "this server is alone: its settings have no coordination\n";
+  expect(await command("nodes")).toMatchObject({ code: 0, out: "", err });
+});
+
 test("each error message names the obstacle and its remedy", async () => {
   const port = program?.adminPort;
   const admin = ["--admin", `http://127.0.0.1:${port}`];

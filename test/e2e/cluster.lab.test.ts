@@ -2,9 +2,11 @@
 // has purged or deleted, whatever happens to Valkey.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { NodesAnswer } from "../../src/operate/nodes/contract.ts";
 import { CEPH_START_MS, sharedRgw } from "../helpers/ceph.ts";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";
+import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
 import { callApi, onceToken } from "../helpers/rest-api.ts";
@@ -99,6 +101,32 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
       expect(requests.get(path), path).toBe(1);
     }
     originMs = 0;
+  });
+
+  test("huiyuan nodes lists all nodes, and a change says that all of them have confirmed it", async () => {
+    expect(await onAll("/cold-0.jpg")).toEqual(each("old"));
+    const command = (...args: string[]) =>
+      loadedHuiyuan([...args, "--admin", `http://127.0.0.1:${nodeAt(1).adminPort}`]);
+    const listed = async () => {
+      const { code, out } = await command("nodes", "--json");
+      expect(code).toBe(0);
+      return out
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)) as NodesAnswer["nodes"];
+    };
+    await eventually(
+      async () => (await listed()).every(({ requests }) => requests > 0),
+      "each node tells its downloads",
+    );
+    const all = await listed();
+    const names = nodes.map((_, index) => [`node-${index}`, index === 1]);
+    expect(all.map(({ name, isSelf }) => [name, isSelf])).toEqual(names);
+    expect(new Set(all.map(({ version, settings }) => `${version} ${settings}`)).size).toBe(1);
+    expect(all.every(({ lagMs }) => lagMs < 1_000)).toBe(true);
+    const deleted = await command("delete", "cold-0.jpg");
+    expect(deleted.out).toContain("1 deleted; 4 of 4 nodes confirmed\n");
+    expect(await onAll("/cold-0.jpg")).toEqual(each("404"));
   });
 
   /** The image is on every node, in memory of each, and the origin has another one now. */

@@ -218,6 +218,7 @@ const SECOND_KEY = { path: ["projects", 0, "keys", 1], value: KEYS[1] };
 const ADMIN_CALLS: readonly AdminCall[] = [
   { method: "get", path: "/buckets" },
   { method: "get", path: "/origins" },
+  { method: "get", path: "/nodes" },
   { method: "get", path: "/objects", query: "?limit=1" },
   { method: "get", path: "/objects", query: "?bucket=photos&prefix=a&after=a" },
   { method: "get", path: "/objects/stat", query: "?name=a.jpg" },

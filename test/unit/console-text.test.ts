@@ -74,6 +74,7 @@ const everything: Series = {
   now: (name, labels) => {
     if (name === "disk_free_bytes") return 1;
     if (name === "disk_min_free_bytes") return 2;
+    if (name === "cluster_attached") return 0;
     return name === "backup_timestamp_seconds" && labels?.event === "succeeded" ? 1 : 1e10;
   },
   all: () => [{ labels: { bucket: "1/b" }, value: 1 }],

@@ -178,6 +178,11 @@ export function createMetrics(): Metrics {
   read("storing_depth", "Images that wait to be stored", (from) => from.storing().depth);
   const ageHelp = "Age of the oldest image that waits to be stored; grows if the store is too slow";
   read("storing_age_seconds", ageHelp, (from) => from.storing().oldestMs / 1_000);
+  const attachedHelp = "Whether this node knows the changes of the other nodes (1 or 0); none without `coordination`";
+  read("cluster_attached", attachedHelp, (from) => {
+    const isAttached = from.isAttached();
+    return isAttached === undefined ? undefined : Number(isAttached);
+  });
   const damagedHelp = "Uploaded images whose stored bytes are damaged: downloads of them get 500";
   read("damaged_objects", damagedHelp, (from) => from.damaged() ?? 0);
   const backupHelp = "Unix time of the last backup that started, succeeded, failed, or found damaged images (damaged)";
@@ -263,6 +268,7 @@ export function createMetrics(): Metrics {
       reload = { isApplied, at: Date.now() / 1_000 };
     },
     refused: countError,
+    requests: () => requestTotals().reduce((sum, { count }) => sum + count, 0),
     totals: () => ({ requests: requestTotals(), errors, bytes: savedBytes + fetchedBytes, savedBytes }),
     async valuesOf(name, from) {
       sources = from;

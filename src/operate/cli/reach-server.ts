@@ -4,7 +4,7 @@
 import { HuiyuanError } from "../../core/errors.ts";
 import { readAddress, type ServerAddress } from "../../settings/address.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
-import type { AnswerOf, Contract, GivenTo, PlaceOf, Problem } from "../admin/contract/contract.ts";
+import type { AnswerOf, Contract, EndOf, GivenTo, PlaceOf, Problem } from "../admin/contract/contract.ts";
 import { type Answered, type RequestParts, requestOf } from "./http-request.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -160,12 +160,13 @@ export interface AdminClient {
   call<Call extends Contract>(at: PlaceOf<Call>, given: GivenTo<Call>): Promise<AnswerOf<Call>>;
   /**
    * Yields every line except the last. Throws request_invalid too if the stream ends before its last line; the yielded
-   * lines say what was done until then.
+   * lines say what was done until then. `ended` gets the last line's end.
    */
   stream<Call extends Contract>(
     at: PlaceOf<Call>,
     given: GivenTo<Call>,
     signal: AbortSignal,
+    ended?: (end: EndOf<Call>) => void,
   ): AsyncIterable<AnswerOf<Call>>;
 }
 
@@ -183,10 +184,10 @@ function createAdminClient(send: SendRequest): AdminClient {
   return {
     // Unchecked, as AdminClient says.
     call: async (at, given) => (await (await answerTo(at, given)).json()) as never,
-    async *stream(at, given, signal) {
+    async *stream(at, given, signal, ended) {
       for await (const line of linesOf(await answerTo(at, given, { signal }))) {
         if (line.error !== undefined) throw refusal(line.error);
-        if (line.end !== undefined) return;
+        if (line.end !== undefined) return ended?.(line.end as never);
         yield line as never;
       }
       throw new HuiyuanError("request_invalid", "the server closed the stream before it was done");

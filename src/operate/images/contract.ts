@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { type AnswerOf, bucketId, type EndOf, get, json, listOf, post, put, time } from "../admin/contract/contract.ts";
 import { bucket, flag, names, number, text, whole } from "../admin/contract/fields.ts";
+import { confirmation } from "../nodes/contract.ts";
 
 const MAX_LISTED = 1_000;
 const MAX_LIFE_MS = 100 * 365 * 86_400_000;
@@ -91,7 +92,7 @@ const changes = {
     }),
     z.object({ name: z.string(), code: z.string(), message: z.string() }),
   ]),
-  end: z.object({ changed: z.int(), unchanged: z.int(), failed: z.int() }),
+  end: z.object({ changed: z.int(), unchanged: z.int(), failed: z.int(), confirmation }),
 };
 
 export const deleteObjects = post("/objects/delete", "operate", {
@@ -130,6 +131,7 @@ export const uploadObject = put("/objects/upload", "operate", {
     bucket: bucketId,
     object,
     url: z.string().describe("The download URL, without a token."),
+    confirmation,
     callback: z
       .object({
         code: z.int().describe("0, or -5979: the business server has not confirmed the notice."),

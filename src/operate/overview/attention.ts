@@ -127,6 +127,9 @@ export const RULES = [
     if (free === undefined || minimum === undefined || free >= minimum) return undefined;
     return { message: `only ${gigabytes(free)} are free: nothing more is stored`, values: { bytes: free } };
   }),
+  rule("HuiyuanDetached", "warning", { page: "/readyz" }, ({ now }) =>
+    now("cluster_attached") === 0 ? { message: "Valkey does not answer: images are compared with S3" } : undefined,
+  ),
   rule("HuiyuanDamagedObjects", "critical", { command: "huiyuan restore" }, ({ now }) =>
     counted("images", now("damaged_objects"), "uploaded images are damaged on the disk"),
   ),

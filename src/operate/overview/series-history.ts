@@ -26,7 +26,7 @@ const COUNTED = ["requests_total", "errors_total", "client_limited_total", "not_
 const READ = [
   ...["process_resident_memory_bytes", "process_start_time_seconds", "storing_depth", "storing_age_seconds"],
   ...["disk_free_bytes", "disk_min_free_bytes", "damaged_objects", "backup_timestamp_seconds", "notices_owed"],
-  "max_keys_used_ratio",
+  ...["max_keys_used_ratio", "cluster_attached"],
 ];
 const MINUTES = 60;
 

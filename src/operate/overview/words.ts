@@ -69,6 +69,7 @@ export const attentionZh: Readonly<Record<string, string>> = {
   HuiyuanMaxKeysNear: "空间 {bucket} 的 maxKeys 已用 {percent}%",
   HuiyuanDiskNearlyFull: "数据目录所在磁盘快满了，剩余 {bytes}",
   HuiyuanDiskFull: "磁盘只剩 {bytes}，不再存储新图片",
+  HuiyuanDetached: "Valkey 无响应：提供图片之前先与 S3 核对",
   HuiyuanDamagedObjects: "磁盘上有 {images} 张上传的图片已损坏",
   HuiyuanBackupTooOld: "近期没有成功的备份",
   HuiyuanBackupFailed: "上次备份失败，或发现了损坏的图片",

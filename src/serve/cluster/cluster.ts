@@ -2,6 +2,7 @@
 // Valkey may lose everything at any time, because only the remote store decides what exists.
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { HuiyuanError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Key } from "../../core/object.ts";
 import type { Confirmation, Coordination } from "../bucket/contract/coordination.ts";
@@ -19,10 +20,14 @@ export interface NodeFacts {
   readonly settings: string;
   /** Unix milliseconds. */
   readonly startedAt: number;
+  /** Downloads since then. */
+  readonly requests: number;
 }
 
-export interface ClusterNode extends NodeFacts, FollowedTo {
+export interface ClusterNode extends NodeFacts {
   readonly isSelf: boolean;
+  /** The time between the newest change that any node has followed, and the newest one of this node. */
+  readonly lagMs: number;
 }
 
 /** The copies on this node, which other nodes may make outdated. */
@@ -88,15 +93,13 @@ export function createCluster({ connect, facts, dir, log, ticks = () => performa
       isAttached,
     },
     async nodes() {
-      const current = session() ?? (await connect());
       try {
-        const { texts } = await current.nodes("0-1");
-        const nodes = texts.map((text) => JSON.parse(text) as NodeFacts & FollowedTo);
-        return nodes
-          .map((node) => ({ ...node, isSelf: node.instance === instance }))
-          .sort((a, b) => (a.name < b.name ? -1 : 1));
-      } finally {
-        if (current !== session()) current.close();
+        const current = session();
+        const used = current ?? (await connect());
+        const { texts } = await used.nodes(NO_POSITION).finally(() => used !== current && used.close());
+        return nodesIn(texts, instance);
+      } catch (cause) {
+        throw new HuiyuanError("store_failed", "Cannot list the nodes: Valkey does not answer", { cause });
       }
     },
     notes() {
@@ -124,4 +127,27 @@ export function createCluster({ connect, facts, dir, log, ticks = () => performa
     },
     close: async () => follower?.close(),
   };
+}
+
+/** The stream begins after it. */
+const NO_POSITION = "0-0";
+
+function nodesIn(texts: readonly string[], instance: string): readonly ClusterNode[] {
+  const nodes = texts.map((text) => JSON.parse(text) as NodeFacts & FollowedTo);
+  const timeOf = ({ position }: FollowedTo) => Number.parseInt(position, 10);
+  const newest = Math.max(...nodes.map(timeOf));
+  return nodes
+    .map((node) => {
+      const { name, version, settings, startedAt, requests } = node;
+      return {
+        name,
+        version,
+        settings,
+        startedAt,
+        requests,
+        isSelf: node.instance === instance,
+        lagMs: newest - timeOf(node),
+      };
+    })
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
 }

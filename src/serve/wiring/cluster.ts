@@ -8,8 +8,8 @@ import type { Settings } from "../../settings/schema/schema.ts";
 import { type Cluster, createCluster } from "../cluster/cluster.ts";
 import { connectValkey } from "../cluster/valkey.ts";
 
-/** Undefined: there are no other nodes. `settings`: those in force, read at each round. */
-export function joinCluster(settings: () => Settings, log: Log): Cluster | undefined {
+/** Undefined: there are no other nodes. Both functions are called at each round. */
+export function joinCluster(settings: () => Settings, requests: () => number, log: Log): Cluster | undefined {
   const { coordination, data } = settings();
   if (coordination.type === "local") return undefined;
   const name = coordination.name ?? `${hostname()}-${digestOf(resolve(data))}`;
@@ -23,7 +23,7 @@ export function joinCluster(settings: () => Settings, log: Log): Cluster | undef
   };
   return createCluster({
     connect: () => connectValkey(coordination),
-    facts: () => ({ name, version, settings: settingsDigest(), startedAt }),
+    facts: () => ({ name, version, settings: settingsDigest(), startedAt, requests: requests() }),
     dir: data,
     log,
   });

@@ -1,4 +1,5 @@
 // Wires a whole mirror except its sockets: the stores, the memory cache, the sites, the callbacks and the REST API.
+// Over 300 lines, because it wires all of them in the order in which they open.
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
@@ -41,12 +42,16 @@ export interface ServiceMeters {
   readonly callbacks: CallbackMeter;
   /** A request was refused because of `limits.perClient`. */
   limited(limit: ClientLimit): void;
+  /** Downloads since the start. */
+  requests(): number;
 }
 
 /** Values that are read only when they are needed. */
 export interface ServiceGauges {
   readonly memory: () => { readonly objects: number; readonly bytes: number };
   readonly spool: () => { readonly spools: number; readonly bytes: number };
+  /** Whether this node knows the changes of the others. Undefined: there are no others. */
+  readonly isAttached: () => boolean | undefined;
   readonly storing: () => { readonly depth: number; readonly oldestMs: number };
   /** Undefined if it cannot be read. */
   readonly damaged: () => number | undefined;
@@ -106,7 +111,7 @@ export async function openService({
   // Every fill adds a listener. Node 20 reports more than ten listeners as a leak on stderr.
   setMaxListeners(0, stopping.signal);
   let inForce = settings;
-  const cluster = joinCluster(() => inForce, log);
+  const cluster = joinCluster(() => inForce, meters.requests, log);
   const { coordination } = cluster ?? {};
   const memoryCache = createMemoryCache(memoryCacheBounds(settings), undefined, coordination?.isAttached);
   const { drop: changed, wasUsed } = memoryCache;
@@ -220,6 +225,7 @@ export async function openService({
         disk: stores.freeSpace.read,
         memory: memoryCache.usage,
         spool: () => spools.usage,
+        isAttached: () => coordination?.isAttached(),
         storing: () => {
           const [here, remote] = [writeBack.backlog(), stores.backlog()];
           return { depth: here.depth + remote.depth, oldestMs: Math.max(here.oldestMs, remote.oldestMs) };

@@ -56,7 +56,9 @@ export type AnswerOf<Call extends Contract> = Call["answer"] extends
   ? z.output<Schema>
   : never;
 /** The counts in the last line. */
-export type EndOf<Call extends { readonly answer: { readonly end: z.ZodType } }> = z.output<Call["answer"]["end"]>;
+export type EndOf<Call> = Call extends { readonly answer: { readonly end: infer End extends z.ZodType } }
+  ? z.output<End>
+  : never;
 
 // Shapes of answers.
 

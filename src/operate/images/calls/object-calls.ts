@@ -8,6 +8,7 @@ import type { Site } from "../../../serve/http/request/site.ts";
 import { publicUrl } from "../../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../../serve/http/rest/call.ts";
 import { canonicalText } from "../../../serve/image/grammar/canonical-text.ts";
+import type { Service } from "../../../serve/wiring/service.ts";
 import { auditedStream, auditOf, entryOf, loggedName, loggedNames, messageOf } from "../../admin/audit.ts";
 import type { Calls } from "../../admin/calls.ts";
 import type { Contract, InputOf } from "../../admin/contract/contract.ts";
@@ -22,6 +23,7 @@ import {
 } from "../../admin/naming.ts";
 import type { Records } from "../../answered-requests.ts";
 import {
+  type ChangeCounts,
   type ChangeLine,
   deleteObjects,
   listObjects,
@@ -32,7 +34,7 @@ import {
 } from "../contract.ts";
 import { inParallel } from "./in-parallel.ts";
 
-export interface ObjectParts extends Records {
+export interface ObjectParts extends Records, Pick<Service, "cluster"> {
   readonly registry: Domains;
   readonly log: Log;
 }
@@ -95,7 +97,7 @@ type Selection = InputOf<typeof undeleteObjects>;
 
 function addChange<Call extends Contract>(
   calls: Calls,
-  { registry, log, operations, usage }: ObjectParts,
+  { registry, cluster, log, operations, usage }: ObjectParts,
   {
     call,
     operation,
@@ -122,7 +124,7 @@ function addChange<Call extends Contract>(
         return { name, code: known.code, message: messageOf(known) };
       }
     };
-    const counts = { changed: 0, unchanged: 0, failed: 0 };
+    const counts: ChangeCounts = { changed: 0, unchanged: 0, failed: 0 };
     return auditedStream(context, { audit, counts }, async function* (signal) {
       for await (const line of inParallel(targets.all(signal), { places: PLACES, work, signal })) {
         counts["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
@@ -132,6 +134,7 @@ function addChange<Call extends Contract>(
         }
         yield line;
       }
+      counts.confirmation = await cluster?.confirmed();
     });
   });
 }

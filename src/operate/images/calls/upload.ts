@@ -33,7 +33,7 @@ export interface UploadParts extends ObjectParts {
 const MAX_KEY_BYTES = 128;
 
 export function addUploadCall(calls: Calls, parts: UploadParts): void {
-  const { registry, restApi, operations, usage, log } = parts;
+  const { registry, restApi, cluster, operations, usage, log } = parts;
   calls.add(uploadObject, async (context, input) => {
     const { bucketId } = bucketNamed(input.bucket, registry);
     const key = toKey(input.key);
@@ -52,7 +52,8 @@ export function addUploadCall(calls: Calls, parts: UploadParts): void {
       audit("done", { bytes: info.size });
       const url = publicUrl(restApi.place(), bucket.publicDomain, key);
       const answered = callback && { code: callback.code, answer: callback.json };
-      return context.json({ bucket: bucketId, object: objectView(info), url, callback: answered });
+      const confirmation = await cluster?.confirmed();
+      return context.json({ bucket: bucketId, object: objectView(info), url, confirmation, callback: answered });
     } catch (error) {
       const known = asHuiyuanError(error);
       record(errorRow(known.code).errNo, messageOf(known), 0);

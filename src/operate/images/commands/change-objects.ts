@@ -13,6 +13,7 @@ import {
   withServer,
 } from "../../cli/admin-command.ts";
 import { type ExitCode, shown, type Terminal } from "../../cli/terminal.ts";
+import type { Confirmation } from "../../nodes/contract.ts";
 import type { ChangeCounts, ChangeLine, deleteObjects, purgeObjects, undeleteObjects } from "../contract.ts";
 import { inBatches, linesOf } from "./name-list.ts";
 
@@ -73,11 +74,15 @@ async function changeObjects(
   { at, how, words }: Order,
   { names, bucket, list, prefix }: SelectionFlags & { readonly names: readonly string[] },
 ): Promise<ExitCode> {
-  const totals = { changed: 0, unchanged: 0, failed: 0 };
+  const totals: ChangeCounts = { changed: 0, unchanged: 0, failed: 0 };
+  // The last batch's covers the earlier ones.
+  const ended = ({ confirmation }: ChangeCounts) => {
+    totals.confirmation = confirmation;
+  };
   const selections = prefix === undefined ? namedIn(list === undefined ? names : linesOf(list)) : [{ prefix }];
   for await (const selection of selections) {
     const body = { bucket, ...selection, ...how };
-    for await (const line of client.stream<Change>(at, body, signal)) {
+    for await (const line of client.stream<Change>(at, body, signal, ended)) {
       await show(line, describe(line, words));
       totals["code" in line ? "failed" : line.changed ? "changed" : "unchanged"] += 1;
     }
@@ -95,11 +100,16 @@ function describe(line: ChangeLine, words: Order["words"]): string {
   return `${(line.changed ? words.changed : words.unchanged).padEnd(10)} ${shown(line.key)}`;
 }
 
-function summary({ changed, unchanged, failed }: ChangeCounts, words: Order["words"]): string {
+function summary({ changed, unchanged, failed, confirmation }: ChangeCounts, words: Order["words"]): string {
   const parts = [`${changed} ${words.changed}`];
   if (unchanged > 0) parts.push(`${unchanged} ${words.unchanged}`);
   if (failed > 0) parts.push(`${failed} failed`);
-  return parts.join(", ");
+  return parts.join(", ") + (confirmation === undefined ? "" : `; ${confirmed(confirmation)}`);
+}
+
+function confirmed({ confirmed: count, nodes, othersWithinMs }: Confirmation): string {
+  const others = othersWithinMs > 0 ? `, the others follow within ${Math.ceil(othersWithinMs / 1_000)} s` : "";
+  return `${count} of ${nodes} nodes confirmed${others}`;
 }
 
 interface DeleteFlags extends SelectionFlags {

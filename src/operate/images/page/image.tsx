@@ -9,6 +9,8 @@ import { Badge, Card, Empty, Page, ProblemNote, Show } from "../../console/parts
 import { Link, query } from "../../console/router.tsx";
 import { failureText } from "../../console/text/failures.ts";
 import { ago } from "../../console/text/format.ts";
+import type { Confirmation } from "../../nodes/contract.ts";
+import { ConfirmedNote } from "../../nodes/page.tsx";
 import type { StatAnswer, WarmLine } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
 import { Facts, Hashes, ServedFrom, Variants } from "./facts.tsx";
@@ -17,6 +19,9 @@ import { SignCard } from "./sign.tsx";
 
 /** Calls of the API that change one image. */
 type Change = "objects/delete" | "objects/undelete" | "objects/purge" | "warm";
+
+/** A line of any of these calls. */
+type ChangedLine = Partial<WarmLine> & { readonly end?: { readonly confirmation?: Confirmation } };
 
 /** Why the image was not fetched, by the result of its line. */
 const UNFETCHED: Readonly<Record<string, TextName>> = {
@@ -46,10 +51,12 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
   const buckets = useLoaded((signal) => get<BucketsAnswer>("/buckets", {}, signal));
   const { problem, run } = useCall();
   const done = useSignal<Change | undefined>(undefined);
+  const confirmation = useSignal<Confirmation | undefined>(undefined);
   const change = (path: Change) => async () => {
-    done.value = undefined;
+    [done.value, confirmation.value] = [undefined, undefined];
     await run(async () => {
-      await postLines<Partial<WarmLine>>(`/${path}`, { bucket, names: [key] }, ({ result = "", message }) => {
+      await postLines<ChangedLine>(`/${path}`, { bucket, names: [key] }, ({ result = "", message, end }) => {
+        confirmation.value = end?.confirmation;
         const unfetched = UNFETCHED[result];
         const words = unfetched === undefined ? message : t(unfetched);
         if (words !== undefined) throw new Problem(400, { message: words });
@@ -60,7 +67,12 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
     });
     reload();
   };
-  const problemNote = problem.value !== undefined && <ProblemNote problem={problem.value} />;
+  const note =
+    problem.value === undefined ? (
+      confirmation.value !== undefined && <ConfirmedNote {...confirmation.value} />
+    ) : (
+      <ProblemNote problem={problem.value} />
+    );
   /** How the image came that is there, or was there until it was deleted on this page. */
   const via = useRef(object?.provenance.via);
   via.current = object?.provenance.via ?? via.current;
@@ -80,7 +92,7 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
             {t("undelete")}
           </button>
         )}
-        {problemNote}
+        {note}
       </Empty>
     );
   if (object === undefined)
@@ -89,7 +101,7 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
         <button type="button" onClick={change("warm")}>
           {t("fetchNow")}
         </button>
-        {problemNote}
+        {note}
       </Empty>
     ) : (
       <Empty title={t("storeFailed", { failure: failureText(failure) })} />
@@ -119,7 +131,7 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
               />
               <span role="status">{done.value === "objects/purge" && <Badge tone="good">{t("purged")}</Badge>}</span>
             </div>
-            {problemNote}
+            {note}
             <p class="hint">{t(isMirrored ? "purgeHint" : "purgeNot")}</p>
           </div>
         </Card>

@@ -18,6 +18,7 @@ async function scraped(metrics: Metrics): Promise<string> {
     memory: () => ({ objects: 0, bytes: 0 }),
     spool: () => ({ spools: 0, bytes: 0 }),
     storing: () => ({ depth: 0, oldestMs: 0 }),
+    isAttached: () => undefined,
     damaged: none,
     fills: none,
     uploads: none,

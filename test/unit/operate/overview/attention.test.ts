@@ -75,7 +75,7 @@ test("the limits are those of the alert rules", () => {
 test("a healthy server with values beside the limits needs nothing", () => {
   const now = {
     ...{ process_resident_memory_bytes: 1.5e9, storing_depth: 50_000, storing_age_seconds: 300 },
-    ...{ disk_free_bytes: 4e9, disk_min_free_bytes: 2e9, damaged_objects: 0 },
+    ...{ disk_free_bytes: 4e9, disk_min_free_bytes: 2e9, damaged_objects: 0, cluster_attached: 1 },
     ...{ "backup_timestamp_seconds succeeded": 906_400, "backup_timestamp_seconds failed": 906_399 },
     ...{ process_start_time_seconds: 0, "notices_owed given-up": 0 },
   };
@@ -104,6 +104,7 @@ test.each<[string, ...Parameters<typeof seriesOf>]>([
   ["HuiyuanMaxKeysNear", {}, { max_keys_used_ratio: [{ labels: { bucket: "1/b" }, value: 0.91 }] }],
   ["HuiyuanDiskNearlyFull", { ...DISK, disk_free_bytes: 3.9e9 }],
   ["HuiyuanDiskFull", { ...DISK, disk_free_bytes: 1.9e9 }],
+  ["HuiyuanDetached", { cluster_attached: 0 }],
   ["HuiyuanDamagedObjects", { damaged_objects: 1 }],
   ["HuiyuanBackupTooOld", { "backup_timestamp_seconds succeeded": 906_399 }],
   ["HuiyuanBackupTooOld", { process_start_time_seconds: 906_399 }],
