@@ -81,8 +81,13 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
   const onAll = (path: string) => Promise.all(nodes.map((node) => imageAt(node, path)));
   const each = (text: string) => nodes.map(() => text);
 
-  async function change(node: Program, what: "purge" | "delete" | "undelete", path: string): Promise<void> {
-    const hard = what === "purge" ? { hard: true } : {};
+  async function change(
+    node: Program,
+    what: "purge" | "delete" | "undelete",
+    path: string,
+    isHard = true,
+  ): Promise<void> {
+    const hard = what === "purge" ? { hard: isHard } : {};
     const answer = await fetch(`http://127.0.0.1:${node.adminPort}/api/v1/objects/${what}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -98,6 +103,21 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
       const path = `/cold-${round}.jpg`;
       const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => imageAt(nodeAt(index), path)));
       expect(answers).toEqual(Array.from({ length: 50 }, () => "old"));
+      expect(requests.get(path), path).toBe(1);
+    }
+    originMs = 0;
+  });
+
+  test("a purged image that all nodes have costs the origin one revalidation", async () => {
+    originMs = 300;
+    for (let round = 0; round < 5; round += 1) {
+      const path = `/stale-${round}.jpg`;
+      expect(await onAll(path)).toEqual(each("old"));
+      requests.delete(path);
+      await change(nodeAt(round), "purge", path, false);
+      const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => imageAt(nodeAt(index), path)));
+      expect(answers).toEqual(Array.from({ length: 20 }, () => "old"));
+      expect(await onAll(path)).toEqual(each("old"));
       expect(requests.get(path), path).toBe(1);
     }
     originMs = 0;

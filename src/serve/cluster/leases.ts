@@ -33,7 +33,7 @@ const LAST_POLL_MS = 100;
 
 export function createLeases({ session, isStoreDown, ticks }: LeasesOptions): Leases {
   const held = new LiveMap<string, FillLease>();
-  /** The token of the last outcome of a key that this node has heeded. */
+  /** The token of the last outcome of a key that this node has heeded, or has had itself. */
   const heeded = new LRUCache<string, string>({ max: MAX_HEEDED });
 
   function hold(name: string, token: string): FillLease {
@@ -52,6 +52,7 @@ export function createLeases({ session, isStoreDown, ticks }: LeasesOptions): Le
       end(outcome) {
         if (held.get(name) !== lease) return;
         stop();
+        heeded.set(name, token);
         const text = JSON.stringify({ token, outcome });
         void session()
           ?.release(name, text)

@@ -7,7 +7,7 @@ import { createExpiring } from "./expiring.ts";
 import { describeFetched } from "./fill/arrival.ts";
 import { Fill } from "./fill/fill.ts";
 import type { FillEnd } from "./fill/fill-end.ts";
-import { outcomeOf } from "./fill/lease.ts";
+import { isByOtherNode, outcomeOf } from "./fill/lease.ts";
 import type { MissRequest } from "./fill/reader.ts";
 import type { MirrorContext } from "./mirror-context.ts";
 import { storingOf, withdrawalBy } from "./policy.ts";
@@ -34,8 +34,7 @@ export function createFills(
 
   /** Resolves once the image is stored or given up. */
   function settle(fill: Fill, end: FillEnd, fetch: TrackedFetch): Promise<unknown> | undefined {
-    // Another node has fetched the image, and this one looks it up.
-    if (end.kind === "failed" && end.error.code === "original_replaced") return undefined;
+    if (isByOtherNode(end)) return undefined;
     const outcome = outcomeOf(end);
     if (outcome !== undefined) fill.lease?.end(outcome);
     const withdrawal = withdrawalBy(end, options);

@@ -173,7 +173,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     copy: (from, to, condition) => lockForChange([from, to.key], () => changes.copy(from, to, condition), [to.key]),
     delete: (key, tombstone) => lockForChange([key], () => changes.delete(key, tombstone)),
     undelete: (key) => lockForChange([key], () => changes.undelete(key)),
-    renew: (key, renewal) => lockForChange([key], () => changes.renew(key, renewal), []),
+    renew: (key, renewal) => lockForChange([key], () => changes.renew(key, renewal)),
     purge: (key, options) => lockForChange([key], () => changes.purge(key, options)),
     findBySha1: edge.driver.findBySha1,
     hasTwin: edge.driver.hasTwin,

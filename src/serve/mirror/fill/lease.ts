@@ -43,6 +43,11 @@ export function outcomeOf(end: FillEnd): FetchOutcome | undefined {
   return { kind: "failed", code, message, originStatus, answerStatus, retryAfterSeconds };
 }
 
+/** Another node has stored, or confirmed, the image: the caller looks it up. */
+export function isByOtherNode(end: FillEnd): boolean {
+  return end.kind === "failed" && end.error.code === "original_replaced";
+}
+
 /** The end of a fill whose image another node has fetched. Undefined: this node has to fetch it. */
 export function endBy(outcome: FetchOutcome, key: Key): FillEnd | undefined {
   if (outcome.kind === "stored") {

@@ -8,6 +8,7 @@ import type { OriginTarget, Validators } from "../../origin/origin.ts";
 import { createExpiring } from "../expiring.ts";
 import { Fill } from "../fill/fill.ts";
 import type { FillEnd } from "../fill/fill-end.ts";
+import { isByOtherNode, outcomeOf as outcomeOfFetch } from "../fill/lease.ts";
 import type { Late } from "../fill/reader.ts";
 import type { MirrorContext } from "../mirror-context.ts";
 import { absent } from "../negative-cache.ts";
@@ -159,9 +160,16 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const unless = validatorsOf(entry.info);
     const target = { path, query, headers, followsRedirects, via, cdnLoop };
     const fetch = stored.pendingWrites.begin(key);
-    const fill = new Fill({ id: key, key, isStored: true, epoch, requestedAt, unless, ...target }, context.fills);
+    const about = { id: key, key, isStored: true, isShared: true, epoch, requestedAt, unless };
+    const fill = new Fill({ ...about, ...target }, context.fills);
     fill.isAccepted = true; // The key is stored already, so the key budget does not apply.
     const end = await fill.done;
+    if (isByOtherNode(end)) {
+      stored.pendingWrites.end(fetch);
+      return { outcome: { kind: "current" } as const, over: Promise.resolve() };
+    }
+    const told = outcomeOfFetch(end);
+    if (told !== undefined) fill.lease?.end(told);
     const outcome = endOf(entry, fill, end);
     report(fill, outcome);
     const pausing = pausingEnd(outcome, key);
@@ -172,6 +180,9 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     const settling = effects.settle(entry, { fill, end, outcome, requestedAt, fetch });
     void settling.then((givenUp) => {
       stored.pendingWrites.end(fetch);
+      // The other nodes read a new version, or the confirmed one, from the remote store.
+      if (isNew) fill.lease?.settled();
+      else fill.lease?.end({ kind: outcome.kind === "current" ? "stored" : "unstored" });
       if (givenUp !== undefined) pauseAfter(fill, { kind: "failed", error: givenUp });
     });
     return { outcome, over: isNew ? Promise.resolve() : settling };
