@@ -36,6 +36,7 @@ test("the tarball has what a user needs, and nothing of the build", () => {
     "config/huiyuan.schema.json",
     "config/huiyuan.service",
     "config/huiyuan.yaml",
+    "config/huiyuan@.service",
     "config/nginx.conf",
     "config/prepare.mjs", // package.json names it
     ...[1, 2, 3, 4].map((number) => `config/scenario-${number}.yaml`),
