@@ -208,8 +208,8 @@ export const FAULTS = {
     "已启用 limits.perClient，但 server.trustedProxies 是空的：如果客户端经过 CDN 或代理，会被当作同一个客户端；请列出其地址",
   ],
   workers: [
-    "server.workers has no effect and goes with the next version: run one node for each core, see docs/production/load-balancers.md",
-    "server.workers 不起作用，下一版本将移除：请为每个核心运行一个节点，见 docs/zh/production/load-balancers.md",
+    "server.workers has no effect and goes with the next version: run one node for each core, see docs/production/nodes.md",
+    "server.workers 不起作用，下一版本将移除：请为每个核心运行一个节点，见 docs/zh/production/nodes.md",
   ],
   valkeyNeedsS3: [
     "found valkey with store type fs, wanted an S3 store, which all nodes share",

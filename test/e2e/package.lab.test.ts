@@ -30,12 +30,16 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 test("the tarball has what a user needs, and nothing of the build", () => {
   const inConfig = packed.files.map(({ path }) => path).filter((path) => /^config\/[^/]*$/.test(path));
   expect(inConfig).toEqual([
+    "config/compose-cluster.yaml",
     "config/compose.yaml",
     "config/huiyuan-backup.service",
     "config/huiyuan-backup.timer",
     "config/huiyuan.schema.json",
     "config/huiyuan.service",
     "config/huiyuan.yaml",
+    "config/huiyuan@.service",
+    "config/kubernetes.yaml",
+    "config/nginx-cluster.conf",
     "config/nginx.conf",
     "config/prepare.mjs", // package.json names it
     ...[1, 2, 3, 4].map((number) => `config/scenario-${number}.yaml`),

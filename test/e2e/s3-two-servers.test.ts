@@ -1,5 +1,5 @@
 // Two programs with one S3 bucket and a data folder each, as behind a load balancer: what they share and what they do
-// not (docs/production/load-balancers.md).
+// not (docs/production/nodes.md).
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../helpers/get.ts";
 import { noisyJpeg } from "../helpers/images.ts";

@@ -20,7 +20,7 @@ const run = (command: string, args: readonly string[], options: ExecFileOptions 
   execute(command, args, { ...options, encoding: "utf8" });
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CONFIG = join(ROOT, "config");
-const SERVICES = ["huiyuan.service", "huiyuan-backup.service"];
+const SERVICES = ["huiyuan.service", "huiyuan@.service", "huiyuan-backup.service"];
 const INSTALLED = "/opt/huiyuan/lib/node_modules/huiyuan/dist/main.js";
 
 /** The values of a key, in order. */
@@ -62,6 +62,18 @@ test("the service runs node with the flags and the environment of the Dockerfile
     word.replace("/app/dist/main.js", INSTALLED),
   );
   expect(await wordsOf("huiyuan.service", "ExecStart")).toEqual(commandLine);
+});
+
+test("the nodes of one machine run as the single server, each with settings and a data folder of its own", async () => {
+  const single = await readFile(join(CONFIG, "huiyuan.service"), "utf8");
+  const node = await readFile(join(CONFIG, "huiyuan@.service"), "utf8");
+  const bodyOf = (text: string) => text.slice(text.indexOf("[Unit]"));
+  const expected = bodyOf(single)
+    .replace(/^Description=.*$/m, "$&, node %i")
+    .replace("/etc/huiyuan/huiyuan.yaml", "/etc/huiyuan/%i.yaml")
+    .replace("/var/lib/huiyuan", "$&-%i")
+    .replace("StateDirectory=huiyuan", "$&-%i");
+  expect(bodyOf(node)).toBe(expected);
 });
 
 describe("under another user", needs("systemd-analyze", "strace", "another user"), () => {
