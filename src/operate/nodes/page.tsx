@@ -44,7 +44,6 @@ function Rows({ all }: { readonly all: NodesAnswer["nodes"] }) {
       t={t}
       head={["node", "version", "settingsDigest", "started", "requests", "lag"]}
       numbers={["requests", "lag"]}
-      isSteady
     >
       {all.map(({ name, isSelf, version, settings, startedAt, requests, lagMs }) => (
         <tr key={`${name} ${startedAt}`}>
