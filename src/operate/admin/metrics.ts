@@ -73,6 +73,7 @@ export function createMetrics(): Metrics {
       async collect() {
         const all = sources === undefined ? [] : await values(sources);
         this.reset();
+        if (labelNames.length === 0) this.remove(); // reset() leaves a 0, which reads as a measurement
         for (const [labels, value] of all) this.set(labels, value);
       },
     });
