@@ -161,6 +161,8 @@ export function createChanges(
       if (mayRetry) return putTombstone(key, tombstone, false);
       throw new HuiyuanError("store_failed", `Cannot delete "${key}": the remote object keeps changing`);
     }
+    // Its end is no news to this server, which ended the running fetches when it deleted.
+    marks.see(key, tombstone);
     await edge.driver.delete(key, tombstone);
     edge.dropFromIndex(key);
     return (
