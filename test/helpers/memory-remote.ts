@@ -11,8 +11,8 @@ import type { Description, ObeyedConditions, RemoteRequests } from "../../src/se
 export interface Quirks {
   /** Conditional puts that it obeys; it ignores the others. */
   readonly obeys?: ObeyedConditions;
-  /** Milliseconds before each response. */
-  readonly slowMs?: number;
+  /** Milliseconds before each response; of a function, before each request as well. */
+  readonly slowMs?: number | (() => number);
   /** True: heads tell no size and no time, and listings no MD5. */
   readonly isTerse?: boolean;
   /** True: listings show the state of the last settle(). */
@@ -38,15 +38,15 @@ export interface MemoryRemote {
   putForeign(name: string, bytes: Buffer): void;
   /** From now on listings show the present state. */
   settle(): void;
-  /** Opens the store; a second one is another server. */
-  store(prefix?: string): RemoteStore;
+  /** Opens the store; a second one is another server, with a way of its own to it. */
+  store(prefix?: string, own?: Pick<Quirks, "slowMs" | "failure">): RemoteStore;
 }
 
 const versionOf = ({ bytes }: StoredObject) => createHash("sha256").update(bytes).digest("hex");
 const OBEYS_ALL: ObeyedConditions = { absent: true, version: true };
 
 export function createMemoryRemote(quirks: Quirks = {}): MemoryRemote {
-  const { obeys = OBEYS_ALL, slowMs = 0, isTerse = false, listsLate = false, pageSize = 1_000, failure } = quirks;
+  const { obeys = OBEYS_ALL, isTerse = false, listsLate = false, pageSize = 1_000 } = quirks;
   const id = randomUUID();
   const objects = new Map<string, StoredObject>();
   let listed = new Map(objects);
@@ -58,11 +58,13 @@ export function createMemoryRemote(quirks: Quirks = {}): MemoryRemote {
     return found !== undefined && versionOf(found) === condition.version;
   }
 
-  const requestsOf = (availability: Availability): RemoteRequests => {
+  const requestsOf = (availability: Availability, { slowMs = 0, failure }: Quirks): RemoteRequests => {
     async function answer<Result>(carryOut: () => Result): Promise<Result> {
-      if (slowMs > 0) await delay(slowMs);
+      const before = typeof slowMs === "number" ? slowMs : slowMs();
+      if (before > 0) await delay(before);
       const failed = failure?.();
       const result = failed === "before" ? undefined : carryOut();
+      if (typeof slowMs === "function") await delay(slowMs());
       if (failed === undefined) availability.answered();
       else {
         const error = new HuiyuanError("store_failed", `Cannot send a request: it fails ${failed}`);
@@ -146,10 +148,12 @@ export function createMemoryRemote(quirks: Quirks = {}): MemoryRemote {
     settle() {
       listed = new Map(objects);
     },
-    store(prefix = "") {
-      const probe = async () => undefined;
+    store(prefix = "", own = quirks) {
+      const probe = async () => {
+        if (own !== quirks && own.failure?.() === "before") throw new HuiyuanError("store_failed", "Cannot probe: requests fail");
+      };
       const availability = createAvailability({ name: "memory", probe, log: SILENT_LOG, probeEveryMs: 20 });
-      const requests = requestsOf(availability);
+      const requests = requestsOf(availability, own);
       return createRemoteStore({ id, name: "memory", prefix, requests, availability, close: availability.close });
     },
   };

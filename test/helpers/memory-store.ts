@@ -18,9 +18,13 @@ type StoredEntry =
 
 const UNTOUCHED: StoredEntry = { state: "absent", epoch: 0 };
 
+export interface MemoryStore extends Store {
+  bucket(id: string): MemoryBucket;
+}
+
 /** `now`: Unix milliseconds. */
-export function createMemoryStore(now: () => number = Date.now): Store {
-  const buckets = new Map<string, BucketDriver>();
+export function createMemoryStore(now: () => number = Date.now): MemoryStore {
+  const buckets = new Map<string, MemoryBucket>();
   return {
     bucket(id) {
       const known = buckets.get(id) ?? createMemoryBucket(now);
@@ -32,7 +36,12 @@ export function createMemoryStore(now: () => number = Date.now): Store {
   };
 }
 
-function createMemoryBucket(now: () => number): BucketDriver {
+export interface MemoryBucket extends BucketDriver {
+  /** Drops the object of the key, and keeps the epoch. */
+  drop(key: Key): void;
+}
+
+function createMemoryBucket(now: () => number): MemoryBucket {
   const entries = new Map<Key, StoredEntry>();
 
   function entryOf(key: Key): StoredEntry {
@@ -56,6 +65,7 @@ function createMemoryBucket(now: () => number): BucketDriver {
   }
 
   return {
+    drop: (key) => void entries.set(key, { state: "absent", epoch: entryOf(key).epoch }),
     async lookup(key) {
       const entry = entryOf(key);
       if (entry.state !== "object") return entry;

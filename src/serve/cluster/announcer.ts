@@ -5,12 +5,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { removeFile, writeSyncedFile } from "../../core/files.ts";
 import type { Log } from "../../core/log.ts";
 import type { Confirmation } from "../bucket/contract/coordination.ts";
-import { TRUST_MS } from "./follower.ts";
+import { NO_POSITION, TRUST_MS } from "./follower.ts";
 import type { ValkeySession } from "./valkey.ts";
 
 export interface AnnouncerOptions {
   readonly instance: string;
   readonly session: () => ValkeySession | undefined;
+  /** The entry of the stream that this node has followed last, and since when it follows, as ticks. */
+  readonly followed: () => { readonly position: string; readonly since: number };
   /** The file that notes a change which could not be told. */
   readonly untoldPath: string;
   readonly log: Log;
@@ -29,25 +31,30 @@ export interface Announcer {
   confirmed(): Promise<Confirmation>;
   /** Tells what could not be told. Throws if Valkey does not answer. */
   tellUntold(session: ValkeySession): Promise<void>;
-  readonly isUntold: boolean;
 }
 
 const POLL_MS = 4;
 /** Without a message every node compares its copies after a minute in memory and another one on its disk. */
 const COMPARED_WITHIN_MS = 120_000;
 
-export function createAnnouncer({ instance, session, untoldPath, log, ticks }: AnnouncerOptions): Announcer {
+export function createAnnouncer(options: AnnouncerOptions): Announcer {
+  const { instance, session, followed, untoldPath, log, ticks } = options;
   const telling = new Set<Promise<void>>();
-  let isUntold = existsSync(untoldPath);
-  let noting: Promise<void> | undefined;
-  let last = { position: "0-0", at: Number.NEGATIVE_INFINITY };
+  /** Changes that could not be told. */
+  let untold = existsSync(untoldPath) ? 1 : 0;
+  /** The changes of the file, one after the other. */
+  let noting: Promise<void> = Promise.resolve();
+  let last = { position: NO_POSITION, at: Number.NEGATIVE_INFINITY, isListed: true };
 
   async function tell(bucketId: string, key: string): Promise<void> {
     try {
       const current = session();
       if (current === undefined) throw new Error("Valkey does not answer");
-      const position = await current.append(instance, { kind: "key", bucketId, key });
-      if (isBefore(last.position, position)) last = { position, at: ticks() };
+      const { position: followedTo, since } = followed();
+      const { position, isWhole } = await current.append(instance, { kind: "key", bucketId, key }, followedTo);
+      // A node that has not noticed yet that Valkey was emptied is not listed, and believes its copies a second more.
+      const isListed = isWhole && ticks() - since >= TRUST_MS;
+      if (isBefore(last.position, position)) last = { position, at: ticks(), isListed };
     } catch (error) {
       log.debug({ bucket: bucketId, key, err: error }, "cannot tell the other nodes of a change");
       await noteUntold();
@@ -55,10 +62,15 @@ export function createAnnouncer({ instance, session, untoldPath, log, ticks }: A
   }
 
   function noteUntold(): Promise<void> {
-    isUntold = true;
-    noting ??= writeSyncedFile(untoldPath, Buffer.from("The other nodes must compare their copies.\n")).catch(
-      (error: unknown) => log.error({ err: error }, "cannot note that a change could not be told"),
-    );
+    untold += 1;
+    const text = Buffer.from("The other nodes must compare their copies.\n");
+    return untold > 1 ? noting : changeFile(() => writeSyncedFile(untoldPath, text));
+  }
+
+  function changeFile(change: () => Promise<void>): Promise<void> {
+    noting = noting
+      .then(change)
+      .catch((error: unknown) => log.error({ err: error }, "cannot note whether a change could not be told"));
     return noting;
   }
 
@@ -73,35 +85,34 @@ export function createAnnouncer({ instance, session, untoldPath, log, ticks }: A
   }
 
   return {
-    get isUntold() {
-      return isUntold;
-    },
     announce(bucketId, key) {
       const told = tell(bucketId, key).finally(() => telling.delete(told));
       telling.add(told);
     },
     async confirmed() {
       await Promise.all(telling);
-      const { position, at } = last;
+      const { position, at, isListed } = last;
       for (;;) {
+        const isUntold = untold > 0;
         const nodes = isUntold ? undefined : await nodesAt(position);
         const others = nodes?.filter((node) => node.instance !== instance) ?? [];
         const behind = others.filter((node) => isBefore(node.position, position));
         const count = { confirmed: 1 + others.length - behind.length, nodes: 1 + others.length };
         if (isUntold) return { ...count, othersWithinMs: COMPARED_WITHIN_MS };
-        if (nodes !== undefined && behind.length === 0) return { ...count, othersWithinMs: 0 };
+        if (nodes !== undefined && isListed && behind.length === 0) return { ...count, othersWithinMs: 0 };
         // By now a node has followed, or believes nothing that it keeps.
         if (ticks() - at >= TRUST_MS) return { ...count, othersWithinMs: 0 };
         await delay(POLL_MS);
       }
     },
     async tellUntold(current) {
-      if (!isUntold) return;
-      await current.append(instance, { kind: "all" });
-      await noting;
-      await removeFile(untoldPath);
-      noting = undefined;
-      isUntold = false;
+      while (untold > 0) {
+        const told = untold;
+        await current.append(instance, { kind: "all" }, followed().position);
+        if (untold > told) continue;
+        untold = 0;
+        await changeFile(() => removeFile(untoldPath));
+      }
     },
   };
 }

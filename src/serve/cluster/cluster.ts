@@ -8,7 +8,7 @@ import type { Key } from "../../core/object.ts";
 import type { Confirmation, Coordination } from "../bucket/contract/coordination.ts";
 import type { FillLeases } from "../mirror/fill/lease.ts";
 import { createAnnouncer, type FollowedTo } from "./announcer.ts";
-import { startFollower } from "./follower.ts";
+import { NO_POSITION, startFollower } from "./follower.ts";
 import { createLeases } from "./leases.ts";
 import type { ValkeySession } from "./valkey.ts";
 
@@ -74,7 +74,14 @@ export function createCluster({ connect, facts, dir, log, ticks = () => performa
   let target: ClusterTarget | undefined;
   const session = () => follower?.session();
   const isAttached = () => follower?.isAttached() ?? false;
-  const announcer = createAnnouncer({ instance, session, untoldPath: join(dir, "untold-changes"), log, ticks });
+  const announcer = createAnnouncer({
+    instance,
+    session,
+    followed: () => ({ position: follower?.position() ?? NO_POSITION, since: follower?.missedBefore() ?? ticks() }),
+    untoldPath: join(dir, "untold-changes"),
+    log,
+    ticks,
+  });
   const leases = createLeases({
     session: () => (isAttached() ? session() : undefined),
     isStoreDown: () => target?.isStoreDown() ?? false,
@@ -118,7 +125,7 @@ export function createCluster({ connect, facts, dir, log, ticks = () => performa
         connect,
         instance,
         text: (position) => JSON.stringify({ ...facts(), instance, position }),
-        begin: announcer.tellUntold,
+        tellUntold: announcer.tellUntold,
         onChange: ({ bucketId, key }) => next.follow(bucketId, key as Key),
         onGap: next.followAll,
         log,
@@ -128,9 +135,6 @@ export function createCluster({ connect, facts, dir, log, ticks = () => performa
     close: async () => follower?.close(),
   };
 }
-
-/** The stream begins after it. */
-const NO_POSITION = "0-0";
 
 function nodesIn(texts: readonly string[], instance: string): readonly ClusterNode[] {
   const nodes = texts.map((text) => JSON.parse(text) as NodeFacts & FollowedTo);
@@ -146,7 +150,7 @@ function nodesIn(texts: readonly string[], instance: string): readonly ClusterNo
         startedAt,
         requests,
         isSelf: node.instance === instance,
-        lagMs: newest - timeOf(node),
+        lagMs: node.position === NO_POSITION ? 0 : newest - timeOf(node),
       };
     })
     .sort((one, other) => (one.name < other.name ? -1 : 1));

@@ -11,8 +11,8 @@ export interface FollowerOptions {
   readonly instance: string;
   /** The text by which this node is seen, at a position of the stream. */
   readonly text: (position: string) => string;
-  /** Runs at the start of each session, before anything is believed: what could not be told is told first. */
-  readonly begin: (session: ValkeySession) => Promise<void>;
+  /** Runs before each round: what could not be told is told first. */
+  readonly tellUntold: (session: ValkeySession) => Promise<void>;
   /** Another node has changed the key. When it returns, nothing is served that was known before. */
   readonly onChange: (change: Extract<Change, { readonly kind: "key" }>) => void;
   /** Any key may have changed. When it returns, nothing is served from memory. */
@@ -27,6 +27,8 @@ export interface Follower {
   session(): ValkeySession | undefined;
   /** Whether every change of the other nodes that they have told is known here. */
   isAttached(): boolean;
+  /** The last entry that was followed. */
+  position(): string;
   /** Changes before this time may have been missed. As ticks. */
   missedBefore(): number;
   /** Since when the node is not attached, as ticks; undefined while it is. */
@@ -37,12 +39,14 @@ export interface Follower {
 /** Without news of Valkey the node believes what it keeps for so long. Milliseconds. */
 export const TRUST_MS = 1_000;
 const RETRY_MS = 200;
+/** The stream begins after it. */
+export const NO_POSITION = "0-0";
 
 export function startFollower(options: FollowerOptions): Follower {
-  const { connect, instance, text, begin, onChange, onGap, log, ticks } = options;
+  const { connect, instance, text, tellUntold, onChange, onGap, log, ticks } = options;
   let session: ValkeySession | undefined;
   let serverId: string | undefined;
-  let position = "";
+  let position = NO_POSITION;
   let trustedUntil = Number.NEGATIVE_INFINITY;
   let missedBefore = ticks();
   let endedAt = ticks();
@@ -52,7 +56,7 @@ export function startFollower(options: FollowerOptions): Follower {
   /** From now on the stream shows every change. What is kept from before is compared with the store. */
   async function join(current: ValkeySession): Promise<void> {
     const sentAt = ticks();
-    position = await current.append(instance, undefined);
+    position = await current.join({ instance, text: text(NO_POSITION) });
     forget();
     trustedUntil = sentAt + TRUST_MS;
   }
@@ -68,12 +72,12 @@ export function startFollower(options: FollowerOptions): Follower {
   }
 
   async function follow(current: ValkeySession): Promise<never> {
-    await begin(current);
     if (current.serverId !== serverId) await join(current);
     serverId = current.serverId;
     if (isLogged) log.info({}, "Valkey answers again: changes of the other nodes are followed");
     isLogged = false;
     for (;;) {
+      await tellUntold(current);
       const sentAt = ticks();
       const round = await current.round(position, { instance, text: text(position) });
       if (!round.isWhole) {
@@ -110,6 +114,7 @@ export function startFollower(options: FollowerOptions): Follower {
   return {
     session: () => session,
     isAttached,
+    position: () => position,
     missedBefore: () => missedBefore,
     detachedSince: () => (isAttached() ? undefined : Math.max(endedAt, Math.min(trustedUntil, ticks()))),
     async close() {

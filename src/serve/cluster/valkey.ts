@@ -24,14 +24,22 @@ export interface Round {
   readonly isComplete: boolean;
 }
 
+/** A node as the others see it. */
+export interface NodeText {
+  readonly instance: string;
+  readonly text: string;
+}
+
 /** Every method throws if Valkey does not answer within its time-out; the command may be carried out later. */
 export interface ValkeySession {
   /** Another one after each start of Valkey, which may have lost what came last. */
   readonly serverId: string;
-  /** Appends an entry, and returns its position. */
-  append(instance: string, change: Change | undefined): Promise<string>;
+  /** Says that the node is alive, then appends an entry, and returns its position. */
+  join(node: NodeText): Promise<string>;
+  /** Appends the change. `isWhole`: Valkey still has the entry at `followed`. */
+  append(instance: string, change: Change, followed: string): Promise<{ position: string; isWhole: boolean }>;
   /** Says that the node is alive, and waits for entries after the position for a quarter of a second. */
-  round(position: string, node: { readonly instance: string; readonly text: string }): Promise<Round>;
+  round(position: string, node: NodeText): Promise<Round>;
   /** The nodes that are alive, as their texts. `hasPosition`: Valkey still has this entry. */
   nodes(position: string): Promise<{ readonly hasPosition: boolean; readonly texts: readonly string[] }>;
   leave(instance: string): Promise<void>;
@@ -108,22 +116,28 @@ function sessionOf(
   const nodeName = (instance: string) => `${prefix}node:${instance}`;
   const leaseName = (name: string) => `${prefix}lease:${name}`;
   const outcomeName = (name: string) => `${prefix}outcome:${name}`;
+  const listing = (connection: Redis, { instance, text }: NodeText) =>
+    connection.pipeline().set(nodeName(instance), text, "PX", ALIVE_MS).sadd(members, instance);
   return {
     serverId,
-    async append(instance, change) {
-      const fields = ["n", instance, ...fieldsOf(change)];
-      const sent = commands.pipeline().xadd(stream, "MAXLEN", "~", MAX_ENTRIES, "*", ...fields);
-      // An outcome from before the change would send a node to look for what is gone.
-      if (change?.kind === "key") sent.del(outcomeName(nameOfLease(change.bucketId, change.key)));
-      const [position] = await resultsOf(sent);
-      return position as string;
+    async join(node) {
+      const sent = listing(commands, node).xadd(stream, "MAXLEN", "~", MAX_ENTRIES, "*", "n", node.instance);
+      return (await resultsOf(sent))[2] as string;
     },
-    async round(position, { instance, text }) {
+    async append(instance, change, followed) {
+      const fields = ["n", instance, ...fieldsOf(change)];
+      const sent = commands
+        .pipeline()
+        .xrange(stream, followed, followed)
+        .xadd(stream, "MAXLEN", "~", MAX_ENTRIES, "*", ...fields);
+      // An outcome from before the change would send a node to look for what is gone.
+      if (change.kind === "key") sent.del(outcomeName(nameOfLease(change.bucketId, change.key)));
+      const [kept, position] = await resultsOf(sent);
+      return { position: position as string, isWhole: (kept as readonly unknown[]).length > 0 };
+    },
+    async round(position, node) {
       const [, , kept, read] = await resultsOf(
-        reader
-          .pipeline()
-          .set(nodeName(instance), text, "PX", ALIVE_MS)
-          .sadd(members, instance)
+        listing(reader, node)
           .xrange(stream, position, position)
           .xread("COUNT", ENTRIES_AT_ONCE, "BLOCK", BLOCK_MS, "STREAMS", stream, position),
       );
@@ -168,8 +182,7 @@ async function resultsOf(pipeline: ReturnType<Redis["pipeline"]>): Promise<reado
   });
 }
 
-function fieldsOf(change: Change | undefined): readonly string[] {
-  if (change === undefined) return [];
+function fieldsOf(change: Change): readonly string[] {
   return change.kind === "all" ? ["a", ""] : ["b", change.bucketId, "k", change.key];
 }
 

@@ -13,7 +13,7 @@ import type { TierContext } from "./context.ts";
 import { createCurrentEntries } from "./current-entries.ts";
 import { listMerged, queryKeysMerged, usageMerged } from "./listing.ts";
 import { createLookups } from "./lookups.ts";
-import { createDownloads } from "./reading/download.ts";
+import { createDownloads, type ReadStart } from "./reading/download.ts";
 
 export interface TieredBucket extends BucketDriver {
   /** Uploads a pending object to the remote store. Throws store_failed, store_full; the object then stays pending. */
@@ -25,7 +25,7 @@ export interface TieredBucket extends BucketDriver {
 }
 
 export function createTieredBucket(context: TierContext): TieredBucket {
-  const { id, remote, edge, damaged, isDown, locks, spools, coordination, changed, log } = context;
+  const { id, remote, edge, damaged, isDown, locks, spools, coordination, changed, log, ticks } = context;
   /** Keys whose remote object has changed. */
   const changedKeys = createChangedKeys();
   /** Changes of other nodes that this disk does not show yet. */
@@ -34,7 +34,7 @@ export function createTieredBucket(context: TierContext): TieredBucket {
   const downloads = createDownloads({
     remote,
     spools,
-    changeRevision: () => changedKeys.revision,
+    beginRead,
     storeCopy,
     onDamaged(info, version) {
       log.error({ bucket: id, key: info.key, sha256: info.hashes.sha256 }, "an object in the remote store is damaged");
@@ -43,8 +43,8 @@ export function createTieredBucket(context: TierContext): TieredBucket {
   });
   const lookups = createLookups(context, {
     beginCopy() {
-      const readAt = changedKeys.revision;
-      return (info, body) => storeCopy(info, body, readAt);
+      const read = beginRead();
+      return (info, body) => storeCopy(info, body, read);
     },
     liftTombstone: (key) => unlessLocked(key, () => edge.driver.undelete(key)),
     async raiseEpoch(key) {
@@ -80,12 +80,16 @@ export function createTieredBucket(context: TierContext): TieredBucket {
     if (!locks.isHeld(lockName(key))) await withKeyLock(key, run);
   }
 
-  /** Stores a copy of a remote object, unless its key has changed since `readAt` or is being changed. */
-  async function storeCopy(info: ObjectInfo, body: WholeBody, readAt: number): Promise<void> {
+  function beginRead(): ReadStart {
+    return { revision: changedKeys.revision, at: ticks() };
+  }
+
+  /** Stores a copy of a remote object, unless its key has changed since the read began, or is being changed. */
+  async function storeCopy(info: ObjectInfo, body: WholeBody, { revision, at }: ReadStart): Promise<void> {
     damaged.forget(info.key, lookups.versionOf(info) ?? "");
     if (lookups.isStale(info)) return;
     await unlessLocked(info.key, async () => {
-      if (!changedKeys.hasChanged(info.key, readAt)) await edge.put(info, body);
+      if (!changedKeys.hasChanged(info.key, revision)) await edge.put(info, body, at);
     }).catch((error: unknown) =>
       log.debug({ bucket: id, key: info.key, err: error }, "cannot store a copy on this disk"),
     );
@@ -149,7 +153,9 @@ export function createTieredBucket(context: TierContext): TieredBucket {
       await followed.get(key);
       let local = await edge.driver.lookup(key);
       if (local.state === "object") {
-        if (await comparison.mayServe(local)) return local;
+        const found = await comparison.check(local);
+        if (found === "believed") return local;
+        if (found === "unknown") return { ...local, certainty: "unknown" };
         local = await edge.driver.lookup(key);
         if (local.state === "object") return local;
       }

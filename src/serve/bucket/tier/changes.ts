@@ -46,12 +46,13 @@ export function createChanges(
   ): Promise<PutResult> {
     const { result, remoteCondition } = await decide(info.key, condition);
     if (result !== "stored") return result;
+    const at = ticks();
     const isPut = await withSource(body, (source) =>
       remote.put(info, source, { condition: remoteCondition, isStale: false }),
     );
     // Another server may just have left a mark, over which a put is free.
     if (!isPut) return mayRetry ? putThrough(info, body, condition, false) : "exists";
-    await edge.replace(info, body, { raisesEpoch: raisesEpoch(condition) });
+    await edge.replace(info, body, { raisesEpoch: raisesEpoch(condition), at });
     return "stored";
   }
 
@@ -186,17 +187,18 @@ export function createChanges(
     const info = pendingIn(local);
     // The bytes of a damaged object exist nowhere else; the operator has to put it again.
     if (local.state !== "object" || info === undefined || info.isDamaged === true) return;
+    const at = ticks();
     const isPut = await putLocal(info, info, { when: "absent" }, local.isStale);
     if (isPut === undefined) return;
-    if (isPut) return confirm(info);
+    if (isPut) return confirm(info, at);
     const remoteEntry = await remote.head(key);
     if ((await reconcile(info, remoteEntry)) !== "pending") return coordination.arrived(id, key);
-    if ((await putLocal(info, info, conditionFor(remoteEntry), local.isStale)) === true) return confirm(info);
+    if ((await putLocal(info, info, conditionFor(remoteEntry), local.isStale)) === true) return confirm(info, at);
     throw new HuiyuanError("store_failed", `Cannot upload "${key}": the remote object keeps changing`);
   }
 
-  async function confirm(info: ObjectInfo): Promise<void> {
-    await edge.confirm(info);
+  async function confirm(info: ObjectInfo, at: number): Promise<void> {
+    await edge.confirm(info, at);
     coordination.arrived(id, info.key);
   }
 

@@ -14,15 +14,17 @@ type LocalObject = Extract<Entry, { readonly state: "object" }>;
 
 export interface Comparison {
   /**
-   * True: the object may be served. False: it was compared, so the caller looks it up again. If the remote store does
-   * not answer, the object may be served. Throws store_failed if an outdated object cannot be dropped.
+   * Compares the object unless it is believed. `compared`: the caller looks it up again. `unknown`: the remote store did
+   * not answer; the object may be served, but not kept. Throws store_failed if an outdated object cannot be dropped.
    */
-  mayServe(local: LocalObject): Promise<boolean>;
+  check(local: LocalObject): Promise<"believed" | Compared>;
   /** The next use compares the object. */
   distrust(key: Key): void;
   /** The remote store had no other object at this time, as ticks. */
   trustPending(key: Key, at: number): void;
 }
+
+type Compared = "compared" | "unknown";
 
 /** One server alone serves a copy this long before it compares it again. Milliseconds. */
 const FRESH_MS = 60_000;
@@ -39,7 +41,7 @@ export function createComparison(
   withKeyLock: <Result>(key: Key, run: () => Promise<Result>) => Promise<Result>,
 ): Comparison {
   const pendingCheckedAt = new LRUCache<Key, number>({ max: MAX_PENDING });
-  const running = new LiveMap<Key, Promise<void>>();
+  const running = new LiveMap<Key, Promise<Compared>>();
   let awayUntil = Number.NEGATIVE_INFINITY;
 
   const checkedAt = ({ info: { key }, certainty }: LocalObject) =>
@@ -55,16 +57,17 @@ export function createComparison(
     }
   }
 
-  async function compare({ info, certainty }: LocalObject): Promise<void> {
+  async function compare({ info, certainty }: LocalObject): Promise<Compared> {
     const { key } = info;
     const at = ticks();
     const found = await headInTime(key);
-    if (found === undefined) return;
+    if (found === undefined) return "unknown";
     if (certainty !== undefined) {
       if (isOvertaken(info, found)) await withKeyLock(key, () => reconcile(info, found));
       pendingCheckedAt.set(key, at);
     } else if (isSame(info, found)) edge.trust(key, at);
     else await withKeyLock(key, () => dropCopy(info, found));
+    return "compared";
   }
 
   async function dropCopy(info: ObjectInfo, found: RemoteEntry): Promise<void> {
@@ -78,7 +81,7 @@ export function createComparison(
   }
 
   /** All requests for a key share one comparison. */
-  function compareOnce(local: LocalObject): Promise<void> {
+  function compareOnce(local: LocalObject): Promise<Compared> {
     const { key } = local.info;
     const known = running.get(key);
     if (known !== undefined) return known;
@@ -96,15 +99,13 @@ export function createComparison(
   }
 
   return {
-    async mayServe(local) {
+    async check(local) {
       const at = checkedAt(local);
       if (at >= coordination.believedSince()) {
         if (local.certainty === undefined && ticks() - at >= FRESH_MS) compareInBackground(local);
-        return true;
+        return "believed";
       }
-      if (isDown() || ticks() < awayUntil) return true;
-      await compareOnce(local);
-      return false;
+      return isDown() || ticks() < awayUntil ? "unknown" : compareOnce(local);
     },
     distrust(key) {
       edge.distrust(key);

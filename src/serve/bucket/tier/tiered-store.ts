@@ -81,7 +81,7 @@ export function createTieredStore(options: TieredStoreOptions): TieredStore {
     return createTieredBucket({
       id,
       remote: remote.bucket(id),
-      edge: createEdge({ bucketId: edgeFolder + id, embedded, disk, log, ticks }),
+      edge: createEdge({ bucketId: edgeFolder + id, embedded, disk, log }),
       isDown: () => remote.isDown,
       damaged: createDamagedObjects(ticks),
       marks: createMarks(now),

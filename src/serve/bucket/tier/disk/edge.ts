@@ -17,12 +17,15 @@ export interface Edge {
   trust(key: Key, at: number): void;
   /** The next use of the copy compares it with the remote store. */
   distrust(key: Key): void;
-  /** Stores a copy if the key has no row. Throws the error of the disk. */
-  put(info: ObjectInfo, body: WholeBody): Promise<void>;
-  /** The remote store has the pending object now: its row becomes a copy, unless that is too large. */
-  confirm(info: ObjectInfo): Promise<void>;
-  /** Follows a put to the remote store. Throws store_failed if the epoch cannot be raised. */
-  replace(info: ObjectInfo, body: WholeBody, options: EpochOption): Promise<void>;
+  /** Stores a copy if the key has no row. `at`: when its read began, as ticks. Throws the error of the disk. */
+  put(info: ObjectInfo, body: WholeBody, at: number): Promise<void>;
+  /**
+   * The remote store has the pending object now: its row becomes a copy, unless that is too large. `at`: when the
+   * request for it began, as ticks; default: the next use compares the copy.
+   */
+  confirm(info: ObjectInfo, at?: number): Promise<void>;
+  /** Follows a put to the remote store that began then. Throws store_failed if the epoch cannot be raised. */
+  replace(info: ObjectInfo, body: WholeBody, options: EpochOption & { readonly at: number }): Promise<void>;
   /** Removes the object or tombstone of a key whose remote object was replaced. Throws as replace(). */
   clear(key: Key, options: EpochOption): Promise<void>;
   /** Removes exactly this object, also if it is pending. */
@@ -36,8 +39,6 @@ export interface EdgeOptions {
   readonly embedded: Pick<FsStore, "bucket">;
   readonly disk: DiskCache;
   readonly log: Log;
-  /** As performance.now(). */
-  readonly ticks: () => number;
 }
 
 interface EpochOption {
@@ -50,18 +51,18 @@ export function pendingIn(entry: Entry): ObjectInfo | undefined {
 }
 
 /** A copy that cannot be stored fails no change; there is none then. Only the epochs must be written. */
-export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions): Edge {
+export function createEdge({ bucketId, embedded, disk, log }: EdgeOptions): Edge {
   const driver = embedded.bucket(bucketId);
-  const noteAdded = (info: ObjectInfo) => disk.add(copyOf(bucketId, info, ticks()));
+  const noteAdded = (info: ObjectInfo, at: number | undefined) => disk.add(copyOf(bucketId, info, at));
 
   function setCheckedAt(key: Key, at: number): void {
     const copy = disk.use(bucketId, key);
     if (copy !== undefined) copy.checkedAt = at;
   }
 
-  async function put(info: ObjectInfo, body: WholeBody): Promise<void> {
+  async function put(info: ObjectInfo, body: WholeBody, at: number): Promise<void> {
     if (info.size > disk.maxCopyBytes) return;
-    if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info);
+    if ((await driver.put(info, body, { when: "absent" })) === "stored") noteAdded(info, at);
   }
 
   async function forget({ key, hashes }: ObjectInfo): Promise<void> {
@@ -82,13 +83,13 @@ export function createEdge({ bucketId, embedded, disk, log, ticks }: EdgeOptions
     trust: setCheckedAt,
     distrust: (key) => setCheckedAt(key, Number.NEGATIVE_INFINITY),
     put,
-    async confirm(info) {
+    async confirm(info, at) {
       if (info.size > disk.maxCopyBytes) await forget(info);
-      else if (await driver.confirm(info.key, info.hashes.sha256)) noteAdded(info);
+      else if (await driver.confirm(info.key, info.hashes.sha256)) noteAdded(info, at);
     },
     async replace(info, body, options) {
       await clear(info.key, options);
-      await put(info, body).catch((error: unknown) =>
+      await put(info, body, options.at).catch((error: unknown) =>
         log.warn({ bucket: bucketId, key: info.key, err: error }, "cannot store a copy on this disk"),
       );
     },

@@ -12,12 +12,20 @@ import type { RemoteBucket } from "../../remote/remote.ts";
 export interface DownloadsOptions {
   readonly remote: RemoteBucket;
   readonly spools: SpoolPool;
-  /** Rises with every change; read before the request and passed to `storeCopy`. */
-  readonly changeRevision: () => number;
+  /** Called before the request. */
+  readonly beginRead: () => ReadStart;
   /** Called with a verified body, which is dropped afterwards. */
-  readonly storeCopy: (info: ObjectInfo, body: WholeBody, readAt: number) => Promise<void>;
+  readonly storeCopy: (info: ObjectInfo, body: WholeBody, start: ReadStart) => Promise<void>;
   /** Called if the bytes do not match the description. */
   readonly onDamaged: (info: ObjectInfo, version: string) => void;
+}
+
+/** When a read of the remote store began. */
+export interface ReadStart {
+  /** Rises with every change. */
+  readonly revision: number;
+  /** As ticks. */
+  readonly at: number;
 }
 
 /** Up to this size no byte is returned before the whole object is verified. Bytes. */
@@ -35,11 +43,11 @@ export function createDownloads(options: DownloadsOptions) {
   const running = new LiveMap<string, Promise<Download | undefined>>();
 
   async function begin(info: ObjectInfo, version: string): Promise<Download | undefined> {
-    const readAt = options.changeRevision();
+    const start = options.beginRead();
     const body = await remote.get(info.key, version);
     if (body === undefined) return undefined;
     const spool = spools.open();
-    const verified = receive({ info, version, body, spool, readAt });
+    const verified = receive({ info, version, body, spool, start });
     verified.catch(() => undefined); // Readers get the error; there may be none left.
     return { spool, verified };
   }
@@ -49,9 +57,9 @@ export function createDownloads(options: DownloadsOptions) {
     version: string;
     body: AsyncIterable<Buffer>;
     spool: Spool;
-    readAt: number;
+    start: ReadStart;
   }): Promise<void> {
-    const { info, version, body, spool, readAt } = arrival;
+    const { info, version, body, spool, start } = arrival;
     try {
       await fill(spool, body, info.size);
     } catch (error) {
@@ -71,7 +79,7 @@ export function createDownloads(options: DownloadsOptions) {
       const found = `${received} bytes with another hash`;
       throw new HuiyuanError("store_corrupt", `Cannot read "${info.key}": the store has ${found}`);
     }
-    if (whole !== undefined) await storeCopy(info, whole, readAt);
+    if (whole !== undefined) await storeCopy(info, whole, start);
   }
 
   function share(info: ObjectInfo, version: string): Promise<Download | undefined> {

@@ -28,7 +28,7 @@ function lab(
   const downloads = createDownloads({
     remote: { get } as unknown as RemoteBucket, // no other method is called
     spools: pool,
-    changeRevision: () => 0,
+    beginRead: () => ({ revision: 0, at: 0 }),
     storeCopy: async ({ key }) => void copied.push(key),
     onDamaged: ({ key }) => void damaged.push(key),
   });

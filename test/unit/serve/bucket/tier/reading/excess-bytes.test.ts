@@ -34,7 +34,7 @@ function downloadsOf(remote: RemoteBucket) {
   const downloads = createDownloads({
     remote,
     spools: pool,
-    changeRevision: () => 0,
+    beginRead: () => ({ revision: 0, at: 0 }),
     storeCopy: async ({ key }) => void kept.push(key),
     onDamaged: ({ key }) => void damaged.push(key),
   });
