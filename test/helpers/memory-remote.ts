@@ -150,7 +150,8 @@ export function createMemoryRemote(quirks: Quirks = {}): MemoryRemote {
     },
     store(prefix = "", own = quirks) {
       const probe = async () => {
-        if (own !== quirks && own.failure?.() === "before") throw new HuiyuanError("store_failed", "Cannot probe: requests fail");
+        if (own !== quirks && own.failure?.() === "before")
+          throw new HuiyuanError("store_failed", "Cannot probe: requests fail");
       };
       const availability = createAvailability({ name: "memory", probe, log: SILENT_LOG, probeEveryMs: 20 });
       const requests = requestsOf(availability, own);

@@ -267,8 +267,7 @@ function guarded(edge: MemoryEdge, isDead: () => boolean): MemoryEdge {
         get(target, name, receiver) {
           const value = Reflect.get(target, name, receiver);
           if (typeof value !== "function") return value;
-          return (...passed: unknown[]) =>
-            isDead() ? new Promise(() => {}) : Reflect.apply(value, target, passed);
+          return (...passed: unknown[]) => (isDead() ? new Promise(() => {}) : Reflect.apply(value, target, passed));
         },
       });
     },
@@ -322,8 +321,7 @@ async function change(world: World, node: Node, key: Key): Promise<void> {
   } else isDone = await CHANGES[kind](node, key);
   const { othersWithinMs } = await node.cluster.confirmed();
   world.note(`${kind} ${key} on ${world.nodes.indexOf(node)}: others within ${othersWithinMs}`);
-  if (isDone !== false && othersWithinMs === 0)
-    world.confirmed.push({ kind, key, at, confirmedAt: world.event() });
+  if (isDone !== false && othersWithinMs === 0) world.confirmed.push({ kind, key, at, confirmedAt: world.event() });
 }
 
 /** Each breaks something, and mends it after a while. */
