@@ -241,6 +241,7 @@ describe("images and logs in the console", needs("chromium"), () => {
     expect(await focused()).toBe("Delete");
     await press("Delete");
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.getByText("gone for good").waitFor();
     expect(await page.getByRole("button", { name: "Undelete" }).count()).toBe(0);
     expect((await download(`new/${encodeURIComponent("晚霞 two.png")}`)).status).toBe(404);

@@ -177,7 +177,9 @@ export function createChanges(
     const remoteEntry = await remote.head(key);
     const isDeleted = remoteEntry.state === "tombstone" && !hasExpired(remoteEntry, now());
     const isLifted = isDeleted && (await leaveMark(key, remoteEntry));
-    await edge.driver.undelete(key);
+    // This disk may still have a copy, if the delete was another node's and the news of it is on its way.
+    if (isLifted) await edge.clear(key, { raisesEpoch: false });
+    else await edge.driver.undelete(key);
     return isLifted;
   }
 
