@@ -1,5 +1,5 @@
-// Time that goes on only when a test says so: timers, Date.now() and performance.now(). For tests with very many timers,
-// where vi.useFakeTimers() takes longer the more timers wait.
+// Time that goes on only when a test says so: timers, Date.now() and performance.now(). For tests with very many
+// timers, where vi.useFakeTimers() takes longer the more timers wait.
 import { vi } from "vitest";
 
 export interface ModelTime {

@@ -14,8 +14,8 @@ type LocalObject = Extract<Entry, { readonly state: "object" }>;
 
 export interface Comparison {
   /**
-   * Compares the object unless it is believed. `compared`: the caller looks it up again. `unknown`: the remote store did
-   * not answer; the object may be served, but not kept. Throws store_failed if an outdated object cannot be dropped.
+   * Compares the object unless it is believed. `compared`: the caller looks it up again. `unknown`: the remote store
+   * did not answer; the object may be served, but not kept. Throws store_failed if an outdated one cannot be dropped.
    */
   check(local: LocalObject): Promise<"believed" | Compared>;
   /** The next use compares the object. */

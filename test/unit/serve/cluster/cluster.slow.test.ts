@@ -29,7 +29,7 @@ vi.mock("node:timers/promises", () => ({
 const NODES = 3;
 const KEYS = ["a.jpg", "b.jpg", "c.jpg"].map(toKey);
 const BUCKET = "1/photos";
-const SCHEDULES = Number(process.env.SCHEDULES ?? 120);
+const SCHEDULES = Number(process.env.SCHEDULES ?? 80);
 const FIRST_SEED = Number(process.env.SEED ?? 1);
 const ACTIONS = 150;
 /** The time of a schedule, without its end. Model milliseconds. */
@@ -79,7 +79,7 @@ interface Confirmed {
   readonly confirmedMs: number;
 }
 
-/** What a machine keeps when its program is killed, and its ways to the others. */
+/** The part of a node that a kill of its program leaves: its disk, and its ways to the others. */
 interface Machine {
   readonly edge: MemoryEdge;
   readonly dir: string;
