@@ -28,7 +28,7 @@ import { readLastBackups } from "../../../../src/operate/backups/last-backups.ts
 import { restoreBackup } from "../../../../src/operate/backups/restore.ts";
 import { blobPath } from "../../../../src/serve/bucket/fs/blob-places.ts";
 import { createFsStore, type FsStore } from "../../../../src/serve/bucket/fs/fs-store.ts";
-import { SWEEP_LOCK, tryLock, UNFINISHED_RESTORE } from "../../../../src/serve/bucket/fs/lock.ts";
+import { BACKUP_LOCK, SWEEP_LOCK, tryLock, UNFINISHED_RESTORE } from "../../../../src/serve/bucket/fs/lock.ts";
 import { openOutbox, UPLOADED } from "../../../helpers/uploaded.ts";
 import { infoOf, randomBytes, readAll, wholeBody } from "../../../helpers/whole-body.ts";
 
@@ -360,9 +360,17 @@ describe("makeBackup() refuses", () => {
   test("the folder of another server, a second backup at the same time, and a clock that was set back", async () => {
     await put(await openStore(), new Map(), "a", SMALL);
     await writeFile(join(data, "server-id"), "0123456789ab");
-    const running = backUp();
+    const lock = () => tryLock(join(data, BACKUP_LOCK));
+    const locks: unknown[] = [];
+    const onProgress = () => {
+      locks.push(lock());
+      return () => {};
+    };
+    await backUp({ onProgress });
+    expect(new Set(locks)).toEqual(new Set([undefined]));
+    const unlock = lock();
     await expect(backUp({ dir: join(parent, "second") })).rejects.toMatchObject({ code: "data_locked" });
-    await running;
+    unlock?.();
     await writeFile(join(data, "server-id"), "ba9876543210");
     await expect(backUp()).rejects.toMatchObject({ code: "request_invalid" });
     await mkdir(join(dir, "29991231T000000000Z"));

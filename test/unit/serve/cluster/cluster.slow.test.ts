@@ -10,6 +10,9 @@ import { SILENT_LOG } from "../../../../src/core/log.ts";
 import { type Key, toKey } from "../../../../src/core/object.ts";
 import { createSpoolPool } from "../../../../src/serve/body/spool/spool-pool.ts";
 import { createBucket, describeObject, uploadedAt } from "../../../../src/serve/bucket/contract/bucket.ts";
+import { hasExpired } from "../../../../src/serve/bucket/contract/conditions.ts";
+import type { Entry } from "../../../../src/serve/bucket/contract/driver.ts";
+import type { RemoteEntry } from "../../../../src/serve/bucket/remote/remote.ts";
 import { createDiskCache } from "../../../../src/serve/bucket/tier/disk/disk-cache.ts";
 import { createTieredStore } from "../../../../src/serve/bucket/tier/tiered-store.ts";
 import { createCluster } from "../../../../src/serve/cluster/cluster.ts";
@@ -36,6 +39,8 @@ const ACTIONS = 150;
 const SCHEDULE_MS = 15_000;
 /** For how long a detached node serves what it last compared with S3. */
 const DETACHED_MS = 1_000;
+/** Pending uploads are stored again by then. */
+const CALM_MS = 40_000;
 
 let dir: string;
 let time: ModelTime;
@@ -336,6 +341,7 @@ async function change(world: World, node: Node, key: Key): Promise<void> {
   world.note(`${kind} ${key} on ${world.nodes.indexOf(node)}: others within ${othersWithinMs}`);
   if (isDone === false || othersWithinMs > 0) return;
   world.confirmed.push({ kind, key, at, confirmedAt: world.event(), confirmedMs: performance.now() });
+  await Promise.all(world.nodes.map((each) => download(world, each, key)));
 }
 
 /** Each breaks something, and mends it after a while. */
@@ -348,6 +354,10 @@ const TROUBLES: readonly ((world: World, machine: Machine) => Promise<void>)[] =
   async (world, { valkey }) => {
     valkey.latencyMs = () => world.between(20, 300);
     await delay(world.between(500, 4_000));
+    // What is under way may be lost, or come late.
+    valkey.isCut = world.random() < 0.5;
+    await delay(world.between(500, 2_000));
+    valkey.isCut = false;
     valkey.latencyMs = () => world.between(1, 5);
   },
   async ({ valkey }) => valkey.flush(),
@@ -391,6 +401,16 @@ async function act(world: World): Promise<void> {
   }
 }
 
+/** A mark of a purge, an expired tombstone, is nothing that anybody sees. */
+function stateOf(found: Entry | RemoteEntry): string {
+  if (found.state === "object") return found.info.hashes.sha256;
+  return found.state === "tombstone" && hasExpired(found, Date.now()) ? "absent" : found.state;
+}
+
+async function stateOn({ stored }: Node, key: Key): Promise<string> {
+  return stored.peek(key)?.info.hashes.sha256 ?? stateOf(await stored.lookup(key));
+}
+
 /** Changes fail in such times, which is none of this test's business. */
 const quietly = (run: Promise<unknown>) => run.catch(() => {});
 
@@ -403,9 +423,14 @@ async function runSchedule(seed: number): Promise<World> {
     running.push(quietly(act(world)));
   }
   await Promise.race([Promise.all(running), delay(20_000)]);
-  // Everything is well again: all nodes agree at once.
-  await delay(3_000);
+  // Everything is well again: all nodes agree with S3, and with each other at once.
+  await delay(CALM_MS);
   for (const key of KEYS) {
+    const expected = stateOf(await world.s3.store("").bucket(BUCKET).head(key));
+    for (const [index, each] of world.nodes.entries()) {
+      const state = await stateOn(each, key);
+      if (state !== expected) world.faults.push(`${key} on node ${index} is ${state}, in S3 ${expected}`);
+    }
     const node = world.pick(world.nodes);
     await node.stored.delete(key, "end");
     const confirmation = await node.cluster.confirmed();
