@@ -9,7 +9,7 @@ import { noisyJpeg } from "../helpers/images.ts";
 import { loadedHuiyuan } from "../helpers/loaded-program.ts";
 import { plainS3 } from "../helpers/plain-s3.ts";
 import { eventually, type Installation, install, type Program } from "../helpers/program.ts";
-import { callApi, onceToken } from "../helpers/rest-api.ts";
+import { callApi, fileForm, onceToken, uploadToken } from "../helpers/rest-api.ts";
 import { bucketName } from "../helpers/s3-store.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { needs } from "../helpers/services.ts";
@@ -19,10 +19,13 @@ import { startValkey, type Valkey } from "../helpers/valkey.ts";
 
 const NODES = 4;
 const CHANGES = 200;
+const S3_AWAY_MS = 60_000;
 
 describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valkey"), () => {
   let s3: SwitchProxy;
   let valkey: Valkey;
+  /** The way of all nodes to Valkey. */
+  let toValkey: SwitchProxy;
   let origin: ScriptedOrigin;
   let installations: readonly Installation[] = [];
   let nodes: readonly Program[] = [];
@@ -40,6 +43,8 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
     await plainS3(rgw).makeBucket(s3Bucket);
     s3 = await startSwitchProxy(Number(new URL(rgw.url).port));
     valkey = await startValkey();
+    toValkey = await startSwitchProxy(valkey.port);
+    const url = `redis://127.0.0.1:${toValkey.port}/0`;
     [oldImage, newImage] = [await noisyJpeg(60, 40), await noisyJpeg(64, 44)];
     origin = await startScriptedOrigin(async ({ target }, connection) => {
       requests.set(target, (requests.get(target) ?? 0) + 1);
@@ -52,7 +57,7 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
     const place = { endpoint, region, bucket: s3Bucket, accessKeyId, secretAccessKey, pathStyle: true };
     const store = { type: "s3", ...place, allowPrivate: true };
     const settingsOf = (name: string) =>
-      oneBucket(mirrorOf(origin.url), {}, { store, coordination: { type: "valkey", url: valkey.url, name } });
+      oneBucket(mirrorOf(origin.url), {}, { store, coordination: { type: "valkey", url, name } });
     installations = await Promise.all(
       Array.from({ length: NODES }, (_, index) => install(settingsOf(`node-${index}`))),
     );
@@ -61,7 +66,7 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
   }, CEPH_START_MS);
   afterAll(async () => {
     await Promise.all(nodes.map((node) => node.kill()));
-    await Promise.all([origin?.close(), valkey?.close(), s3?.close()]);
+    await Promise.all([origin?.close(), toValkey?.close(), valkey?.close(), s3?.close()]);
     for (const each of installations) await each.remove();
   });
 
@@ -243,6 +248,17 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
     expect(failures).toEqual([]);
   });
 
+  test("no download fails while Valkey is slow by 200 ms, and changes are seen", async () => {
+    const failures = await whileServing("slow", async () => {
+      toValkey.slow(200);
+      await changes("slow", 20);
+      await delay(2_000);
+      toValkey.slow(0);
+      await allAttached();
+    });
+    expect(failures).toEqual([]);
+  });
+
   test("a one-time token that races on all nodes is spent once, also when Valkey is emptied", async () => {
     for (let round = 0; round < 20; round += 1) {
       const path = `/once-${round}.jpg`;
@@ -250,7 +266,8 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
       const sign = onceToken(path.slice(1));
       const spend = ({ downloadPort: port }: Program) => callApi({ port, path: `${path}/copy`, sign, method: "POST" });
       const raced = await Promise.all(nodes.map(spend));
-      valkey.flush();
+      if (round % 5 < 4) valkey.flush();
+      else await valkey.kill().then(valkey.start);
       const after = await Promise.all(nodes.map(spend));
       const codes = [...raced, ...after].map(({ code }) => code);
       expect(codes.filter((code) => code !== -77)).toHaveLength(1);
@@ -258,34 +275,76 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
     await allAttached();
   });
 
-  test("a node that is killed while it fetches costs the waiting nodes no wrong byte", async () => {
-    originMs = 2_000;
-    const path = "/holder.jpg";
-    const lost = imageAt(nodeAt(0), path).catch(() => "cut");
-    await eventually(() => requests.get(path) === 1, "the origin was asked");
-    const waiting = Promise.all(nodes.slice(1).map((node) => imageAt(node, path)));
-    await delay(200);
-    await nodeAt(0).kill();
-    expect(await lost).toBe("cut");
-    expect(await waiting).toEqual(["old", "old", "old"]);
-    originMs = 0;
-    nodes = await Promise.all(
-      nodes.map((node, index) => (index === 0 ? (installations[0] as Installation).start() : node)),
+  /** Uploads on all nodes until `isOver`. Resolves with the images that were acknowledged, by path. */
+  async function uploadOnAll(name: string, isOver: () => boolean): Promise<ReadonlyMap<string, Buffer>> {
+    const acknowledged = new Map<string, Buffer>();
+    await Promise.all(
+      nodes.map(async ({ downloadPort: port }, at) => {
+        for (let index = 0; !isOver(); index += 1) {
+          const path = `/uploaded-${name}-${at}-${index}.jpg`;
+          // The bytes after the end of a JPEG tell the images apart.
+          const image = Buffer.concat([newImage, Buffer.from(path)]);
+          const upload = callApi({ port, path, form: fileForm(image), sign: uploadToken(path.slice(1)) });
+          const answer = await upload.catch(() => undefined);
+          if (answer === undefined) return; // The node was killed.
+          if (answer.code === 0) acknowledged.set(path, image);
+        }
+      }),
     );
-    await allAttached();
+    return acknowledged;
+  }
+
+  const restarted = async (index: number) => {
+    const node = await (installations[index] as Installation).start();
+    nodes = nodes.map((each, at) => (at === index ? node : each));
+  };
+  const isStored = async ({ adminPort }: Program) =>
+    /^huiyuan_storing_depth 0$/m.test(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text());
+  const allStored = () =>
+    eventually(async () => (await Promise.all(nodes.map(isStored))).every(Boolean), "every image is in S3");
+
+  test("a node that is killed under load while it fetches costs no wrong byte and no acknowledged upload", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      originMs = 2_000;
+      const path = `/holder-${round}.jpg`;
+      let isOver = false;
+      const uploading = uploadOnAll(String(round), () => isOver);
+      const lost = imageAt(nodeAt(round), path).catch(() => "cut");
+      await eventually(() => requests.get(path) === 1, "the origin was asked");
+      const others = nodes.filter((node) => node !== nodeAt(round));
+      const waiting = Promise.all(others.map((node) => imageAt(node, path)));
+      await delay(200 * round);
+      await nodeAt(round).kill();
+      expect(await lost).toBe("cut");
+      expect(await waiting).toEqual(["old", "old", "old"]);
+      isOver = true;
+      originMs = 0;
+      const acknowledged = await uploading;
+      expect(acknowledged.size).toBeGreaterThan(NODES);
+      await restarted(round % NODES);
+      await allAttached();
+      await allStored();
+      for (const [uploaded, image] of acknowledged)
+        for (const { downloadPort: port } of nodes) {
+          const { status, body } = await get({ port, path: uploaded, host: "any.example" });
+          expect([status, body.equals(image)], uploaded).toEqual([200, true]);
+        }
+    }
     await changes("after-kill", 10);
   });
 
-  test("S3 away for 10 s costs no failed hit and no image that was fetched meanwhile", async () => {
+  test("S3 away for a minute costs no failed hit and no image that was fetched meanwhile", async () => {
     const stored = "/stored-away.jpg";
     expect(await onAll(stored)).toEqual(each("old"));
     expect(await onAll(stored)).toEqual(each("old"));
     s3.turn("refuse");
     await valkey.kill();
     await delay(1_500);
-    for (let round = 0; round < 20; round += 1) {
+    const endsAt = performance.now() + S3_AWAY_MS;
+    let rounds = 0;
+    for (; performance.now() < endsAt; rounds += 1) {
       expect(await onAll(stored)).toEqual(each("old"));
-      expect(await imageAt(nodeAt(round), `/away-${round}.jpg`)).toBe("old");
+      expect(await imageAt(nodeAt(rounds), `/away-${rounds}.jpg`)).toBe("old");
       await delay(300);
     }
     const text = await (await fetch(`http://127.0.0.1:${nodeAt(0).adminPort}/readyz`)).text();
@@ -293,11 +352,8 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
     s3.turn("pass");
     await valkey.start();
     await allAttached();
-    const isStored = async ({ adminPort }: Program) =>
-      /^huiyuan_storing_depth 0$/m.test(await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text());
-    const areAllStored = async () => (await Promise.all(nodes.map(isStored))).every(Boolean);
-    await eventually(areAllStored, "every image is in S3");
-    for (let round = 0; round < 20; round += 1) {
+    await allStored();
+    for (let round = 0; round < rounds; round += 1) {
       const path = `/away-${round}.jpg`;
       expect(await onAll(path)).toEqual(each("old"));
       expect(requests.get(path), path).toBe(1);
