@@ -2,8 +2,7 @@
 // Entry point: runs the command of argv.
 import type { Command } from "commander";
 import { readVersion } from "./core/version.ts";
-import { keepYoungGenerationSmall } from "./core/young-generation.ts";
-import { runToEnd } from "./operate/cli/run-to-end.ts";
+import { keepYoungGenerationSmall, runToEnd } from "./operate/cli/run-to-end.ts";
 import { newCommand, processTerminal, type Terminal } from "./operate/cli/terminal.ts";
 
 type Named = readonly [description: string, load: () => Promise<(terminal: Terminal) => Command>];

@@ -6,12 +6,12 @@ import "uplot/dist/uPlot.min.css";
 import { Problem } from "../../src/operate/console/api.ts";
 import { ICONS } from "../../src/operate/console/frame.ts";
 import type { Loaded } from "../../src/operate/console/load.ts";
-import { ConfirmButton } from "../../src/operate/console/parts/dialog.tsx";
 import { InputField, Select, TextField, Toggle } from "../../src/operate/console/parts/fields.tsx";
 import { Icon, Mark } from "../../src/operate/console/parts/icons.tsx";
 import {
   Badge,
   Card,
+  ConfirmButton,
   Copied,
   CopyButton,
   Empty,
@@ -21,10 +21,10 @@ import {
   ProblemNote,
   Scroll,
   Show,
+  Table,
   type Tone,
 } from "../../src/operate/console/parts/parts.tsx";
 import { Plot, type Series } from "../../src/operate/console/parts/plot.tsx";
-import { Table } from "../../src/operate/console/parts/table.tsx";
 import { UploadDrop } from "../../src/operate/console/parts/upload.tsx";
 import { Link } from "../../src/operate/console/router.tsx";
 import "../../src/operate/console/style.css";

@@ -2,9 +2,8 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { get } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
-import { Badge, Card, Empty, Page, Show, type Tone } from "../console/parts/parts.tsx";
+import { Badge, Card, Empty, Page, Show, Table, type Tone } from "../console/parts/parts.tsx";
 import { Plot, type Series } from "../console/parts/plot.tsx";
-import { Table } from "../console/parts/table.tsx";
 import { failureText } from "../console/text/failures.ts";
 import { ago, count, duration, milliseconds, moment } from "../console/text/format.ts";
 import { KEPT, moments, useLive } from "../overview/page/live.ts";
@@ -53,6 +52,7 @@ function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOp
   const isPlotted = useSignal(isOpen);
   return (
     <Card
+      isStack
       title={name}
       actions={
         <>
@@ -65,21 +65,19 @@ function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOp
         </>
       }
     >
-      <div class="stack">
-        <Budget origin={origin} />
-        <details open={isOpen} onToggle={({ currentTarget }) => (isPlotted.value = currentTarget.open)}>
-          <summary>{t("latencyPlot")}</summary>
-          <p class="hint">{t("latencyPlotAbout")}</p>
-          {/* A closed plot costs as much as an open one. */}
-          {isPlotted.value && <LatencyPlot name={name} />}
-        </details>
-        <details open={isOpen}>
-          <summary>
-            {t("lastFailures")} ({count(failures.length)})
-          </summary>
-          <Failures failures={failures} />
-        </details>
-      </div>
+      <Budget origin={origin} />
+      <details open={isOpen} onToggle={({ currentTarget }) => (isPlotted.value = currentTarget.open)}>
+        <summary>{t("latencyPlot")}</summary>
+        <p class="hint">{t("latencyPlotAbout")}</p>
+        {/* A closed plot costs as much as an open one. */}
+        {isPlotted.value && <LatencyPlot name={name} />}
+      </details>
+      <details open={isOpen}>
+        <summary>
+          {t("lastFailures")} ({count(failures.length)})
+        </summary>
+        <Failures failures={failures} />
+      </details>
     </Card>
   );
 }

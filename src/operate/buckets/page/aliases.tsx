@@ -28,11 +28,9 @@ export function Processing({ form, bucket, children }: ProcessingProps) {
   return (
     <div class="stack">
       <div class="halves">
-        <Card>
-          <div class="stack">
-            {own("aliases")}
-            {own("styles")}
-          </div>
+        <Card isStack>
+          {own("aliases")}
+          {own("styles")}
         </Card>
         <Preview bucket={bucket} instruction={instruction} />
       </div>

@@ -3,8 +3,8 @@ import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Select } from "../../console/parts/fields.tsx";
-import { Card, Page, Show } from "../../console/parts/parts.tsx";
+import { Select, submitting } from "../../console/parts/fields.tsx";
+import { Button, Card, Page, Show } from "../../console/parts/parts.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
 import { type Faulty, inLanguage, Reveal, Review, SettingsNotes } from "../../settings/page/review.tsx";
@@ -77,18 +77,14 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
     return isPrivate ? t("tickPrivate", { label: t("allowPrivate") }) : found && inLanguage(found);
   };
   const check = () => form.current?.reportValidity() === true;
+  const advance = submitting(() => {
+    if (check()) step.value = "test";
+  });
   const fields: AnswersProps = { answers: answers.value, set, fault };
   return (
     <div class="stack">
       <Scenarios value={answers.value.scenario} set={(scenario) => set({ scenario })} />
-      <form
-        ref={form}
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (check()) step.value = "test";
-        }}
-      >
+      <form ref={form} class="stack" onSubmit={advance}>
         <Card title={t("mirrorSource")} about={t("mirrorSourceAbout")}>
           <OriginFields {...fields} />
         </Card>
@@ -97,9 +93,7 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
         </Card>
         {step.value === "fields" && (
           <div>
-            <button type="submit" class="primary">
-              {t("continue")}
-            </button>
+            <Button label={t("continue")} class="primary" />
           </div>
         )}
       </form>

@@ -2,8 +2,8 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { post } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
-import { type Option, Select } from "../../console/parts/fields.tsx";
-import { Card, Copied, ProblemNote } from "../../console/parts/parts.tsx";
+import { type Option, Select, submitting } from "../../console/parts/fields.tsx";
+import { Button, Card, Copied, ProblemNote } from "../../console/parts/parts.tsx";
 import { duration, moment } from "../../console/text/format.ts";
 import type { SignAnswer } from "../../signing/contract.ts";
 import { type TextName, t } from "../words.ts";
@@ -32,9 +32,7 @@ export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
   const operation = useSignal<Operation>("download");
   const signed = useSignal<SignAnswer | undefined>(undefined);
   const { problem, run } = useCall();
-  const sign = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const data = new FormData(event.currentTarget as HTMLFormElement);
+  const sign = submitting(async (data) => {
     const life = data.get("life");
     const once = operation.value === "download" && life === ONCE;
     const body = {
@@ -44,10 +42,10 @@ export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
       ...(data.has("processing") && instruction.value !== "" && { instruction: instruction.value }),
     };
     signed.value = await run(() => post<SignAnswer>("/sign", body));
-  };
+  });
   return (
     <Card title={t("sign")} about={t("signAbout")}>
-      <form class="stack" onSubmit={(event) => void sign(event)}>
+      <form class="stack" onSubmit={sign}>
         <Controls operation={operation} />
         {operation.value === "download" && (
           <label class="row one-line">
@@ -56,9 +54,7 @@ export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
           </label>
         )}
         <div>
-          <button type="submit" class="primary">
-            {t("signIt")}
-          </button>
+          <Button label={t("signIt")} class="primary" />
         </div>
       </form>
       <div aria-live="polite" class="answer">

@@ -1,8 +1,7 @@
 // The live part of the first page: rates of the last minutes from the totals of the server.
 import { type ReadonlySignal, useComputed } from "@preact/signals";
-import { Card, Figure } from "../../console/parts/parts.tsx";
+import { Card, Figure, Table } from "../../console/parts/parts.tsx";
 import { Plot, type Series } from "../../console/parts/plot.tsx";
-import { Table } from "../../console/parts/table.tsx";
 import { failureText } from "../../console/text/failures.ts";
 import { bytes, count, milliseconds, percent } from "../../console/text/format.ts";
 import type { LiveFigures } from "../contract.ts";

@@ -1,5 +1,5 @@
 // The settings of the whole server: ports, limits, the store, and the projects with their keys.
-import { Card, Page } from "../../console/parts/parts.tsx";
+import { Button, Card, Page } from "../../console/parts/parts.tsx";
 import { query } from "../../console/router.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
@@ -84,9 +84,10 @@ function Projects({ form, settings: { state, reread } }: { readonly form: Form; 
       ))}
       {!form.isReadOnly && (
         <div>
-          <button type="button" onClick={() => form.set(["projects", projects.length], newValue(schema))}>
-            {t("addNamed", { name: "projects" })}
-          </button>
+          <Button
+            label={t("addNamed", { name: "projects" })}
+            run={() => form.set(["projects", projects.length], newValue(schema))}
+          />
         </div>
       )}
     </div>
