@@ -20,7 +20,10 @@ const backups = () => import("./operate/backups/command.ts");
 const group = <Name extends string>(commands: { readonly [Own in Name]: Named<Own> }) =>
   Object.entries<Named<string>>(commands);
 
-/** Loaded on demand, so that help comes at once, and a server does not hold the libraries of other commands in memory. */
+/**
+ * By group of the help. Loaded on demand, so that help comes at once, and a server does not hold the libraries of other
+ * commands in memory.
+ */
 const COMMANDS = {
   "Try it:": group({
     try: ["run a trial mirror of a sample site, or of yours", () => import("./operate/trial/command.ts")],

@@ -22,13 +22,7 @@ export function Nodes() {
     <Card title={t("nodes")} about={t("nodesAbout")}>
       <Show of={nodes.state} reload={nodes.reload} lines={4}>
         {({ nodes: all }) =>
-          all.length === 0 ? (
-            <Empty title={t("isAlone")}>
-              <p>{t("isAloneHint")}</p>
-            </Empty>
-          ) : (
-            <Rows all={all} />
-          )
+          all.length === 0 ? <Empty title={t("isAlone")} hint={t("isAloneHint")} /> : <Rows all={all} />
         }
       </Show>
     </Card>

@@ -22,9 +22,7 @@ export function OriginsPage() {
       <Show of={origins.state} reload={origins.reload}>
         {({ origins: all }) =>
           all.length === 0 ? (
-            <Empty title={t("noOrigins")}>
-              <p>{t("noOriginsHint")}</p>
-            </Empty>
+            <Empty title={t("noOrigins")} hint={t("noOriginsHint")} />
           ) : (
             all.map((origin, index) => (
               <OriginCard key={`${origin.name} ${index}`} origin={origin} isOpen={all.length <= FEW} />

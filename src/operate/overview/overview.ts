@@ -4,6 +4,7 @@ import { asHuiyuanError } from "../../core/errors.ts";
 import type { MetricSources, Totals } from "../admin/metric-values.ts";
 import type { Readiness } from "../admin/readiness.ts";
 import type { MigrationAnswer } from "../migrations/contract.ts";
+import type { OperatedService } from "../operated-service.ts";
 import { judge, type Series, worstFirst } from "./attention.ts";
 import type { Attention, LiveFigures, OverviewAnswer } from "./contract.ts";
 
@@ -19,15 +20,11 @@ export interface OperatorNotes {
   readonly outages: readonly string[];
 }
 
-export interface OverviewSources {
+export interface OverviewSources extends Pick<OperatedService, "stored">, Pick<MetricSources, "backups"> {
   readonly version: string;
   /** Unix milliseconds. */
   readonly startedAt: number;
   readonly buckets: () => number;
-  /** The size of all buckets; undefined: not counted yet. Must not list a bucket. */
-  readonly stored: () => Promise<{ readonly objects: number; readonly bytes: number } | undefined>;
-  /** Unix milliseconds of the last event of each kind. */
-  readonly backups: () => Promise<Readonly<Record<string, number>>>;
   readonly readiness: () => Promise<Readiness>;
   readonly notes: () => OperatorNotes;
   readonly series: () => Promise<Series>;

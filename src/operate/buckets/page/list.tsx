@@ -33,8 +33,7 @@ export function BucketsPage() {
           <>
             <SettingsNotes state={settings} />
             {buckets.length === 0 ? (
-              <Empty title={t("noBuckets")}>
-                <p>{t("noBucketsHint")}</p>
+              <Empty title={t("noBuckets")} hint={t("noBucketsHint")}>
                 {create}
               </Empty>
             ) : (

@@ -117,10 +117,11 @@ export function ProblemNote({
   );
 }
 
-export function Empty({ title, children }: Children & { readonly title: string }) {
+export function Empty({ title, hint, children }: Children & { readonly title: string; readonly hint?: string }) {
   return (
     <div class="empty">
       <strong>{title}</strong>
+      {hint !== undefined && <p>{hint}</p>}
       {children}
     </div>
   );

@@ -37,11 +37,7 @@ export function MigrationsPage() {
       <Show of={list.state} reload={list.reload}>
         {({ migrations }) =>
           migrations.length === 0 ? (
-            !isAsking.value && (
-              <Empty title={t("noMigrations")}>
-                <p>{t("noMigrationsHint")}</p>
-              </Empty>
-            )
+            !isAsking.value && <Empty title={t("noMigrations")} hint={t("noMigrationsHint")} />
           ) : (
             <div class="stack">
               {migrations.map((migration) => (

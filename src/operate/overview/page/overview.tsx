@@ -63,8 +63,7 @@ function Connection() {
 function NoBucket() {
   return (
     <Card>
-      <Empty title={t("noBuckets")}>
-        <p>{t("noBucketsHint")}</p>
+      <Empty title={t("noBuckets")} hint={t("noBucketsHint")}>
         <Link class="button primary" href="/buckets/new">
           {t("newBucket")}
         </Link>
