@@ -9,6 +9,9 @@ import { type Form, formAt } from "./form.ts";
 import { Keys } from "./keys.tsx";
 import { newValue } from "./setting-schema.ts";
 
+/** Settings that have a tab of their own. */
+const OTHER_TABS = ["server", "limits", "projects"];
+
 export function SettingsPage() {
   return (
     <Page title={t("settings")} about={t("settingsAbout")}>
@@ -27,7 +30,7 @@ export function SettingsPage() {
                 ...{ name: "projects", title: t("projects"), keys: ["projects"] },
                 content: (form) => <Projects form={form} settings={settings} />,
               },
-              { name: "store", title: t("storeAndData"), content: (form) => <Rest form={form} /> },
+              { name: "store", title: t("storeAndData"), content: (form) => fields(form, OTHER_TABS) },
             ]}
           />
         )}
@@ -36,25 +39,17 @@ export function SettingsPage() {
   );
 }
 
-const whole = (name: string) => (form: Form) => {
-  const schema = form.schema.properties?.[name] ?? {};
-  return (
-    <Card>
-      <SettingFields form={formAt(form, [name], schema)} keys={Object.keys(schema.properties ?? {})} />
-    </Card>
-  );
-};
+const whole = (name: string) => (form: Form) => fields(formAt(form, [name], form.schema.properties?.[name] ?? {}));
 
-function Rest({ form }: { readonly form: Form }) {
-  const keys = Object.keys(form.schema.properties ?? {}).filter(
-    (key) => !["server", "limits", "projects"].includes(key),
-  );
-  return (
-    <Card>
-      <SettingFields form={form} keys={keys} />
-    </Card>
-  );
-}
+/** All settings of a mapping but these. */
+const fields = (form: Form, others: readonly string[] = []) => (
+  <Card>
+    <SettingFields
+      form={form}
+      keys={Object.keys(form.schema.properties ?? {}).filter((key) => !others.includes(key))}
+    />
+  </Card>
+);
 
 /** Buckets have pages of their own. */
 function Projects({ form, settings: { state, reread } }: { readonly form: Form; readonly settings: Settings }) {
