@@ -6,7 +6,7 @@ import { Badge, Card, Empty, Page, Show, Table, type Tone } from "../console/par
 import { Plot, type Series } from "../console/parts/plot.tsx";
 import { failureText } from "../console/text/failures.ts";
 import { ago, count, duration, milliseconds, moment } from "../console/text/format.ts";
-import { KEPT, moments, useLive } from "../overview/page/live.ts";
+import { KEPT, moments, useLive } from "../overview/page/live-figures.tsx";
 import { latencyAt, timeOf } from "../overview/page/rates.ts";
 import type { OriginsAnswer } from "./contract.ts";
 import { type TextName, t } from "./words.ts";

@@ -7,9 +7,9 @@ import { Badge, Button, Card, Empty, Page, ProblemNote } from "../../console/par
 import { go, Link, query } from "../../console/router.tsx";
 import { milliseconds } from "../../console/text/format.ts";
 import { listAt, textAt, valueAt } from "../../console/tree.ts";
+import type { Form } from "../../settings/page/draft.ts";
 import { Editor, type Settings, WithSettings } from "../../settings/page/editor.tsx";
 import { SettingFields } from "../../settings/page/fields.tsx";
-import type { Form } from "../../settings/page/form.ts";
 import { Keys } from "../../settings/page/keys.tsx";
 import { t } from "../words.ts";
 import { Processing } from "./aliases.tsx";

@@ -200,27 +200,19 @@ function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
       <AnswerField
         {...props}
         name="bucket"
-        label={isSplit ? t("oldBucket") : t("bucketName")}
-        hint={t("bucketNameHint")}
+        {...(isSplit && { label: t("oldBucket") })}
         more={{ required: true, pattern: BUCKET_NAME }}
       />
       <AnswerField
         {...props}
         name="host"
-        label={isSplit ? t("oldDomain") : t("domain")}
-        hint={t("domainHint")}
+        {...(isSplit && { label: t("oldDomain") })}
         tidy={bareHost}
         more={{ placeholder: "img.example.com", pattern: HOST }}
       />
       {isSplit && (
         <>
-          <AnswerField
-            {...props}
-            name="uploadBucket"
-            label={t("newBucketName")}
-            hint={t("newBucketNameHint")}
-            more={{ required: true, pattern: BUCKET_NAME }}
-          />
+          <AnswerField {...props} name="uploadBucket" more={{ required: true, pattern: BUCKET_NAME }} />
           <AnswerField
             {...props}
             name="uploadHost"

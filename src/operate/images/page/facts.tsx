@@ -93,7 +93,7 @@ export function ServedFrom({ answer: { bucket, isInMemory, isStale, isQueued }, 
           <table>
             <thead>
               <tr>
-                <th scope="col">{t("servedBy")}</th>
+                <th scope="col">{t("domains")}</th>
                 <th scope="col" />
               </tr>
             </thead>
@@ -115,13 +115,8 @@ export function ServedFrom({ answer: { bucket, isInMemory, isStale, isQueued }, 
   );
 }
 
-export function Hashes({ object: { sha256, sha1, md5, etag } }: { readonly object: StoredObject }) {
-  const rows: Row[] = [
-    ["sha256", sha256],
-    ["sha1", sha1],
-    ["md5", md5],
-    ["etag", etag],
-  ];
+export function Hashes({ object }: { readonly object: StoredObject }) {
+  const rows = (["sha256", "sha1", "md5", "etag"] as const).map((name): Row => [name, object[name]]);
   return (
     <Card title={t("hashes")}>
       <Rows rows={rows} areCopied />

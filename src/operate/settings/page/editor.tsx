@@ -10,6 +10,7 @@ import { go, Link, unsaved } from "../../console/router.tsx";
 import { type Path, valueAt } from "../../console/tree.ts";
 import type { SettingsApplied, SettingsState } from "../contract.ts";
 import { t } from "../words.ts";
+import type { Form, Single } from "./draft.ts";
 import {
   changesIn,
   type Draft,
@@ -24,7 +25,6 @@ import {
   withRemoved,
   withSet,
 } from "./draft.ts";
-import type { Form, Single } from "./form.ts";
 import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
 import { schemaAt } from "./setting-schema.ts";
 

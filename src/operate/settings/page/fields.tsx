@@ -7,8 +7,7 @@ import { Badge, Button } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
 import { listAt, textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
-import { MASK } from "./draft.ts";
-import { type Form, formAt } from "./form.ts";
+import { type Form, formAt, MASK } from "./draft.ts";
 import { choicesOf, kindOf, newValue, textOf, valueOfLines, valueOfText, variantOf } from "./setting-schema.ts";
 
 interface SettingFieldsProps {

@@ -3,9 +3,9 @@ import { Button, Card, Page } from "../../console/parts/parts.tsx";
 import { query } from "../../console/router.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
+import { type Form, formAt } from "./draft.ts";
 import { Editor, type Settings, WithSettings } from "./editor.tsx";
 import { SettingFields } from "./fields.tsx";
-import { type Form, formAt } from "./form.ts";
 import { Keys } from "./keys.tsx";
 import { newValue } from "./setting-schema.ts";
 
