@@ -8,6 +8,7 @@ import { Badge, Button, Card, CopyButton, Show, Table } from "../../console/part
 import { ago, bytes, moment } from "../../console/text/format.ts";
 import type { StatAnswer, VariantPage } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
+import type { PreviewProps } from "./preview.tsx";
 
 type StoredObject = NonNullable<StatAnswer["object"]>;
 
@@ -124,16 +125,11 @@ export function Hashes({ object }: { readonly object: StoredObject }) {
   );
 }
 
-interface VariantsProps {
-  readonly bucket: string;
-  readonly imageKey: string;
-}
-
 /** A preview adds one. */
 const EVERY_MS = 5_000;
 
 /** The stored results of processing the image. */
-export function Variants({ bucket, imageKey: key }: VariantsProps) {
+export function Variants({ bucket, imageKey: key }: Pick<PreviewProps, "bucket" | "imageKey">) {
   const after = useSignal<string | undefined>(undefined);
   const page = useLoaded(
     (signal) => get<VariantPage>("/objects/variants", { bucket, key, after: after.value }, signal),

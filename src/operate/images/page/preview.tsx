@@ -9,12 +9,13 @@ import type { StatAnswer } from "../contract.ts";
 import { t } from "../words.ts";
 import { Operations } from "./operations.tsx";
 
-interface PreviewProps {
+export interface PreviewProps {
   readonly bucket: string;
   readonly imageKey: string;
   /** The download URL, without a token; undefined: the server does not know its port. */
   readonly url: string | undefined;
   readonly object: NonNullable<StatAnswer["object"]>;
+  /** Empty: none. */
   readonly instruction: Signal<string>;
 }
 

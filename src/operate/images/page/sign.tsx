@@ -7,13 +7,7 @@ import { Button, Card, Copied, ProblemNote } from "../../console/parts/parts.tsx
 import { duration, moment } from "../../console/text/format.ts";
 import type { SignAnswer } from "../../signing/contract.ts";
 import { type TextName, t } from "../words.ts";
-
-interface SignProps {
-  readonly bucket: string;
-  readonly imageKey: string;
-  /** That of the preview; empty: none. */
-  readonly instruction: Signal<string>;
-}
+import type { PreviewProps } from "./preview.tsx";
 
 type Operation = SignAnswer["operation"];
 
@@ -28,7 +22,7 @@ const DAY = 86_400;
 const LIVES = [3_600, DAY, 7 * DAY, 30 * DAY, 90 * DAY];
 const ONCE = "once";
 
-export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
+export function SignCard({ bucket, imageKey: key, instruction }: Omit<PreviewProps, "url" | "object">) {
   const operation = useSignal<Operation>("download");
   const signed = useSignal<SignAnswer | undefined>(undefined);
   const { problem, run } = useCall();

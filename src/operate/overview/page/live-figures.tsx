@@ -4,7 +4,7 @@ import { type ReadonlySignal, signal, useComputed } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get } from "../../console/api.ts";
 import { Card, Figure, Table } from "../../console/parts/parts.tsx";
-import { Plot, type Series } from "../../console/parts/plot.tsx";
+import { Plot, type PlotProps, type Series } from "../../console/parts/plot.tsx";
 import { failureText } from "../../console/text/failures.ts";
 import { bytes, count, milliseconds, percent } from "../../console/text/format.ts";
 import type { LiveFigures } from "../contract.ts";
@@ -90,12 +90,10 @@ export function LivePlots() {
   );
 }
 
-interface PlotCardProps {
+interface PlotCardProps extends Pick<PlotProps, "format" | "most"> {
   readonly title: TextName;
   readonly times: ReadonlySignal<readonly number[]>;
   readonly series: ReadonlySignal<readonly Series[]>;
-  readonly format: (value: number) => string;
-  readonly most?: number;
 }
 
 function PlotCard({ title, times, series, format, most }: PlotCardProps) {
