@@ -10,6 +10,7 @@ import { InputField, Select, TextField, Toggle } from "../../src/operate/console
 import { Icon, Mark } from "../../src/operate/console/parts/icons.tsx";
 import {
   Badge,
+  Button,
   Card,
   ConfirmButton,
   Copied,
@@ -108,16 +109,12 @@ function Buttons() {
     <Card title="Button, Badge, Icon, Mark">
       <div class="stack">
         <Row>
-          <button type="button" class="primary">
-            {NAME}
-          </button>
-          <button type="button">{NAME}</button>
-          <button type="button" disabled>
-            {NAME}
-          </button>
+          <Button label={NAME} class="primary" run={() => undefined} />
+          <Button label={NAME} run={() => undefined} />
+          <Button label={NAME} disabled run={() => undefined} />
           <CopyButton text={LONG} about={NAME} />
           <ConfirmButton label={NAME} question={LONG} run={() => undefined} />
-          <button type="button">{LONG}</button>
+          <Button label={LONG} about={NAME} run={() => undefined} />
         </Row>
         <Copied about={NAME} text={LONG} />
         <Row>

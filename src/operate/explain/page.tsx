@@ -2,8 +2,8 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { post } from "../console/api.ts";
-import { useCall } from "../console/load.ts";
-import { InputField, submitting } from "../console/parts/fields.tsx";
+import { submitting, useCall } from "../console/load.ts";
+import { InputField } from "../console/parts/fields.tsx";
 import { Badge, Button, Card, ProblemNote, type Tone } from "../console/parts/parts.tsx";
 import { failureText } from "../console/text/failures.ts";
 import { duration } from "../console/text/format.ts";

@@ -1,8 +1,8 @@
 // An image of a bucket, fetched if the bucket lacks it, with its URLs to copy; and a command that uploads one.
 import { type Signal, useSignal } from "@preact/signals";
 import { get, Problem, post, urlOf } from "../../console/api.ts";
-import { useCall, useLoaded } from "../../console/load.ts";
-import { submitting, TextField } from "../../console/parts/fields.tsx";
+import { submitting, useCall, useLoaded } from "../../console/load.ts";
+import { TextField } from "../../console/parts/fields.tsx";
 import { Button, Card, Copied, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { textAt } from "../../console/tree.ts";
 import type { SignAnswer } from "../../signing/contract.ts";

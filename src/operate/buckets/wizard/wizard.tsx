@@ -2,8 +2,8 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { get } from "../../console/api.ts";
-import { useLoaded } from "../../console/load.ts";
-import { Select, submitting } from "../../console/parts/fields.tsx";
+import { submitting, useLoaded } from "../../console/load.ts";
+import { Select } from "../../console/parts/fields.tsx";
 import { Button, Card, Copied, Page, Show } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
 import { listAt, textAt } from "../../console/tree.ts";

@@ -81,15 +81,6 @@ export function InputField(props: Omit<FieldProps, "control"> & InputProps) {
   return <Field {...{ label, hint, fault, place, control }} />;
 }
 
-/** A handler for `onSubmit`: the browser sends nothing, and `take` gets what is filled in. */
-export function submitting(take: (data: FormData, form: HTMLFormElement) => unknown) {
-  return (event: SubmitEvent) => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    void take(new FormData(form), form);
-  };
-}
-
 /** Its words stand for a value. */
 export type Option<Value extends string | number = string> = readonly [value: Value, words: string];
 

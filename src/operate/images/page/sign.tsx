@@ -1,8 +1,8 @@
 // Makes a signed URL or a token for an image.
 import { type Signal, useSignal } from "@preact/signals";
 import { post } from "../../console/api.ts";
-import { useCall } from "../../console/load.ts";
-import { type Option, Select, submitting } from "../../console/parts/fields.tsx";
+import { submitting, useCall } from "../../console/load.ts";
+import { type Option, Select } from "../../console/parts/fields.tsx";
 import { Button, Card, Copied, ProblemNote } from "../../console/parts/parts.tsx";
 import { duration, moment } from "../../console/text/format.ts";
 import type { SignAnswer } from "../../signing/contract.ts";

@@ -3,8 +3,8 @@
 import { useSignal } from "@preact/signals";
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, post } from "../../console/api.ts";
-import { useCall, useLoaded } from "../../console/load.ts";
-import { InputField, Select, submitting } from "../../console/parts/fields.tsx";
+import { submitting, useCall, useLoaded } from "../../console/load.ts";
+import { InputField, Select } from "../../console/parts/fields.tsx";
 import { Button, Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { listAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";

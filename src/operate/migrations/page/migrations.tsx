@@ -2,8 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { get, post } from "../../console/api.ts";
-import { useCall, useLoaded } from "../../console/load.ts";
-import { submitting } from "../../console/parts/fields.tsx";
+import { submitting, useCall, useLoaded } from "../../console/load.ts";
 import {
   Badge,
   Button,

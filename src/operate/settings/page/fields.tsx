@@ -1,8 +1,10 @@
 // The fields of settings: each shows one value of the settings file by its schema, and changes it in the draft. One
 // file of more than 350 lines, because a list, a mapping and a field draw each other.
+
 import { useState } from "preact/hooks";
 import type { SettingSchema } from "../../../settings/setting-schema.ts";
-import { InputField, Select, submitting, TextField, Toggle } from "../../console/parts/fields.tsx";
+import { submitting } from "../../console/load.ts";
+import { InputField, Select, TextField, Toggle } from "../../console/parts/fields.tsx";
 import { Badge, Button } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
 import { listAt, textAt } from "../../console/tree.ts";
