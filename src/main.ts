@@ -2,79 +2,62 @@
 // Entry point: runs the command of argv.
 import type { Command } from "commander";
 import { readVersion } from "./core/version.ts";
-import { keepYoungGenerationSmall } from "./core/young-generation.ts";
-import { runToEnd } from "./operate/cli/run-to-end.ts";
+import { keepYoungGenerationSmall, runToEnd } from "./operate/cli/run-to-end.ts";
 import { newCommand, processTerminal, type Terminal } from "./operate/cli/terminal.ts";
 
-type Named = readonly [description: string, load: () => Promise<(terminal: Terminal) => Command>];
+/** The file of a command exports it as `<name>Command`. */
+type Named<Name extends string> = readonly [
+  description: string,
+  load: () => Promise<{ readonly [Exported in `${Name}Command`]: (terminal: Terminal) => Command }>,
+];
 
 const signing = () => import("./operate/signing/command.ts");
 const showing = () => import("./operate/images/commands/show-objects.ts");
 const changing = () => import("./operate/images/commands/change-objects.ts");
 const backups = () => import("./operate/backups/command.ts");
 
+/** The commands of a group of the help, by their names. */
+const group = <Name extends string>(commands: { readonly [Own in Name]: Named<Own> }) =>
+  Object.entries<Named<string>>(commands);
+
 /**
  * By group of the help. Loaded on demand, so that help comes at once, and a server does not hold the libraries of other
  * commands in memory.
  */
-const COMMANDS: Readonly<Record<string, Readonly<Record<string, Named>>>> = {
-  "Try it:": {
-    try: [
-      "run a trial mirror of a sample site, or of yours",
-      async () => (await import("./operate/trial/command.ts")).tryCommand,
-    ],
-    doctor: [
-      "test an origin and suggest settings",
-      async () => (await import("./operate/doctor/command.ts")).doctorCommand,
-    ],
-  },
-  "Set it up and run it:": {
-    keys: ["make key pairs, which sign uploads and downloads", async () => (await signing()).keysCommand],
-    check: [
-      "check a settings file, and list every fault with its line",
-      async () => (await import("./operate/cli/check.ts")).checkCommand,
-    ],
-    serve: ["run the server", async () => (await import("./operate/cli/serve.ts")).serveCommand],
-    sign: ["print a signed URL, or a token for the REST API", async () => (await signing()).signCommand],
-  },
-  "See what it does:": {
-    explain: [
-      "show how a URL would be served",
-      async () => (await import("./operate/explain/command.ts")).explainCommand,
-    ],
-    ls: ["list stored objects", async () => (await showing()).lsCommand],
-    stat: ["show everything about one object", async () => (await showing()).statCommand],
-    log: [
-      "list uploads, copies, queries and deletes",
-      async () => (await import("./operate/operations/command.ts")).logCommand,
-    ],
-    usage: [
-      "show requests and bytes of each day",
-      async () => (await import("./operate/usage/command.ts")).usageCommand,
-    ],
-    nodes: [
-      "list the servers on the same S3 store",
-      async () => (await import("./operate/nodes/command.ts")).nodesCommand,
-    ],
-  },
-  "Change what it stores and sends:": {
+const COMMANDS = {
+  "Try it:": group({
+    try: ["run a trial mirror of a sample site, or of yours", () => import("./operate/trial/command.ts")],
+    doctor: ["test an origin and suggest settings", () => import("./operate/doctor/command.ts")],
+  }),
+  "Set it up and run it:": group({
+    keys: ["make key pairs, which sign uploads and downloads", signing],
+    check: ["check a settings file, and list every fault with its line", () => import("./operate/cli/check.ts")],
+    serve: ["run the server", () => import("./operate/cli/serve.ts")],
+    sign: ["print a signed URL, or a token for the REST API", signing],
+  }),
+  "See what it does:": group({
+    explain: ["show how a URL would be served", () => import("./operate/explain/command.ts")],
+    ls: ["list stored objects", showing],
+    stat: ["show everything about one object", showing],
+    log: ["list uploads, copies, queries and deletes", () => import("./operate/operations/command.ts")],
+    usage: ["show requests and bytes of each day", () => import("./operate/usage/command.ts")],
+    nodes: ["list the servers on the same S3 store", () => import("./operate/nodes/command.ts")],
+  }),
+  "Change what it stores and sends:": group({
     migrate: [
       "copy existing images from a folder, a list of URLs or a cloud store",
-      async () => (await import("./operate/migrations/commands/migrate.ts")).migrateCommand,
+      () => import("./operate/migrations/commands/migrate.ts"),
     ],
-    warm: ["prefetch a list of images", async () => (await import("./operate/images/commands/warm.ts")).warmCommand],
-    purge: ["revalidate stored objects", async () => (await changing()).purgeCommand],
-    delete: ["delete objects, and do not fetch them again", async () => (await changing()).deleteCommand],
-    undelete: ["allow deleted objects to be fetched again", async () => (await changing()).undeleteCommand],
-    callbacks: [
-      "list, retry, drop or test callbacks",
-      async () => (await import("./operate/callbacks/command.ts")).callbacksCommand,
-    ],
-  },
-  "Back it up:": {
-    backup: ["back up the data folder, while the server runs or not", async () => (await backups()).backupCommand],
-    restore: ["fill an empty data folder from a backup", async () => (await backups()).restoreCommand],
-  },
+    warm: ["prefetch a list of images", () => import("./operate/images/commands/warm.ts")],
+    purge: ["revalidate stored objects", changing],
+    delete: ["delete objects, and do not fetch them again", changing],
+    undelete: ["allow deleted objects to be fetched again", changing],
+    callbacks: ["list, retry, drop or test callbacks", () => import("./operate/callbacks/command.ts")],
+  }),
+  "Back it up:": group({
+    backup: ["back up the data folder, while the server runs or not", backups],
+    restore: ["fill an empty data folder from a backup", backups],
+  }),
 };
 
 const DESCRIPTION =
@@ -95,10 +78,10 @@ const program = newCommand(terminal, "huiyuan", EXAMPLES)
 keepYoungGenerationSmall(true);
 if (process.argv.length === 2) process.argv.push("--help");
 const wanted = process.argv.slice(2).find((word) => word !== "help" && !word.startsWith("-"));
-for (const [group, commands] of Object.entries(COMMANDS))
-  for (const [name, [description, load]] of Object.entries(commands)) {
-    const command = name === wanted ? (await load())(terminal) : newCommand(terminal, name);
-    program.addCommand(command.description(description).helpGroup(group));
+for (const [heading, commands] of Object.entries(COMMANDS))
+  for (const [name, [description, load]] of commands) {
+    const command = name === wanted ? (await load())[`${name}Command`]!(terminal) : newCommand(terminal, name);
+    program.addCommand(command.description(description).helpGroup(heading));
   }
 keepYoungGenerationSmall(false);
 

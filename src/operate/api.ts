@@ -22,11 +22,11 @@ import { addUploadCall } from "./images/calls/upload.ts";
 import { addWarmCall } from "./images/calls/warm.ts";
 import { addContentCall, addMigrationCalls } from "./migrations/calls.ts";
 import type { MigrationJobs } from "./migrations/jobs/jobs.ts";
-import { addNodesCall } from "./nodes/calls.ts";
+import { listNodes } from "./nodes/contract.ts";
 import type { OperatedService } from "./operated-service.ts";
 import { addLogCalls } from "./operations/calls.ts";
 import { addOriginCalls } from "./origins/calls.ts";
-import { addOverviewCalls, type OverviewParts } from "./overview/calls.ts";
+import { type LiveFigures, type OverviewAnswer, showLive, showOverview } from "./overview/contract.ts";
 import { addSettingsCalls } from "./settings/calls.ts";
 import { addSignCall, type Signer } from "./signing/calls.ts";
 import { addUsageCall } from "./usage/calls.ts";
@@ -46,12 +46,14 @@ export interface ApiOptions {
 }
 
 /** The parts that only a server has. */
-export interface ServerParts extends OverviewParts {
+export interface ServerParts {
   readonly access: Access;
   readonly sign: Signer;
   /** Both are undefined without a settings file. */
   readonly migrations: MigrationJobs | undefined;
   readonly settingsFile: SettingsFile | undefined;
+  readonly live: () => LiveFigures;
+  readonly overview: () => Promise<OverviewAnswer>;
 }
 
 /** All paths begin with /api/v1. */
@@ -86,7 +88,11 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
   addCallbackCalls(calls, { ...callbacks, registry, restApi, log });
   addLogCalls(calls, { registry, operations });
   addUsageCall(calls, { registry, usage });
-  addNodesCall(calls, service);
+  calls.add(listNodes, async (context) => {
+    const nodes = (await cluster?.nodes()) ?? [];
+    const viewOf = (node: (typeof nodes)[number]) => ({ ...node, startedAt: new Date(node.startedAt).toISOString() });
+    return context.json({ nodes: nodes.map(viewOf) });
+  });
   if (server !== undefined) {
     addDoctorCall(calls, { stopping, log });
     addSignCall(calls, server.sign);
@@ -95,7 +101,8 @@ export function createApi(options: ApiOptions): Hono<ApiEnv> {
     calls.add(showSession, (context) => context.json(server.access.stateOf(context)));
     calls.add(logIn, (context, { token }) => server.access.login(context, token));
     calls.add(logOut, (context) => context.json(server.access.logout(context)));
-    addOverviewCalls(calls, server);
+    calls.add(showOverview, async (context) => context.json(await server.overview()));
+    calls.add(showLive, (context) => context.json(server.live()));
   }
   // Built on request, which is rare.
   api.get("/openapi.json", (context) => context.json(describeApi(calls.list, readVersion())));

@@ -1,7 +1,7 @@
 // The source photograph of the thumbnail bench: 2000×1500 pixels with realistic detail and grain, the same on every
 // run.
 import sharp from "sharp";
-import { readSamplePictures } from "../../src/operate/trial/run/sample-pictures.ts";
+import { readSamplePictures } from "../../src/operate/trial/run/sample-site.ts";
 import { createDice } from "../fault/proxy.ts";
 
 const [WIDTH, HEIGHT] = [2000, 1500];

@@ -6,12 +6,13 @@ import "uplot/dist/uPlot.min.css";
 import { Problem } from "../../src/operate/console/api.ts";
 import { ICONS } from "../../src/operate/console/frame.ts";
 import type { Loaded } from "../../src/operate/console/load.ts";
-import { ConfirmButton } from "../../src/operate/console/parts/dialog.tsx";
 import { InputField, Select, TextField, Toggle } from "../../src/operate/console/parts/fields.tsx";
 import { Icon, Mark } from "../../src/operate/console/parts/icons.tsx";
 import {
   Badge,
+  Button,
   Card,
+  ConfirmButton,
   Copied,
   CopyButton,
   Empty,
@@ -21,10 +22,10 @@ import {
   ProblemNote,
   Scroll,
   Show,
+  Table,
   type Tone,
 } from "../../src/operate/console/parts/parts.tsx";
 import { Plot, type Series } from "../../src/operate/console/parts/plot.tsx";
-import { Table } from "../../src/operate/console/parts/table.tsx";
 import { UploadDrop } from "../../src/operate/console/parts/upload.tsx";
 import { Link } from "../../src/operate/console/router.tsx";
 import "../../src/operate/console/style.css";
@@ -108,16 +109,12 @@ function Buttons() {
     <Card title="Button, Badge, Icon, Mark">
       <div class="stack">
         <Row>
-          <button type="button" class="primary">
-            {NAME}
-          </button>
-          <button type="button">{NAME}</button>
-          <button type="button" disabled>
-            {NAME}
-          </button>
+          <Button label={NAME} class="primary" run={() => undefined} />
+          <Button label={NAME} run={() => undefined} />
+          <Button label={NAME} disabled run={() => undefined} />
           <CopyButton text={LONG} about={NAME} />
           <ConfirmButton label={NAME} question={LONG} run={() => undefined} />
-          <button type="button">{LONG}</button>
+          <Button label={LONG} about={NAME} run={() => undefined} />
         </Row>
         <Copied about={NAME} text={LONG} />
         <Row>

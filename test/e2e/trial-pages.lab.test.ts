@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { readSamplePictures } from "../../src/operate/trial/run/sample-pictures.ts";
+import { readSamplePictures } from "../../src/operate/trial/run/sample-site.ts";
 import { launchBrowser } from "../helpers/browser.ts";
 import { noisyJpeg } from "../helpers/images.ts";
 import { faultsOf, shiftsOf, watchShifts } from "../helpers/page-faults.ts";

@@ -1,7 +1,7 @@
 // Draws the gallery's source pictures: a chart whose pixels show their position and colour, drawn scenes instead of
 // photographs, and special kinds (turned by EXIF, CMYK, wide gamut, 16 bits, transparent, animated).
 import sharp, { type Sharp } from "sharp";
-import { readSamplePictures } from "../../src/operate/trial/run/sample-pictures.ts";
+import { readSamplePictures } from "../../src/operate/trial/run/sample-site.ts";
 import { writeBmp } from "../../src/serve/image/formats/bmp.ts";
 
 /** A picture of the gallery: a file as a site would serve it. */

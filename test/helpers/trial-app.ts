@@ -2,7 +2,7 @@
 import { type App, startApp } from "../../src/app.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { toKey } from "../../src/core/object.ts";
-import type { SamplePicture } from "../../src/operate/trial/run/sample-pictures.ts";
+import type { SamplePicture } from "../../src/operate/trial/run/sample-site.ts";
 import { type SampleSite, startSampleSite } from "../../src/operate/trial/run/sample-site.ts";
 import { createTrial } from "../../src/operate/trial/run/trial.ts";
 import { trialSettings } from "../../src/operate/trial/run/trial-settings.ts";

@@ -28,21 +28,16 @@ import {
   SETTINGS,
 } from "./generations.ts";
 import { noteBackup } from "./last-backups.ts";
-import { isSameFile, type OnProgress, placeFiles, unlessMissing } from "./placing.ts";
+import { isSameFile, type OnProgress, type PlacingOptions, placeFiles, unlessMissing } from "./placing.ts";
 import { type Damage, verifyBlobs } from "./verify.ts";
 
-export interface BackupOptions {
-  /** The data folder. */
-  readonly data: string;
+/** `signal`: ends the backup early; the call then throws. */
+export interface BackupOptions extends Pick<PlacingOptions, "data" | "copies" | "signal"> {
   /** The folder of the backup. */
   readonly dir: string;
   readonly settingsFile: string;
   /** Number of generations that stay, this one included. */
   readonly keep: number;
-  /** Copies all bytes, so that a disk error of the data folder cannot reach the backup. */
-  readonly copies: boolean;
-  /** Ends the backup early; the call then throws. */
-  readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
 }
 

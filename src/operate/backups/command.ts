@@ -102,10 +102,8 @@ async function withProgress<Report>(
   }
 }
 
-interface RestoreFlags {
-  readonly config: string;
+interface RestoreFlags extends Pick<BackupFlags, "config" | "json"> {
   readonly generation?: string;
-  readonly json: boolean;
 }
 
 const RESTORE_HELP = `Stop the server first, and move its old data folder away. Run the command as the

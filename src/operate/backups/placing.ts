@@ -11,11 +11,12 @@ import type { Inventory } from "../../serve/bucket/fs/catalogue/inventory.ts";
 import type { Generation } from "./generations.ts";
 
 export interface PlacingOptions {
+  /** The data folder. */
   readonly data: string;
   /** The generation that is being written. */
   readonly target: string;
   readonly previous: Generation | undefined;
-  /** The files must not be shared with the data folder. */
+  /** Copies all bytes, so that a disk error of the data folder cannot reach the backup. */
   readonly copies: boolean;
   readonly inventory: Inventory;
   readonly signal: AbortSignal;

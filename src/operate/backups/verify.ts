@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { errorCodeOf } from "../../core/disk-failure.ts";
 import { blobPath, packPath } from "../../serve/bucket/fs/blob-places.ts";
-import type { Inventory, ListedBlob } from "../../serve/bucket/fs/catalogue/inventory.ts";
+import type { ListedBlob } from "../../serve/bucket/fs/catalogue/inventory.ts";
+import type { PlacingOptions } from "./placing.ts";
 
 export interface Damage {
   /** Images whose bytes are missing or differ. They are not in a backup; the server treats them as damaged. */
@@ -12,16 +13,14 @@ export interface Damage {
   readonly damagedObjects: readonly string[];
 }
 
-export interface VerifyOptions {
+export interface VerifyOptions extends Pick<PlacingOptions, "inventory" | "signal"> {
   /** A generation, or a data folder without a server. */
   readonly folder: string;
-  readonly inventory: Inventory;
   /** Offset in a pack before which nothing needs to be verified. */
   readonly verifiedUntil: (pack: number) => number;
   readonly isVerified: (sha256: string) => Promise<boolean>;
   /** Called for each damaged blob that has a file of its own. */
   readonly onDamagedFile: (path: string) => Promise<void>;
-  readonly signal: AbortSignal;
   /** Called with the size of each blob, those included that need not be verified. */
   readonly onBytes: (bytes: number) => void;
 }

@@ -120,7 +120,6 @@ export const t = textsOf({
   ],
   secretKeyHint: ["It is written to the settings file, and not shown again.", "写入配置文件，之后不再显示。"],
   remoteBucket: ["Bucket in the cloud", "云上的空间（Bucket）"],
-  cloudRegion: ["Region", "地域"],
   serviceUrl: ["URL of the service", "服务 URL"],
   testOrigin: ["Test the origin", "检测源站"],
   testOriginAbout: ["Some real requests, so that surprises come now.", "发送一些真实请求，提前发现问题。"],

@@ -2,9 +2,7 @@
 
 import { get, post } from "../console/api.ts";
 import { useCall, useLoaded } from "../console/load.ts";
-import { ConfirmButton } from "../console/parts/dialog.tsx";
-import { Badge, Card, Empty, ProblemNote, Show } from "../console/parts/parts.tsx";
-import { Table } from "../console/parts/table.tsx";
+import { Badge, Button, Card, ConfirmButton, Empty, ProblemNote, Show, Table } from "../console/parts/parts.tsx";
 import { ago, count } from "../console/text/format.ts";
 import type { NoticePage, NoticesChanged } from "./contract.ts";
 import { t } from "./words.ts";
@@ -20,11 +18,7 @@ export function Callbacks() {
     <Card
       title={t("callbacks")}
       about={t("callbacksAbout")}
-      actions={
-        <button type="button" onClick={() => void call("retry", { all: true })}>
-          {t("retryAll")}
-        </button>
-      }
+      actions={<Button label={t("retryAll")} run={() => call("retry", { all: true })} />}
     >
       {problem.value !== undefined && <ProblemNote problem={problem.value} />}
       <Show of={notices.state} reload={notices.reload}>
@@ -50,9 +44,7 @@ export function Callbacks() {
                   <td class="number">{count(attempts)}</td>
                   <td class="long">{[status, reason].filter(Boolean).join(" ")}</td>
                   <td class="row">
-                    <button type="button" onClick={() => void call("retry", { ids: [id] })}>
-                      {t("retry")}
-                    </button>
+                    <Button label={t("retry")} run={() => call("retry", { ids: [id] })} />
                     <ConfirmButton
                       label={t("drop")}
                       question={t("dropQuestion")}

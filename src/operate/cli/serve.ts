@@ -2,14 +2,13 @@
 import { type Command, Option } from "commander";
 import { type App, startApp } from "../../app.ts";
 import type { Log } from "../../core/log.ts";
-import { keepYoungGenerationSmall } from "../../core/young-generation.ts";
 import { createSettingsReader, type SettingsReader } from "../../settings/edit/text-jobs.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import { namedFaults } from "../../settings/setting-paths.ts";
 import { watchSettings } from "../../settings/watch.ts";
 import { writeFirstSettings } from "./first-settings.ts";
 import { createLogger } from "./logger.ts";
-import { endBy } from "./run-to-end.ts";
+import { endBy, keepYoungGenerationSmall } from "./run-to-end.ts";
 import { newCommand, type Terminal, untilStopped } from "./terminal.ts";
 
 interface ServeFlags {

@@ -3,10 +3,10 @@ import type { ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { access, hasSession, logIn, logOut, openSession } from "./api.ts";
 import { entriesOf } from "./frame.ts";
-import { useCall } from "./load.ts";
+import { submitting, useCall } from "./load.ts";
 import { InputField } from "./parts/fields.tsx";
 import { Icon, Mark } from "./parts/icons.tsx";
-import { Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
+import { Button, Empty, Loading, Page, ProblemNote } from "./parts/parts.tsx";
 import { isTrial, Link, path } from "./router.tsx";
 import { language, t } from "./text/text.ts";
 
@@ -62,18 +62,17 @@ function Side() {
         ))}
       </nav>
       <footer>
-        <button type="button" class="quiet" lang={language.value === "zh" ? "en" : "zh-Hans"} onClick={switchLanguage}>
-          {language.value === "zh" ? "English" : "简体中文"}
-        </button>
+        <Button
+          label={language.value === "zh" ? "English" : "简体中文"}
+          class="quiet"
+          lang={language.value === "zh" ? "en" : "zh-Hans"}
+          run={switchLanguage}
+        />
         <button type="button" class="quiet" title={t("theme")} onClick={switchTheme}>
           <Icon name="theme" />
           <span class="visually-hidden">{t("theme")}</span>
         </button>
-        {hasSession.value && (
-          <button type="button" class="quiet" onClick={() => void logOut()}>
-            {t("logOut")}
-          </button>
-        )}
+        {hasSession.value && <Button label={t("logOut")} class="quiet" run={logOut} />}
       </footer>
     </div>
   );
@@ -82,11 +81,7 @@ function Side() {
 /** Asks for the admin token. */
 function LoginPage() {
   const { problem, isRunning, run } = useCall();
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    const token = new FormData(event.currentTarget as HTMLFormElement).get("token");
-    void run(() => logIn(String(token)));
-  };
+  const submit = submitting((data) => run(() => logIn(String(data.get("token")))));
   return (
     <main class="login">
       <form class="card stack" onSubmit={submit}>
@@ -103,9 +98,7 @@ function LoginPage() {
           fault={problem.value && (problem.value.status === 0 ? t("noAnswer") : problem.value.message)}
           {...{ type: "password", name: "token", autocomplete: "current-password", required: true, autofocus: true }}
         />
-        <button type="submit" class="primary" disabled={isRunning.value}>
-          {t("logIn")}
-        </button>
+        <Button label={t("logIn")} class="primary" disabled={isRunning.value} />
       </form>
     </main>
   );

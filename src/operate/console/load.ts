@@ -68,3 +68,12 @@ export function useCall() {
   };
   return { problem, isRunning, run };
 }
+
+/** A handler for `onSubmit`: the browser sends nothing, and `take` gets what is filled in. */
+export function submitting(take: (data: FormData, form: HTMLFormElement) => unknown) {
+  return (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    void take(new FormData(form), form);
+  };
+}

@@ -2,9 +2,9 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { post } from "../console/api.ts";
-import { useCall } from "../console/load.ts";
+import { submitting, useCall } from "../console/load.ts";
 import { InputField } from "../console/parts/fields.tsx";
-import { Badge, Card, ProblemNote, type Tone } from "../console/parts/parts.tsx";
+import { Badge, Button, Card, ProblemNote, type Tone } from "../console/parts/parts.tsx";
 import { failureText } from "../console/text/failures.ts";
 import { duration } from "../console/text/format.ts";
 import type { Explanation } from "./contract.ts";
@@ -13,19 +13,15 @@ import { type TextName, t } from "./words.ts";
 export function Explain() {
   const answer = useSignal<Explanation | undefined>(undefined);
   const { problem, run } = useCall();
-  const explain = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const url = String(new FormData(event.currentTarget as HTMLFormElement).get("url")).trim();
-    answer.value = await run(() => post<Explanation>("/explain", { url }));
-  };
+  const explain = submitting(async (data) => {
+    answer.value = await run(() => post<Explanation>("/explain", { url: String(data.get("url")).trim() }));
+  });
   return (
     <Card title={t("explain")} about={t("explainAbout")}>
-      <form class="stack" onSubmit={(event) => void explain(event)}>
+      <form class="stack" onSubmit={explain}>
         <InputField label="URL" class="mono" name="url" required placeholder="http://images.example.com/a.jpg?sign=…" />
         <div>
-          <button type="submit" class="primary">
-            {t("explain")}
-          </button>
+          <Button label={t("explain")} class="primary" />
         </div>
       </form>
       <div aria-live="polite">

@@ -1,6 +1,6 @@
 // The interface of a migration source: a lister of objects, and a reader of one object. The runner knows nothing else
 // of a vendor. sources/ implements it; test/contract/migration-source.ts is its specification.
-import type { NotModified, OriginAnswer, Validators } from "../../serve/origin/origin.ts";
+import type { NotModified, OriginAnswer, OriginRequest } from "../../serve/origin/origin.ts";
 
 /** One object of a source, as its listing describes it. */
 export interface SourceObject {
@@ -31,12 +31,9 @@ export interface SourcePage {
   readonly cursor: string | undefined;
 }
 
-export interface SourceRequest {
+/** `unless`: a 304 says that the stored version is current. */
+export interface SourceRequest extends Pick<OriginRequest, "unless" | "maxBytes" | "signal"> {
   readonly object: Pick<SourceObject, "fileid" | "locator">;
-  /** As in OriginRequest: a 304 says that the stored version is current. */
-  readonly unless?: Validators | undefined;
-  readonly maxBytes: number;
-  readonly signal: AbortSignal;
 }
 
 export interface Source {

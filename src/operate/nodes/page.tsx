@@ -1,8 +1,7 @@
 // The nodes of a cluster, as a view among the logs; and the note about a change that they have confirmed.
 import { get } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
-import { Badge, Card, Empty, Show } from "../console/parts/parts.tsx";
-import { Table } from "../console/parts/table.tsx";
+import { Badge, Card, Empty, Show, Table } from "../console/parts/parts.tsx";
 import { ago, count, duration, milliseconds, moment } from "../console/text/format.ts";
 import type { Confirmation, NodesAnswer } from "./contract.ts";
 import { t } from "./words.ts";
@@ -23,13 +22,7 @@ export function Nodes() {
     <Card title={t("nodes")} about={t("nodesAbout")}>
       <Show of={nodes.state} reload={nodes.reload} lines={4}>
         {({ nodes: all }) =>
-          all.length === 0 ? (
-            <Empty title={t("isAlone")}>
-              <p>{t("isAloneHint")}</p>
-            </Empty>
-          ) : (
-            <Rows all={all} />
-          )
+          all.length === 0 ? <Empty title={t("isAlone")} hint={t("isAloneHint")} /> : <Rows all={all} />
         }
       </Show>
     </Card>

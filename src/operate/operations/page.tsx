@@ -4,8 +4,7 @@ import type { BucketsAnswer } from "../admin/contract/contract.ts";
 import { get, urlOf } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
 import { InputField, type Option, Select } from "../console/parts/fields.tsx";
-import { Badge, Card, Empty, Show } from "../console/parts/parts.tsx";
-import { Table } from "../console/parts/table.tsx";
+import { Badge, Card, Empty, Show, Table } from "../console/parts/parts.tsx";
 import { query, setQuery } from "../console/router.tsx";
 import { bytes, moment } from "../console/text/format.ts";
 import type { LogPage } from "./contract.ts";
@@ -29,6 +28,7 @@ export function Operations() {
   });
   return (
     <Card
+      isStack
       title={t("operations")}
       about={t("operationsAbout", { count: SHOWN })}
       actions={
@@ -37,35 +37,33 @@ export function Operations() {
         </a>
       }
     >
-      <div class="stack">
-        <form class="controls" onSubmit={(event) => event.preventDefault()}>
-          <Choice name="operation" options={Object.entries(OPERATIONS).map(([name, words]) => [name, t(words)])} />
-          <Choice
-            name="bucket"
-            options={(buckets.state.value.value?.buckets ?? []).map(({ bucket }) => [bucket, bucket])}
-          />
+      <form class="controls" onSubmit={(event) => event.preventDefault()}>
+        <Choice name="operation" options={Object.entries(OPERATIONS).map(([name, words]) => [name, t(words)])} />
+        <Choice
+          name="bucket"
+          options={(buckets.state.value.value?.buckets ?? []).map(({ bucket }) => [bucket, bucket])}
+        />
+        <InputField
+          label={t("key")}
+          type="search"
+          value={filter.value.fileid ?? ""}
+          typing={(fileid) => setQuery({ fileid })}
+        />
+        {(["from", "to"] as const).map((name) => (
           <InputField
-            label={t("key")}
-            type="search"
-            value={filter.value.fileid ?? ""}
-            typing={(fileid) => setQuery({ fileid })}
+            key={name}
+            label={t(name)}
+            type="date"
+            value={filter.value[name] ?? ""}
+            set={(day) => setQuery({ [name]: day })}
           />
-          {(["from", "to"] as const).map((name) => (
-            <InputField
-              key={name}
-              label={t(name)}
-              type="date"
-              value={filter.value[name] ?? ""}
-              set={(day) => setQuery({ [name]: day })}
-            />
-          ))}
-        </form>
-        <Show of={log.state} reload={log.reload} lines={10}>
-          {({ entries }) =>
-            entries.length === 0 ? <Empty title={t("noOperations")} /> : <Entries entries={entries.toReversed()} />
-          }
-        </Show>
-      </div>
+        ))}
+      </form>
+      <Show of={log.state} reload={log.reload} lines={10}>
+        {({ entries }) =>
+          entries.length === 0 ? <Empty title={t("noOperations")} /> : <Entries entries={entries.toReversed()} />
+        }
+      </Show>
     </Card>
   );
 }

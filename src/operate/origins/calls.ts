@@ -1,17 +1,12 @@
 // Admin API calls for origins: their state, and a place at one for a migration of this machine.
 import { HuiyuanError } from "../../core/errors.ts";
 import type { OriginReport } from "../../serve/origin/guard/guarded.ts";
+import type { Service } from "../../serve/wiring/service.ts";
 import { type Calls, listAnswer } from "../admin/calls.ts";
 import { listOrigins, takePlace } from "./contract.ts";
 
 export interface OriginParts {
-  readonly registry: {
-    originReport(): Iterable<OriginReport>;
-    originBudget(
-      id: string,
-      domain: string,
-    ): { enter(signal: AbortSignal, waitMs: number): (() => void) | Promise<() => void> } | undefined;
-  };
+  readonly registry: Pick<Service["registry"], "originReport" | "originBudget">;
   /** Aborts when the server starts to shut down: all places end. */
   readonly stopping: AbortSignal;
 }

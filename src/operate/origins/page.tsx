@@ -2,12 +2,11 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { get } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
-import { Badge, Card, Empty, Page, Show, type Tone } from "../console/parts/parts.tsx";
+import { Badge, Card, Empty, Page, Show, Table, type Tone } from "../console/parts/parts.tsx";
 import { Plot, type Series } from "../console/parts/plot.tsx";
-import { Table } from "../console/parts/table.tsx";
 import { failureText } from "../console/text/failures.ts";
 import { ago, count, duration, milliseconds, moment } from "../console/text/format.ts";
-import { KEPT, moments, useLive } from "../overview/page/live.ts";
+import { KEPT, moments, useLive } from "../overview/page/live-figures.tsx";
 import { latencyAt, timeOf } from "../overview/page/rates.ts";
 import type { OriginsAnswer } from "./contract.ts";
 import { type TextName, t } from "./words.ts";
@@ -23,9 +22,7 @@ export function OriginsPage() {
       <Show of={origins.state} reload={origins.reload}>
         {({ origins: all }) =>
           all.length === 0 ? (
-            <Empty title={t("noOrigins")}>
-              <p>{t("noOriginsHint")}</p>
-            </Empty>
+            <Empty title={t("noOrigins")} hint={t("noOriginsHint")} />
           ) : (
             all.map((origin, index) => (
               <OriginCard key={`${origin.name} ${index}`} origin={origin} isOpen={all.length <= FEW} />
@@ -53,6 +50,7 @@ function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOp
   const isPlotted = useSignal(isOpen);
   return (
     <Card
+      isStack
       title={name}
       actions={
         <>
@@ -65,21 +63,19 @@ function OriginCard({ origin, isOpen }: { readonly origin: Origin; readonly isOp
         </>
       }
     >
-      <div class="stack">
-        <Budget origin={origin} />
-        <details open={isOpen} onToggle={({ currentTarget }) => (isPlotted.value = currentTarget.open)}>
-          <summary>{t("latencyPlot")}</summary>
-          <p class="hint">{t("latencyPlotAbout")}</p>
-          {/* A closed plot costs as much as an open one. */}
-          {isPlotted.value && <LatencyPlot name={name} />}
-        </details>
-        <details open={isOpen}>
-          <summary>
-            {t("lastFailures")} ({count(failures.length)})
-          </summary>
-          <Failures failures={failures} />
-        </details>
-      </div>
+      <Budget origin={origin} />
+      <details open={isOpen} onToggle={({ currentTarget }) => (isPlotted.value = currentTarget.open)}>
+        <summary>{t("latencyPlot")}</summary>
+        <p class="hint">{t("latencyPlotAbout")}</p>
+        {/* A closed plot costs as much as an open one. */}
+        {isPlotted.value && <LatencyPlot name={name} />}
+      </details>
+      <details open={isOpen}>
+        <summary>
+          {t("lastFailures")} ({count(failures.length)})
+        </summary>
+        <Failures failures={failures} />
+      </details>
     </Card>
   );
 }

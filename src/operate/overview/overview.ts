@@ -1,9 +1,12 @@
-// The console's overview: the version, the stored images, the last backup, and all that needs an operator.
+// The console's overview: the version, the stored images, the last backup, and all that needs an operator; and its
+// live figures.
 import { asHuiyuanError } from "../../core/errors.ts";
+import type { MetricSources, Totals } from "../admin/metric-values.ts";
 import type { Readiness } from "../admin/readiness.ts";
 import type { MigrationAnswer } from "../migrations/contract.ts";
+import type { OperatedService } from "../operated-service.ts";
 import { judge, type Series, worstFirst } from "./attention.ts";
-import type { Attention, OverviewAnswer } from "./contract.ts";
+import type { Attention, LiveFigures, OverviewAnswer } from "./contract.ts";
 
 /** Texts about the settings and the store that are shown as they are. */
 export interface OperatorNotes {
@@ -17,15 +20,11 @@ export interface OperatorNotes {
   readonly outages: readonly string[];
 }
 
-export interface OverviewSources {
+export interface OverviewSources extends Pick<OperatedService, "stored">, Pick<MetricSources, "backups"> {
   readonly version: string;
   /** Unix milliseconds. */
   readonly startedAt: number;
   readonly buckets: () => number;
-  /** The size of all buckets; undefined: not counted yet. Must not list a bucket. */
-  readonly stored: () => Promise<{ readonly objects: number; readonly bytes: number } | undefined>;
-  /** Unix milliseconds of the last event of each kind. */
-  readonly backups: () => Promise<Readonly<Record<string, number>>>;
   readonly readiness: () => Promise<Readiness>;
   readonly notes: () => OperatorNotes;
   readonly series: () => Promise<Series>;
@@ -98,4 +97,40 @@ function migrationsOf(list: OverviewSources["migrations"]): Attention[] {
   } catch (error) {
     return [{ severity: "warning", code: "migration_unread", message: asHuiyuanError(error).message, mend }];
   }
+}
+
+const TOP_ERRORS = 10;
+const MAX_ORIGINS = 50;
+
+/** Totals since the start, and what runs now. A page asks for them once a second: it makes rates of the differences. */
+export function liveFigures(
+  { requests, errors, bytes, savedBytes }: Totals,
+  sources: Pick<MetricSources, "origins" | "fills" | "renders" | "uploads" | "storing" | "memory">,
+): LiveFigures {
+  const { rss, heapUsed } = process.memoryUsage();
+  const { running, waiting } = sources.renders();
+  const cache = sources.memory();
+  return {
+    at: new Date().toISOString(),
+    requests: [...requests],
+    ...{ bytes, savedBytes },
+    errors: [...errors]
+      .sort(([, one], [, other]) => other - one)
+      .slice(0, TOP_ERRORS)
+      .map(([code, count]) => ({ code, count })),
+    origins: firstOf(sources.origins(), MAX_ORIGINS).map(({ name, state, running, waiting, pausedMs, latency }) => ({
+      ...{ name, state, running, waiting, pausedMs, latency },
+    })),
+    running: {
+      ...{ fills: sources.fills(), renders: running, waitingRenders: waiting, uploads: sources.uploads() },
+      waitingWrites: sources.storing().depth,
+    },
+    memory: { residentBytes: rss, heapBytes: heapUsed, cacheBytes: cache.bytes, cacheObjects: cache.objects },
+  };
+}
+
+function firstOf<Item>(all: Iterable<Item>, most: number): Item[] {
+  const first: Item[] = [];
+  for (const item of all) if (first.push(item) === most) break;
+  return first;
 }

@@ -8,16 +8,15 @@ import { type PublicPlace, publicUrl } from "../../serve/http/response/public-ur
 import { makeToken, tokenFromQuery } from "../../serve/sign/token.ts";
 import { type Binding, bindDomains, publicDomain } from "../../settings/domains.ts";
 import { normalizeHost } from "../../settings/hosts.ts";
+import type { KeyPair } from "../../settings/key-pair.ts";
 import type { Settings } from "../../settings/schema/schema.ts";
 import { invalid } from "../admin/input.ts";
 import type { Signed, SignRequest } from "./calls.ts";
 
 /** A bucket, and the key pair that signs for it. */
-export interface SignPlace {
+export interface SignPlace extends KeyPair {
   readonly appid: string;
   readonly bucket: string;
-  readonly secretId: string;
-  readonly secretKey: string;
   /** Undefined without settings. */
   readonly downloads: { readonly place: PublicPlace; readonly host: string } | undefined;
 }

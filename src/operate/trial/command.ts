@@ -14,8 +14,7 @@ import { isPortFree } from "../cli/first-settings.ts";
 import { createLogger } from "../cli/logger.ts";
 import { newCommand, stopSignal, type Terminal } from "../cli/terminal.ts";
 import { findPictures, isPrivateOrigin } from "../doctor/find-pictures.ts";
-import { readSamplePictures } from "./run/sample-pictures.ts";
-import { SAMPLE_DELAY_MS, startSampleSite } from "./run/sample-site.ts";
+import { readSamplePictures, SAMPLE_DELAY_MS, startSampleSite } from "./run/sample-site.ts";
 import { createTrial, isOnThisMachine, type Trial, type TrialOptions, type TrialSite } from "./run/trial.ts";
 import {
   MEMBERS_HOST,

@@ -76,7 +76,6 @@ const own = {
     "No picture is known yet. Huiyuan looks for <img> on the home page, of the same host and without a query. Give the address of a picture instead.",
     "还没有图片。回源在首页查找同一主机、不带参数的 <img>。请改填一张图片的地址。",
   ],
-  original: ["Original", "原图"],
   webp: ["WebP", "WebP"],
   avif: ["AVIF", "AVIF"],
   crop: ["Cut to fit", "裁剪"],

@@ -2,9 +2,8 @@
 import { useComputed } from "@preact/signals";
 import { get } from "../console/api.ts";
 import { useLoaded } from "../console/load.ts";
-import { Card, Empty, Show } from "../console/parts/parts.tsx";
+import { Card, Empty, Show, Table } from "../console/parts/parts.tsx";
 import { Plot } from "../console/parts/plot.tsx";
-import { Table } from "../console/parts/table.tsx";
 import { bytes, count } from "../console/text/format.ts";
 import type { UsageAnswer } from "./contract.ts";
 import { t } from "./words.ts";

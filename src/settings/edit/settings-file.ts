@@ -63,15 +63,11 @@ const IN_FORCE_MS = 3_000;
 const POLL_MS = 25;
 
 export function createSettingsFile({ reader, started: all, inForce }: SettingsFileOptions): SettingsFile {
+  const { server, data, store, coordination } = all;
+  const started: RestartSettings = { server, data, store, coordination };
   const locks = createKeyLocks();
   const { place, run } = reader;
   const file = resolve(place.file);
-  const started: RestartSettings = {
-    server: all.server,
-    data: all.data,
-    store: all.store,
-    coordination: all.coordination,
-  };
 
   async function readText(): Promise<{ readonly text: string; readonly version: string }> {
     return readSettingsText(file).catch((error: unknown) => {

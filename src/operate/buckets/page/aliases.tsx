@@ -6,8 +6,8 @@ import { useLoaded } from "../../console/load.ts";
 import { InputField } from "../../console/parts/fields.tsx";
 import { Card, Show } from "../../console/parts/parts.tsx";
 import type { ObjectPage } from "../../images/contract.ts";
+import type { Form } from "../../settings/page/draft.ts";
 import { Entries } from "../../settings/page/fields.tsx";
-import type { Form } from "../../settings/page/form.ts";
 import { t } from "../words.ts";
 
 interface ProcessingProps {
@@ -28,11 +28,9 @@ export function Processing({ form, bucket, children }: ProcessingProps) {
   return (
     <div class="stack">
       <div class="halves">
-        <Card>
-          <div class="stack">
-            {own("aliases")}
-            {own("styles")}
-          </div>
+        <Card isStack>
+          {own("aliases")}
+          {own("styles")}
         </Card>
         <Preview bucket={bucket} instruction={instruction} />
       </div>

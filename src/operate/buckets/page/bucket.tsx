@@ -1,15 +1,18 @@
 // One bucket: its settings in the file, as a form with tabs, its keys, and an image to try it with.
 import { useSignal } from "@preact/signals";
-import { Card, Empty, Page } from "../../console/parts/parts.tsx";
+import type { CallbackTested } from "../../callbacks/contract.ts";
+import { post } from "../../console/api.ts";
+import { useCall } from "../../console/load.ts";
+import { Badge, Button, Card, Empty, Page, ProblemNote } from "../../console/parts/parts.tsx";
 import { go, Link, query } from "../../console/router.tsx";
+import { milliseconds } from "../../console/text/format.ts";
 import { listAt, textAt, valueAt } from "../../console/tree.ts";
+import type { Form } from "../../settings/page/draft.ts";
 import { Editor, type Settings, WithSettings } from "../../settings/page/editor.tsx";
 import { SettingFields } from "../../settings/page/fields.tsx";
-import type { Form } from "../../settings/page/form.ts";
 import { Keys } from "../../settings/page/keys.tsx";
 import { t } from "../words.ts";
 import { Processing } from "./aliases.tsx";
-import { CallbackTest } from "./callback-test.tsx";
 import { downloadCommand, keyOf, TestImage, UploadCommand } from "./test-image.tsx";
 import { type BucketPlace, placeOf, testUrl } from "./tree.ts";
 
@@ -51,10 +54,8 @@ function Bucket({ settings, place }: BucketProps) {
   const { state, reread } = settings;
   const bucket = `${place.appid}/${place.name}`;
   const fields = (form: Form, keys: readonly string[]) => (
-    <Card>
-      <div class="stack">
-        <SettingFields form={form} keys={keys} />
-      </div>
+    <Card isStack>
+      <SettingFields form={form} keys={keys} />
     </Card>
   );
   /** The page is that of the name. */
@@ -114,16 +115,14 @@ function Removal({ form: { isReadOnly, review }, bucket }: { readonly form: Form
   if (isReadOnly) return null;
   return (
     <div class="inset">
-      <button
-        type="button"
+      <Button
+        label={t("removeBucket")}
         class="danger"
         disabled={review === undefined}
-        onClick={() =>
+        run={() =>
           review?.({ edit: { path: [] }, note: t("removeBucketNote", { bucket }), done: () => go("/buckets") })
         }
-      >
-        {t("removeBucket")}
-      </button>
+      />
     </div>
   );
 }
@@ -151,6 +150,52 @@ function TryIt({ tree, place }: { readonly tree: unknown; readonly place: Bucket
           download={key === "" || needsToken ? undefined : downloadCommand(tree, url(key))}
         />
       )}
+    </>
+  );
+}
+
+interface CallbackTestProps {
+  readonly bucket: string;
+  /** Whether the page has changes that are not saved. */
+  readonly isChanged: boolean;
+}
+
+/** Sends a notice, marked as a test, to the server in the settings. */
+function CallbackTest({ bucket, isChanged }: CallbackTestProps) {
+  const answer = useSignal<CallbackTested | undefined>(undefined);
+  const { problem, isRunning, run } = useCall();
+  const test = async () => {
+    answer.value = undefined;
+    answer.value = await run(() => post<CallbackTested>("/callbacks/test", { bucket }));
+  };
+  return (
+    <div class="stack" aria-live="polite">
+      <div class="row">
+        <Button
+          label={t(isRunning.value ? "isTesting" : "testCallback")}
+          disabled={isChanged || isRunning.value}
+          run={test}
+        />
+        <span class="hint">{isChanged ? t("testAfterSaving") : t("testCallbackHint")}</span>
+      </div>
+      {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+      {answer.value !== undefined && <Tested answer={answer.value} />}
+    </div>
+  );
+}
+
+function Tested({
+  answer: { delivered, reason, status, milliseconds: time, answer },
+}: {
+  readonly answer: CallbackTested;
+}) {
+  const why = [status === undefined ? [] : [`HTTP ${status}`], reason ?? [], milliseconds(time)].flat().join(" · ");
+  return (
+    <>
+      <p>
+        <Badge tone={delivered ? "good" : "bad"}>{delivered ? t("delivered") : t("notDelivered")}</Badge> {why}
+      </p>
+      {answer !== "" && <pre>{answer}</pre>}
     </>
   );
 }

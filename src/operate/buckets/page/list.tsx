@@ -2,8 +2,7 @@
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Badge, Card, Empty, Page, Show } from "../../console/parts/parts.tsx";
-import { Table } from "../../console/parts/table.tsx";
+import { Badge, Card, Empty, Page, Show, Table } from "../../console/parts/parts.tsx";
 import { Link } from "../../console/router.tsx";
 import { listAt, textAt, valueAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
@@ -34,8 +33,7 @@ export function BucketsPage() {
           <>
             <SettingsNotes state={settings} />
             {buckets.length === 0 ? (
-              <Empty title={t("noBuckets")}>
-                <p>{t("noBucketsHint")}</p>
+              <Empty title={t("noBuckets")} hint={t("noBucketsHint")}>
                 {create}
               </Empty>
             ) : (

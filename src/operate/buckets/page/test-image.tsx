@@ -1,9 +1,9 @@
 // An image of a bucket, fetched if the bucket lacks it, with its URLs to copy; and a command that uploads one.
 import { type Signal, useSignal } from "@preact/signals";
 import { get, Problem, post, urlOf } from "../../console/api.ts";
-import { useCall, useLoaded } from "../../console/load.ts";
+import { submitting, useCall, useLoaded } from "../../console/load.ts";
 import { TextField } from "../../console/parts/fields.tsx";
-import { Card, Copied, ProblemNote, Show } from "../../console/parts/parts.tsx";
+import { Button, Card, Copied, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { textAt } from "../../console/tree.ts";
 import type { SignAnswer } from "../../signing/contract.ts";
 import { t } from "../words.ts";
@@ -62,13 +62,7 @@ export function TestImage({ bucket, typed, url, needsToken }: TestImageProps) {
     }
   };
   return (
-    <form
-      class="stack"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void run(sign);
-      }}
-    >
+    <form class="stack" onSubmit={submitting(() => run(sign))}>
       <TextField
         label={t("imageKey")}
         hint={t("imageKeyHint")}
@@ -77,9 +71,7 @@ export function TestImage({ bucket, typed, url, needsToken }: TestImageProps) {
         more={{ required: true, placeholder: "2015/a.jpg", class: "mono" }}
       />
       <div>
-        <button type="submit" class="primary">
-          {t(needsToken ? "fetchAndSign" : "fetch")}
-        </button>
+        <Button label={t(needsToken ? "fetchAndSign" : "fetch")} class="primary" />
       </div>
       {problem.value !== undefined && <ProblemNote problem={problem.value} />}
       {shown.value !== undefined && (

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { type Option, Select, TextField, Toggle } from "../../console/parts/fields.tsx";
 import { PRESETS } from "../page/tree.ts";
-import { t } from "../words.ts";
+import { type TextName, t } from "../words.ts";
 import { type Answers, hasEndpoint, isOnSite, isSite, usesUrl, type Vendor, withScheme } from "./scenarios.ts";
 
 export interface AnswersProps {
@@ -14,15 +14,31 @@ export interface AnswersProps {
 
 type Texts = { [Name in keyof Answers]: Answers[Name] extends string ? Name : never }[keyof Answers];
 
+type FieldName = Exclude<Texts, "vendor">;
+
 interface AnswerFieldProps
   extends AnswersProps,
-    Pick<Parameters<typeof TextField>[0], "label" | "hint" | "tidy" | "more"> {
-  readonly name: Exclude<Texts, "vendor">;
+    Partial<Pick<Parameters<typeof TextField>[0], "label" | "hint" | "tidy" | "more">> {
+  readonly name: FieldName;
 }
+
+/** The label and the hint of fields that always have the same. */
+const WORDS: Partial<Record<FieldName, readonly [label: TextName, hint?: TextName]>> = {
+  bucket: ["bucketName", "bucketNameHint"],
+  host: ["domain", "domainHint"],
+  uploadBucket: ["newBucketName", "newBucketNameHint"],
+  hostHeader: ["hostHeader", "hostHeaderHint"],
+  referer: ["refererHeader", "refererHeaderHint"],
+  remoteBucket: ["remoteBucket"],
+  region: ["region"],
+};
 
 /** A field for one text of the answers. */
 export function AnswerField({ name, answers, set, fault, ...field }: AnswerFieldProps) {
-  return <TextField {...field} value={answers[name]} fault={fault(name)} set={(value) => set({ [name]: value })} />;
+  const [label, hint] = WORDS[name] ?? [];
+  const words = { label: label ? t(label) : name, hint: hint && t(hint) };
+  const own = { value: answers[name], fault: fault(name), set: (value: string) => set({ [name]: value }) };
+  return <TextField {...words} {...field} {...own} />;
 }
 
 export function OriginFields(props: AnswersProps) {
@@ -66,20 +82,8 @@ function RareFields(props: AnswersProps) {
     <details open={fault("hostHeader") !== undefined || fault("referer") !== undefined}>
       <summary>{t("rarelyNeeded")}</summary>
       <div class="halves">
-        <AnswerField
-          {...props}
-          name="hostHeader"
-          label={t("hostHeader")}
-          hint={t("hostHeaderHint")}
-          more={{ placeholder: "img.example.com" }}
-        />
-        <AnswerField
-          {...props}
-          name="referer"
-          label={t("refererHeader")}
-          hint={t("refererHeaderHint")}
-          more={{ placeholder: "https://www.example.com/" }}
-        />
+        <AnswerField {...props} name="hostHeader" more={{ placeholder: "img.example.com" }} />
+        <AnswerField {...props} name="referer" more={{ placeholder: "https://www.example.com/" }} />
         <Toggle
           label={t("usesQuery")}
           hint={t("usesQueryHint")}
@@ -151,20 +155,8 @@ function StoreFields(props: AnswersProps) {
   const example = PRESETS.find(([preset]) => preset === props.answers.vendor)?.[2] ?? "";
   return (
     <>
-      <AnswerField
-        {...props}
-        name="remoteBucket"
-        label={t("remoteBucket")}
-        more={{ required: true, placeholder: "example-pictures" }}
-      />
-      {example !== "" && (
-        <AnswerField
-          {...props}
-          name="region"
-          label={t("cloudRegion")}
-          more={{ required: true, placeholder: example }}
-        />
-      )}
+      <AnswerField {...props} name="remoteBucket" more={{ required: true, placeholder: "example-pictures" }} />
+      {example !== "" && <AnswerField {...props} name="region" more={{ required: true, placeholder: example }} />}
       {hasEndpoint(props.answers) && (
         <UrlField {...props} name="endpoint" label={t("serviceUrl")} example="http://minio.example.com:9000" />
       )}

@@ -3,7 +3,7 @@ import { type Signal, useSignal } from "@preact/signals";
 import { postLines } from "../../console/api.ts";
 import { useCall } from "../../console/load.ts";
 import { TextField } from "../../console/parts/fields.tsx";
-import { Badge, Card, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
+import { Badge, Button, Card, ProblemNote, type Tone } from "../../console/parts/parts.tsx";
 import type { DoctorEnd, DoctorLine } from "../../doctor/contract.ts";
 import { findingText } from "../../doctor/words.ts";
 import { Reveal } from "../../settings/page/review.tsx";
@@ -44,52 +44,49 @@ export function OriginTest({ answers, set, sample, isOpen, check, next }: Origin
   const isBlocked = isRefused && !answers.allowPrivate && !isRunning.value;
   const isDone = end.value !== undefined && end.value.problem === 0 && !isChanged;
   return (
-    <Card title={t("testOrigin")} about={t("testOriginAbout")}>
-      <div class="stack">
-        <SampleField sample={sample} hint={isOnSite(answers.scenario) ? t("sampleImageHint") : t("sampleKeyHint")} />
-        {problem.value !== undefined && !isBlocked && <ProblemNote problem={problem.value} />}
-        {isRunning.value && <progress aria-label={t("isTesting")} />}
-        {end.value !== undefined && <Verdict end={end.value} findings={findings.value} />}
-        {isBlocked && (
-          <div class="note warn">
-            <p>{t("privateRefused")}</p>
-            <div>
-              <button
-                type="button"
-                class="primary"
-                onClick={() => {
-                  set({ allowPrivate: true });
-                  test({ ...answers, allowPrivate: true });
-                }}
-              >
-                {t("allowAndTest")}
-              </button>
-            </div>
+    <Card title={t("testOrigin")} about={t("testOriginAbout")} isStack>
+      <SampleField sample={sample} hint={isOnSite(answers.scenario) ? t("sampleImageHint") : t("sampleKeyHint")} />
+      {problem.value !== undefined && !isBlocked && <ProblemNote problem={problem.value} />}
+      {isRunning.value && <progress aria-label={t("isTesting")} />}
+      {end.value !== undefined && <Verdict end={end.value} findings={findings.value} />}
+      {isBlocked && (
+        <div class="note warn">
+          <p>{t("privateRefused")}</p>
+          <div>
+            <Button
+              label={t("allowAndTest")}
+              class="primary"
+              run={() => {
+                set({ allowPrivate: true });
+                test({ ...answers, allowPrivate: true });
+              }}
+            />
           </div>
-        )}
-        <Findings findings={findings.value} />
-        {end.value?.settings !== undefined && (
-          <details>
-            <summary>{t("proposedSettings")}</summary>
-            <pre>{end.value.settings}</pre>
-          </details>
-        )}
-        <div class="row">
-          <button type="button" class={isDone ? "" : "primary"} disabled={isRunning.value} onClick={() => test()}>
-            {isRunning.value ? t("isTesting") : tested.value === "" ? t("testNow") : t("testAgain")}
-          </button>
-          {isOpen && (
-            <button
-              type="button"
-              class={isDone ? "primary" : ""}
-              disabled={isRunning.value}
-              onClick={() => check() && next()}
-            >
-              {end.value === undefined ? t("skipTest") : t("showChanges")}
-            </button>
-          )}
-          {isChanged && !isRunning.value && <Badge tone="warn">{t("testChanged")}</Badge>}
         </div>
+      )}
+      <Findings findings={findings.value} />
+      {end.value?.settings !== undefined && (
+        <details>
+          <summary>{t("proposedSettings")}</summary>
+          <pre>{end.value.settings}</pre>
+        </details>
+      )}
+      <div class="row">
+        <Button
+          label={isRunning.value ? t("isTesting") : tested.value === "" ? t("testNow") : t("testAgain")}
+          class={isDone ? "" : "primary"}
+          disabled={isRunning.value}
+          run={() => test()}
+        />
+        {isOpen && (
+          <Button
+            label={end.value === undefined ? t("skipTest") : t("showChanges")}
+            class={isDone ? "primary" : ""}
+            disabled={isRunning.value}
+            run={() => check() && next()}
+          />
+        )}
+        {isChanged && !isRunning.value && <Badge tone="warn">{t("testChanged")}</Badge>}
       </div>
     </Card>
   );

@@ -2,15 +2,16 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { get } from "../../console/api.ts";
-import { useLoaded } from "../../console/load.ts";
+import { submitting, useLoaded } from "../../console/load.ts";
 import { Select } from "../../console/parts/fields.tsx";
-import { Card, Page, Show } from "../../console/parts/parts.tsx";
+import { Button, Card, Copied, Page, Show } from "../../console/parts/parts.tsx";
+import { Link } from "../../console/router.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
-import type { SettingsState } from "../../settings/contract.ts";
+import type { SettingsApplied, SettingsState } from "../../settings/contract.ts";
 import { type Faulty, inLanguage, Reveal, Review, SettingsNotes } from "../../settings/page/review.tsx";
-import { defaultDomain, placesOf } from "../page/tree.ts";
+import { downloadCommand, keyOf, TestImage, UploadCommand } from "../page/test-image.tsx";
+import { defaultDomain, placesOf, testUrl } from "../page/tree.ts";
 import { type TextName, t } from "../words.ts";
-import { FirstImagePage, type FirstImageProps } from "./first-image.tsx";
 import { AnswerField, type AnswersProps, OriginFields } from "./origin-fields.tsx";
 import { OriginTest } from "./origin-test.tsx";
 import {
@@ -21,6 +22,7 @@ import {
   isOnSite,
   isUploaded,
   NO_ANSWERS,
+  placeOfAnswers,
   SCENARIOS,
   type Scenario,
 } from "./scenarios.ts";
@@ -77,18 +79,14 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
     return isPrivate ? t("tickPrivate", { label: t("allowPrivate") }) : found && inLanguage(found);
   };
   const check = () => form.current?.reportValidity() === true;
+  const advance = submitting(() => {
+    if (check()) step.value = "test";
+  });
   const fields: AnswersProps = { answers: answers.value, set, fault };
   return (
     <div class="stack">
       <Scenarios value={answers.value.scenario} set={(scenario) => set({ scenario })} />
-      <form
-        ref={form}
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (check()) step.value = "test";
-        }}
-      >
+      <form ref={form} class="stack" onSubmit={advance}>
         <Card title={t("mirrorSource")} about={t("mirrorSourceAbout")}>
           <OriginFields {...fields} />
         </Card>
@@ -97,9 +95,7 @@ function Wizard({ state: { settings: tree }, version, reread, saved }: WizardPro
         </Card>
         {step.value === "fields" && (
           <div>
-            <button type="submit" class="primary">
-              {t("continue")}
-            </button>
+            <Button label={t("continue")} class="primary" />
           </div>
         )}
       </form>
@@ -206,27 +202,19 @@ function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
       <AnswerField
         {...props}
         name="bucket"
-        label={isSplit ? t("oldBucket") : t("bucketName")}
-        hint={t("bucketNameHint")}
+        {...(isSplit && { label: t("oldBucket") })}
         more={{ required: true, pattern: BUCKET_NAME }}
       />
       <AnswerField
         {...props}
         name="host"
-        label={isSplit ? t("oldDomain") : t("domain")}
-        hint={t("domainHint")}
+        {...(isSplit && { label: t("oldDomain") })}
         tidy={bareHost}
         more={{ placeholder: "img.example.com", pattern: HOST }}
       />
       {isSplit && (
         <>
-          <AnswerField
-            {...props}
-            name="uploadBucket"
-            label={t("newBucketName")}
-            hint={t("newBucketNameHint")}
-            more={{ required: true, pattern: BUCKET_NAME }}
-          />
+          <AnswerField {...props} name="uploadBucket" more={{ required: true, pattern: BUCKET_NAME }} />
           <AnswerField
             {...props}
             name="uploadHost"
@@ -238,5 +226,61 @@ function BucketFields({ appids, tree, ...props }: BucketFieldsProps) {
         </>
       )}
     </div>
+  );
+}
+
+interface FirstImageProps {
+  readonly applied: SettingsApplied;
+  readonly answers: Answers;
+  readonly tree: unknown;
+  readonly sample: string;
+}
+
+/** The last step: the bucket is in force, so its first image is fetched, and has a URL to copy. */
+function FirstImagePage({ applied: { isInForce }, answers, tree, sample }: FirstImageProps) {
+  const place = placeOfAnswers(answers);
+  const bucket = `${place.appid}/${place.name}`;
+  const hasUploads = isUploaded(answers.scenario);
+  const isSplit = hasUploads && isOnSite(answers.scenario);
+  const uploads = isSplit ? `${place.appid}/${answers.uploadBucket}` : bucket;
+  const host = answers.host || defaultDomain(tree, place);
+  const typed = useSignal(keyOf(sample));
+  const url = (key: string) => testUrl(tree, place, key);
+  const tried = new URL(url(keyOf(typed.value) || "2015/a.jpg"));
+  tried.hostname = host;
+  const download = downloadCommand(tree, tried.href);
+  const pageOf = (path: string, of: string) => `${path}?${new URLSearchParams({ bucket: of })}`;
+  return (
+    <Page title={isInForce ? t("ready", { host }) : t("newBucket")}>
+      <p class={`note ${isInForce ? "good" : "warn"}`} role="status">
+        {!isInForce ? t("isNotInForce") : t(isSplit ? "areInForce" : "isInForce", { bucket, uploads })}
+      </p>
+      <Card title={t("tryIt")} about={t("tryItAbout")}>
+        <TestImage bucket={bucket} typed={typed} url={url} needsToken={false} />
+      </Card>
+      <Card title={t("whatNext")}>
+        <ul>
+          {answers.host !== "" && (
+            <li>
+              {t("nextDns", { host })}
+              <Copied text={download} />
+            </li>
+          )}
+          {hasUploads && (
+            <li>
+              {t("nextUpload")}
+              <Link href={pageOf("/images", uploads)}>{t("upload")}</Link>
+            </li>
+          )}
+          <li>
+            {t("nextSettings")}
+            <Link href={pageOf("/buckets/one", bucket)}>{bucket}</Link>
+          </li>
+        </ul>
+      </Card>
+      {hasUploads && (
+        <UploadCommand bucket={uploads} tree={tree} download={answers.host === "" ? download : undefined} />
+      )}
+    </Page>
   );
 }

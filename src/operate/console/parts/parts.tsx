@@ -1,8 +1,8 @@
-// The parts that all pages are made of: the page's frame of heading and content, states of loaded values, figures,
-// badges and texts to copy.
+// The parts that all pages are made of: the page's frame of heading and content, states of loaded values, tables,
+// figures, badges, texts to copy and a button that asks first.
 import type { ReadonlySignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
-import { useEffect, useId, useState } from "preact/hooks";
+import type { ButtonHTMLAttributes, ComponentChildren } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Problem } from "../api.ts";
 import type { Loaded } from "../load.ts";
 import { failureHeadline } from "../text/failures.ts";
@@ -35,7 +35,12 @@ interface PageProps {
   readonly actions?: ComponentChildren;
 }
 
-export function Card({ title, about, actions, children }: Children & Partial<PageProps>) {
+interface CardProps extends Partial<PageProps> {
+  /** Its parts stand in a column, with space between them. */
+  readonly isStack?: boolean;
+}
+
+export function Card({ title, about, actions, isStack, children }: Children & CardProps) {
   const id = useId();
   return (
     <section class="card" aria-labelledby={title === undefined ? undefined : id}>
@@ -48,7 +53,7 @@ export function Card({ title, about, actions, children }: Children & Partial<Pag
           {actions !== undefined && <div class="row">{actions}</div>}
         </header>
       )}
-      {children}
+      {isStack ? <div class="stack">{children}</div> : children}
     </section>
   );
 }
@@ -101,11 +106,7 @@ export function ProblemNote({
       {headline !== undefined && <strong>{headline}</strong>}
       <p>{status === 0 && message === "" ? t("noAnswer") : message}</p>
       <div class="row">
-        {retry !== undefined && (
-          <button type="button" onClick={retry}>
-            {t("again")}
-          </button>
-        )}
+        {retry !== undefined && <Button label={t("again")} run={retry} />}
         {requestId !== "" && (
           <span class="hint mono">
             {code} · {requestId}
@@ -116,10 +117,11 @@ export function ProblemNote({
   );
 }
 
-export function Empty({ title, children }: Children & { readonly title: string }) {
+export function Empty({ title, hint, children }: Children & { readonly title: string; readonly hint?: string }) {
   return (
     <div class="empty">
       <strong>{title}</strong>
+      {hint !== undefined && <p>{hint}</p>}
       {children}
     </div>
   );
@@ -132,6 +134,23 @@ export function Scroll({ children }: Children) {
     <div class="scroll" tabIndex={0}>
       {children}
     </div>
+  );
+}
+
+interface ButtonProps extends Pick<ButtonHTMLAttributes, "class" | "title" | "disabled" | "lang"> {
+  readonly label: string;
+  /** The thing that it acts on, if several buttons have one label. */
+  readonly about?: string;
+  /** Left out: it submits its form. */
+  readonly run?: () => unknown;
+}
+
+export function Button({ label, about, run, ...more }: ButtonProps) {
+  const name = about === undefined ? undefined : `${label}: ${about}`;
+  return (
+    <button type={run ? "button" : "submit"} aria-label={name} onClick={run && (() => void run())} {...more}>
+      {label}
+    </button>
   );
 }
 
@@ -207,5 +226,71 @@ export function Copied({ text, about, isLink = false }: CopiedProps) {
         <CopyButton text={text} {...(about !== undefined && { about })} />
       </div>
     </div>
+  );
+}
+
+interface TableProps<Name> {
+  /** Shows the words of the head. */
+  readonly t: (name: Name) => string;
+  /** The head of `changes`, a column of buttons, is for screen readers only. */
+  readonly head: readonly Name[];
+  /** The columns of numbers. */
+  readonly numbers?: readonly Name[];
+  /** Columns keep their widths while values change. */
+  readonly isSteady?: boolean;
+  /** The rows. */
+  readonly children: ComponentChildren;
+}
+
+/** With a head. It scrolls sideways if it is wider than the page. */
+export function Table<Name extends string>({ t, head, numbers = [], isSteady = false, children }: TableProps<Name>) {
+  return (
+    <Scroll>
+      <table class={isSteady ? "steady" : ""}>
+        <thead>
+          <tr>
+            {head.map((name) => (
+              <th key={name} scope="col" class={numbers.includes(name) ? "number" : ""}>
+                {name === "changes" ? <span class="visually-hidden">{t(name)}</span> : t(name)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+interface ConfirmProps {
+  readonly label: string;
+  readonly question: string;
+  readonly run: () => void;
+}
+
+/** A button that asks before it does what cannot be taken back. */
+export function ConfirmButton({ label, question, run }: ConfirmProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  const close = () => dialog.current?.close();
+  const confirm = () => {
+    close();
+    run();
+  };
+  return (
+    <>
+      <Button label={label} class="danger" run={() => dialog.current?.showModal()} />
+      <dialog ref={dialog} aria-labelledby={id}>
+        <div class="stack">
+          <h2 id={id}>{label}</h2>
+          <p>{question}</p>
+          <div class="row">
+            {/* The first button has the focus. */}
+            <Button label={t("cancel")} run={close} />
+            <Button label={label} class="danger" run={confirm} />
+          </div>
+        </div>
+      </dialog>
+    </>
   );
 }

@@ -10,7 +10,7 @@ export interface Series {
   readonly color: "accent" | "good" | "warn" | "bad" | "soft";
 }
 
-interface PlotProps {
+export interface PlotProps {
   readonly label: string;
   /** Unix seconds. */
   readonly times: readonly number[];

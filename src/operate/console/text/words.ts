@@ -75,6 +75,7 @@ export const COMMON = {
   isAbsent: ["The bucket does not have this image", "空间里没有这张图片"],
   facts: ["Facts", "信息"],
   format: ["Format", "格式"],
+  original: ["Original", "原图"],
   stale: ["purged", "已刷新"],
   inMemory: ["in memory", "在内存中"],
   preview: ["Preview", "预览"],

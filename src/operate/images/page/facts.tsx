@@ -4,11 +4,11 @@ import { useSignal } from "@preact/signals";
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Badge, Card, CopyButton, Show } from "../../console/parts/parts.tsx";
-import { Table } from "../../console/parts/table.tsx";
+import { Badge, Button, Card, CopyButton, Show, Table } from "../../console/parts/parts.tsx";
 import { ago, bytes, moment } from "../../console/text/format.ts";
 import type { StatAnswer, VariantPage } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
+import type { PreviewProps } from "./preview.tsx";
 
 type StoredObject = NonNullable<StatAnswer["object"]>;
 
@@ -85,46 +85,39 @@ interface ServedFromProps {
 export function ServedFrom({ answer: { bucket, isInMemory, isStale, isQueued }, buckets }: ServedFromProps) {
   const words: TextName = isStale === true ? "servedAfterCheck" : isInMemory ? "servedFromMemory" : "servedFromStore";
   return (
-    <Card title={t("servedFrom")}>
-      <div class="stack">
-        <p>
-          {t(words)} {isQueued === true && t("servedQueued")}
-        </p>
-        <Show of={buckets.state} reload={buckets.reload} lines={2}>
-          {({ buckets: all }) => (
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{t("servedBy")}</th>
-                  <th scope="col" />
-                </tr>
-              </thead>
-              <tbody>
-                {all
-                  .filter((each) => each.bucket === bucket)
-                  .flatMap(({ domains }) => domains)
-                  .map(({ domain, isMirrored }) => (
-                    <tr key={domain}>
-                      <td class="long">{domain === "*" ? t("everyOtherHost") : <span class="mono">{domain}</span>}</td>
-                      <td class="hint number">{t(isMirrored ? "isMirrored" : "isNotMirrored")}</td>
-                    </tr>
-                  ))}
-              </tbody>
-            </table>
-          )}
-        </Show>
-      </div>
+    <Card title={t("servedFrom")} isStack>
+      <p>
+        {t(words)} {isQueued === true && t("servedQueued")}
+      </p>
+      <Show of={buckets.state} reload={buckets.reload} lines={2}>
+        {({ buckets: all }) => (
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{t("domains")}</th>
+                <th scope="col" />
+              </tr>
+            </thead>
+            <tbody>
+              {all
+                .filter((each) => each.bucket === bucket)
+                .flatMap(({ domains }) => domains)
+                .map(({ domain, isMirrored }) => (
+                  <tr key={domain}>
+                    <td class="long">{domain === "*" ? t("everyOtherHost") : <span class="mono">{domain}</span>}</td>
+                    <td class="hint number">{t(isMirrored ? "isMirrored" : "isNotMirrored")}</td>
+                  </tr>
+                ))}
+            </tbody>
+          </table>
+        )}
+      </Show>
     </Card>
   );
 }
 
-export function Hashes({ object: { sha256, sha1, md5, etag } }: { readonly object: StoredObject }) {
-  const rows: Row[] = [
-    ["sha256", sha256],
-    ["sha1", sha1],
-    ["md5", md5],
-    ["etag", etag],
-  ];
+export function Hashes({ object }: { readonly object: StoredObject }) {
+  const rows = (["sha256", "sha1", "md5", "etag"] as const).map((name): Row => [name, object[name]]);
   return (
     <Card title={t("hashes")}>
       <Rows rows={rows} areCopied />
@@ -132,16 +125,11 @@ export function Hashes({ object: { sha256, sha1, md5, etag } }: { readonly objec
   );
 }
 
-interface VariantsProps {
-  readonly bucket: string;
-  readonly imageKey: string;
-}
-
 /** A preview adds one. */
 const EVERY_MS = 5_000;
 
 /** The stored results of processing the image. */
-export function Variants({ bucket, imageKey: key }: VariantsProps) {
+export function Variants({ bucket, imageKey: key }: Pick<PreviewProps, "bucket" | "imageKey">) {
   const after = useSignal<string | undefined>(undefined);
   const page = useLoaded(
     (signal) => get<VariantPage>("/objects/variants", { bucket, key, after: after.value }, signal),
@@ -158,12 +146,8 @@ export function Variants({ bucket, imageKey: key }: VariantsProps) {
             {variants.length === 0 ? <p class="hint">{t("noVariants")}</p> : <List variants={variants} />}
             {(next !== undefined || after.value !== undefined) && (
               <div class="row">
-                <button type="button" disabled={after.value === undefined} onClick={show(undefined)}>
-                  {t("firstVariants")}
-                </button>
-                <button type="button" disabled={next === undefined} onClick={show(next)}>
-                  {t("moreVariants")}
-                </button>
+                <Button label={t("firstVariants")} disabled={after.value === undefined} run={show(undefined)} />
+                <Button label={t("moreVariants")} disabled={next === undefined} run={show(next)} />
               </div>
             )}
           </div>

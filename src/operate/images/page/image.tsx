@@ -4,8 +4,7 @@ import { useRef } from "preact/hooks";
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, Problem, postLines, urlOf } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
-import { ConfirmButton } from "../../console/parts/dialog.tsx";
-import { Badge, Card, Empty, Page, ProblemNote, Show } from "../../console/parts/parts.tsx";
+import { Badge, Button, Card, ConfirmButton, Empty, Page, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { Link, query } from "../../console/router.tsx";
 import { failureText } from "../../console/text/failures.ts";
 import { ago } from "../../console/text/format.ts";
@@ -88,9 +87,7 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
             {t("upload")}
           </Link>
         ) : (
-          <button type="button" onClick={change("objects/undelete")}>
-            {t("undelete")}
-          </button>
+          <Button label={t("undelete")} run={change("objects/undelete")} />
         )}
         {note}
       </Empty>
@@ -98,9 +95,7 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
   if (object === undefined)
     return failure === undefined ? (
       <Empty title={t("isAbsent")}>
-        <button type="button" onClick={change("warm")}>
-          {t("fetchNow")}
-        </button>
+        <Button label={t("fetchNow")} run={change("warm")} />
         {note}
       </Empty>
     ) : (
@@ -118,22 +113,18 @@ function Entry({ answer, reload }: { readonly answer: StatAnswer; readonly reloa
         <Facts answer={answer} />
         <ServedFrom answer={answer} buckets={buckets} />
         <SignCard bucket={bucket} imageKey={key} instruction={instruction} />
-        <Card title={t("changes")}>
-          <div class="stack">
-            <div class="row">
-              <button type="button" disabled={!isMirrored} onClick={change("objects/purge")}>
-                {t("purge")}
-              </button>
-              <ConfirmButton
-                label={t("delete")}
-                question={t(isOnlyHere ? "deleteForGood" : "deleteQuestion", { key })}
-                run={change("objects/delete")}
-              />
-              <span role="status">{done.value === "objects/purge" && <Badge tone="good">{t("purged")}</Badge>}</span>
-            </div>
-            {note}
-            <p class="hint">{t(isMirrored ? "purgeHint" : "purgeNot")}</p>
+        <Card title={t("changes")} isStack>
+          <div class="row">
+            <Button label={t("purge")} disabled={!isMirrored} run={change("objects/purge")} />
+            <ConfirmButton
+              label={t("delete")}
+              question={t(isOnlyHere ? "deleteForGood" : "deleteQuestion", { key })}
+              run={change("objects/delete")}
+            />
+            <span role="status">{done.value === "objects/purge" && <Badge tone="good">{t("purged")}</Badge>}</span>
           </div>
+          {note}
+          <p class="hint">{t(isMirrored ? "purgeHint" : "purgeNot")}</p>
         </Card>
       </div>
     </div>

@@ -4,7 +4,7 @@ import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, urlOf } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
 import { InputField, Select } from "../../console/parts/fields.tsx";
-import { Empty, Page, Show } from "../../console/parts/parts.tsx";
+import { Button, Empty, Page, Show } from "../../console/parts/parts.tsx";
 import { UploadDrop } from "../../console/parts/upload.tsx";
 import { Link, query, setQuery } from "../../console/router.tsx";
 import { bytes } from "../../console/text/format.ts";
@@ -117,16 +117,16 @@ function Pager({ next }: { readonly next: string | undefined }) {
   if (isFirst && next === undefined) return null;
   return (
     <nav class="row" aria-label={t("morePages")}>
-      <button type="button" disabled={isFirst} onClick={() => setQuery({ after: undefined }, { replaces: false })}>
-        {t("firstVariants")}
-      </button>
-      <button
-        type="button"
+      <Button
+        label={t("firstVariants")}
+        disabled={isFirst}
+        run={() => setQuery({ after: undefined }, { replaces: false })}
+      />
+      <Button
+        label={t("next")}
         disabled={next === undefined}
-        onClick={() => setQuery({ after: next }, { replaces: false })}
-      >
-        {t("next")}
-      </button>
+        run={() => setQuery({ after: next }, { replaces: false })}
+      />
     </nav>
   );
 }

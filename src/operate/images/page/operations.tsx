@@ -5,7 +5,7 @@ import { type TextName, t } from "../words.ts";
 import { type Choices, instructionOf, NO_CHOICES } from "./instruction.ts";
 
 const SIZES: readonly (readonly [Choices["size"], TextName])[] = [
-  ["none", "sizeNone"],
+  ["none", "asStored"],
   ["fit", "sizeFit"],
   ["cover", "sizeCover"],
   ["cut", "sizeCut"],
@@ -49,7 +49,7 @@ export function Operations({ write }: { readonly write: (instruction: string) =>
       />
       <Select
         label={t("format")}
-        options={[["", t("formatAsStored")], ...FORMATS.map((name): Option => [name, name.toUpperCase()])]}
+        options={[["", t("asStored")], ...FORMATS.map((name): Option => [name, name.toUpperCase()])]}
         value={format}
         set={(value) => set({ format: value })}
       />

@@ -9,12 +9,13 @@ import type { StatAnswer } from "../contract.ts";
 import { t } from "../words.ts";
 import { Operations } from "./operations.tsx";
 
-interface PreviewProps {
+export interface PreviewProps {
   readonly bucket: string;
   readonly imageKey: string;
   /** The download URL, without a token; undefined: the server does not know its port. */
   readonly url: string | undefined;
   readonly object: NonNullable<StatAnswer["object"]>;
+  /** Empty: none. */
   readonly instruction: Signal<string>;
 }
 
@@ -47,37 +48,33 @@ export function Preview({ bucket, imageKey: key, url, object, instruction }: Pre
     loadings.value = new Map([...loadings.value, [instruction.value, next]]);
   };
   return (
-    <Card title={t("preview")}>
-      <div class="stack">
-        <div class="preview">
-          <img
-            ref={image}
-            hidden={fault.value !== undefined}
-            src={source}
-            alt={key}
-            onLoad={loaded}
-            onError={() => void failed()}
-          />
-        </div>
-        <Costs
-          original={{ ...loadings.value.get(""), bytes: object.size }}
-          preview={
-            (instruction.value !== "" && fault.value === undefined && loadings.value.get(instruction.value)) || {}
-          }
+    <Card title={t("preview")} isStack>
+      <div class="preview">
+        <img
+          ref={image}
+          hidden={fault.value !== undefined}
+          src={source}
+          alt={key}
+          onLoad={loaded}
+          onError={() => void failed()}
         />
-        <Operations write={(text) => (instruction.value = text)} />
-        <InputField
-          label={t("instruction")}
-          hint={t("instructionHint")}
-          fault={fault.value}
-          class="mono"
-          value={instruction.value}
-          placeholder="imageView2/2/w/800"
-          spellcheck={false}
-          set={(text) => (instruction.value = text.trim().replace(/^\?/, ""))}
-        />
-        {url !== undefined && <DownloadUrl url={url} instruction={instruction.value} />}
       </div>
+      <Costs
+        original={{ ...loadings.value.get(""), bytes: object.size }}
+        preview={(instruction.value !== "" && fault.value === undefined && loadings.value.get(instruction.value)) || {}}
+      />
+      <Operations write={(text) => (instruction.value = text)} />
+      <InputField
+        label={t("instruction")}
+        hint={t("instructionHint")}
+        fault={fault.value}
+        class="mono"
+        value={instruction.value}
+        placeholder="imageView2/2/w/800"
+        spellcheck={false}
+        set={(text) => (instruction.value = text.trim().replace(/^\?/, ""))}
+      />
+      {url !== undefined && <DownloadUrl url={url} instruction={instruction.value} />}
     </Card>
   );
 }

@@ -1,19 +1,13 @@
 // Makes a signed URL or a token for an image.
 import { type Signal, useSignal } from "@preact/signals";
 import { post } from "../../console/api.ts";
-import { useCall } from "../../console/load.ts";
+import { submitting, useCall } from "../../console/load.ts";
 import { type Option, Select } from "../../console/parts/fields.tsx";
-import { Card, Copied, ProblemNote } from "../../console/parts/parts.tsx";
+import { Button, Card, Copied, ProblemNote } from "../../console/parts/parts.tsx";
 import { duration, moment } from "../../console/text/format.ts";
 import type { SignAnswer } from "../../signing/contract.ts";
 import { type TextName, t } from "../words.ts";
-
-interface SignProps {
-  readonly bucket: string;
-  readonly imageKey: string;
-  /** That of the preview; empty: none. */
-  readonly instruction: Signal<string>;
-}
+import type { PreviewProps } from "./preview.tsx";
 
 type Operation = SignAnswer["operation"];
 
@@ -28,13 +22,11 @@ const DAY = 86_400;
 const LIVES = [3_600, DAY, 7 * DAY, 30 * DAY, 90 * DAY];
 const ONCE = "once";
 
-export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
+export function SignCard({ bucket, imageKey: key, instruction }: Omit<PreviewProps, "url" | "object">) {
   const operation = useSignal<Operation>("download");
   const signed = useSignal<SignAnswer | undefined>(undefined);
   const { problem, run } = useCall();
-  const sign = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const data = new FormData(event.currentTarget as HTMLFormElement);
+  const sign = submitting(async (data) => {
     const life = data.get("life");
     const once = operation.value === "download" && life === ONCE;
     const body = {
@@ -44,10 +36,10 @@ export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
       ...(data.has("processing") && instruction.value !== "" && { instruction: instruction.value }),
     };
     signed.value = await run(() => post<SignAnswer>("/sign", body));
-  };
+  });
   return (
     <Card title={t("sign")} about={t("signAbout")}>
-      <form class="stack" onSubmit={(event) => void sign(event)}>
+      <form class="stack" onSubmit={sign}>
         <Controls operation={operation} />
         {operation.value === "download" && (
           <label class="row one-line">
@@ -56,9 +48,7 @@ export function SignCard({ bucket, imageKey: key, instruction }: SignProps) {
           </label>
         )}
         <div>
-          <button type="submit" class="primary">
-            {t("signIt")}
-          </button>
+          <Button label={t("signIt")} class="primary" />
         </div>
       </form>
       <div aria-live="polite" class="answer">

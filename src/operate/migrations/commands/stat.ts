@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { createStatusLine, formatBytes, shown, stopSignal, type Terminal } from "../../cli/terminal.ts";
 import type { JobFlags } from "../jobs/run-input.ts";
 import type { Counters } from "../journal/database.ts";
-import { readCauses, readJournal } from "../journal/reading.ts";
+import { readCauses, readFailed, readStateIn } from "../journal/reading.ts";
 import { folderOf, jobCommand, print } from "./job.ts";
 
 const STAT_HELP = `On a terminal it follows until the run ends.
@@ -29,12 +29,12 @@ export function statCommand(terminal: Terminal): Command {
       const signal = stopSignal(terminal);
       const progress = createProgress();
       while (isShown && !signal.aborted && folder.runningPid() !== undefined) {
-        const counters = readJournal(folder.journal, (reader) => reader.state().counters);
+        const counters = readStateIn(folder.journal)?.counters;
         if (counters !== undefined) show(progress(counters)); // a run that has just started may not have made it yet
         await delay(POLL_MS, undefined, { signal }).catch(() => undefined); // Ctrl-C ends it
       }
       clear();
-      const counters = readJournal(folder.journal, (reader) => reader.state().counters);
+      const counters = readStateIn(folder.journal)?.counters;
       const causes = await readCauses(folder.journal, CAUSES);
       const shownCauses = isShown ? causes.map(({ cause, count }) => `  ${count}  ${shown(cause)}`) : [];
       print(flags, terminal, { ...counters, causes }, [statLine(counters), ...shownCauses]);
@@ -80,7 +80,7 @@ export function viewFailedCommand(terminal: Terminal): Command {
       const { journal } = folderOf(flags);
       const signal = stopSignal(terminal);
       for (let after = 0; !signal.aborted; ) {
-        const page = readJournal(journal, (reader) => reader.failed(after, PAGE)) ?? [];
+        const page = readFailed(journal, after, PAGE);
         if (page.length === 0) break;
         after = page.at(-1)!.serial;
         const lines = page.map(({ fileid, log }) =>

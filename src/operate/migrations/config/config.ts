@@ -2,18 +2,15 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { SigningContext } from "../../../client/url.ts";
 import { createFilters, type Filters } from "./filters.ts";
 import { createValues, type RawOptions, readIni, readYaml, type Values } from "./options.ts";
 import { readSource, type SourceOptions } from "./source-options.ts";
 
 /** The section AppInfo: a bucket behind a REST API. */
-export interface RestPlace {
+export interface RestPlace extends Omit<SigningContext, "now"> {
   /** URL without a slash at its end. Empty: only the bucket of another target is named. */
   readonly endpoint: string;
-  readonly appid: string;
-  readonly bucket: string;
-  readonly secretId: string;
-  readonly secretKey: string;
 }
 
 /** The section ToolConfig. */

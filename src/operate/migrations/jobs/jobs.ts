@@ -10,7 +10,7 @@ import { invalid } from "../../admin/input.ts";
 import { JOB_ID, KINDS, type MigrationAnswer, type MigrationFailures } from "../contract.ts";
 import type { State } from "../journal/database.ts";
 import { jobFolder } from "../journal/job-folder.ts";
-import { readCauses, readJournal } from "../journal/reading.ts";
+import { readCauses, readFailed, readStateIn } from "../journal/reading.ts";
 import {
   asRefusal,
   type checkRequest,
@@ -126,7 +126,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
     const own = dirOf(id);
     const request = readRequest(own);
     const { output = "", ended, work = {} } = runs.get(id) ?? {};
-    const state = readJournal(jobFolder(own).journal, (reader) => reader.state());
+    const state = readStateIn(jobFolder(own).journal);
     const without = (text: string) => withoutSecrets(text, request);
     const isCut = output.length === MAX_OUTPUT_CHARACTERS;
     return {
@@ -145,7 +145,7 @@ export function createMigrationJobs(options: MigrationJobsOptions): MigrationJob
       const request = readRequest(dirOf(id));
       const without = (text: string) => withoutSecrets(text, request);
       const { journal } = jobFolder(dirOf(id));
-      const failed = readJournal(journal, (reader) => reader.failed(after, limit)) ?? [];
+      const failed = readFailed(journal, after, limit);
       const causes = await readCauses(journal, MAX_CAUSES);
       return {
         failures: failed.map((job) => ({ ...job, log: without(job.log) })),

@@ -3,8 +3,8 @@
 import { setImmediate as immediate } from "node:timers/promises";
 import type { Sqlite } from "../../../core/sqlite.ts";
 import type { SourceObject, SourcePage } from "../source.ts";
+import type { Verification } from "./database.ts";
 import { type Counters, createCommit, FAILED, NEW, openJournalFile, readState, SUCCESSFUL } from "./database.ts";
-import type { Verification } from "./verification.ts";
 
 /** An object that is to be copied. Its `locator` is empty if the name cannot become an object; `log` says why. */
 export interface Job extends SourceObject {

@@ -3,9 +3,9 @@
 import { useSignal } from "@preact/signals";
 import type { BucketsAnswer } from "../../admin/contract/contract.ts";
 import { get, post } from "../../console/api.ts";
-import { useCall, useLoaded } from "../../console/load.ts";
+import { submitting, useCall, useLoaded } from "../../console/load.ts";
 import { InputField, Select } from "../../console/parts/fields.tsx";
-import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
+import { Button, Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { listAt } from "../../console/tree.ts";
 import type { SettingsState } from "../../settings/contract.ts";
 import type { MigrationAnswer } from "../contract.ts";
@@ -39,14 +39,12 @@ interface FormProps extends Pick<BucketsAnswer, "buckets"> {
 function Form({ buckets, folders, done }: FormProps) {
   const kind = useSignal<SourceKind>("origins");
   const { problem, isRunning, run } = useCall();
-  const send = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const data = new FormData(event.currentTarget as HTMLFormElement);
+  const send = submitting(async (data) => {
     if ((await run(() => post<MigrationAnswer>("/migrations", requestOf(data)))) !== undefined) done();
-  };
+  });
   const { Fields } = SOURCES[kind.value];
   return (
-    <form class="stack" onSubmit={(event) => void send(event)} autocomplete="off">
+    <form class="stack" onSubmit={send} autocomplete="off">
       <InputField
         label={t("migrationName")}
         hint={t("migrationNameHint")}
@@ -68,12 +66,8 @@ function Form({ buckets, folders, done }: FormProps) {
       <Options />
       {problem.value !== undefined && <ProblemNote problem={problem.value} />}
       <div class="row">
-        <button type="submit" class="primary" disabled={isRunning.value}>
-          {t(isRunning.value ? "starting" : "startMigration")}
-        </button>
-        <button type="button" onClick={done}>
-          {t("cancel")}
-        </button>
+        <Button label={t(isRunning.value ? "starting" : "startMigration")} class="primary" disabled={isRunning.value} />
+        <Button label={t("cancel")} run={done} />
       </div>
     </form>
   );

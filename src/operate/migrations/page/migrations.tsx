@@ -2,9 +2,18 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { get, post } from "../../console/api.ts";
-import { useCall, useLoaded } from "../../console/load.ts";
-import { ConfirmButton } from "../../console/parts/dialog.tsx";
-import { Badge, Card, Empty, Page, ProblemNote, Show, type Tone } from "../../console/parts/parts.tsx";
+import { submitting, useCall, useLoaded } from "../../console/load.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  ConfirmButton,
+  Empty,
+  Page,
+  ProblemNote,
+  Show,
+  type Tone,
+} from "../../console/parts/parts.tsx";
 import { bytes, count, duration } from "../../console/text/format.ts";
 import type { MigrationAnswer, MigrationList } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
@@ -19,9 +28,7 @@ export function MigrationsPage() {
     list.reload();
   };
   const open = !isAsking.value && (
-    <button type="button" class="primary" onClick={() => (isAsking.value = true)}>
-      {t("newMigration")}
-    </button>
+    <Button label={t("newMigration")} class="primary" run={() => (isAsking.value = true)} />
   );
   return (
     <Page title={t("migrations")} about={t("migrationsAbout")} actions={open}>
@@ -29,11 +36,7 @@ export function MigrationsPage() {
       <Show of={list.state} reload={list.reload}>
         {({ migrations }) =>
           migrations.length === 0 ? (
-            !isAsking.value && (
-              <Empty title={t("noMigrations")}>
-                <p>{t("noMigrationsHint")}</p>
-              </Empty>
-            )
+            !isAsking.value && <Empty title={t("noMigrations")} hint={t("noMigrationsHint")} />
           ) : (
             <div class="stack">
               {migrations.map((migration) => (
@@ -64,21 +67,19 @@ function MigrationCard({ migration, reload }: MigrationProps) {
   const isFailed = !isRunning && ended !== undefined && ended !== "0";
   const isUnexplained = isFailed && failed === 0 && lastVerification(migration) === undefined;
   return (
-    <Card title={id} about={source} actions={<Badge tone={tone}>{words}</Badge>}>
-      <div class="stack">
-        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
-        <Progress migration={migration} />
-        <Verification migration={migration} />
-        {failed > 0 && <Failures id={id} failed={failed} />}
-        {output !== "" && (
-          <details open={isUnexplained}>
-            <summary>{t("output")}</summary>
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it. */}
-            <pre tabIndex={0}>{output}</pre>
-          </details>
-        )}
-        <Actions migration={migration} call={(name, more) => void call(name, more)} />
-      </div>
+    <Card title={id} about={source} actions={<Badge tone={tone}>{words}</Badge>} isStack>
+      {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+      <Progress migration={migration} />
+      <Verification migration={migration} />
+      {failed > 0 && <Failures id={id} failed={failed} />}
+      {output !== "" && (
+        <details open={isUnexplained}>
+          <summary>{t("output")}</summary>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it. */}
+          <pre tabIndex={0}>{output}</pre>
+        </details>
+      )}
+      <Actions migration={migration} call={(name, more) => void call(name, more)} />
     </Card>
   );
 }
@@ -165,20 +166,14 @@ function Actions({ migration, call }: ActionsProps) {
   if (isRunning)
     return (
       <div class="row">
-        <button type="button" onClick={() => call("stop")}>
-          {t("stop")}
-        </button>
+        <Button label={t("stop")} run={() => call("stop")} />
       </div>
     );
   const isRetry = failed > 0 || (found !== undefined && countOf(found, ["differs", "missing"]) > 0);
   return (
     <div class="row">
-      <button type="button" class="primary" onClick={() => call("start")}>
-        {t(isRetry ? "retry" : "continue")}
-      </button>
-      <button type="button" onClick={() => call("start", { rescan: true })}>
-        {t("rescan")}
-      </button>
+      <Button label={t(isRetry ? "retry" : "continue")} class="primary" run={() => call("start")} />
+      <Button label={t("rescan")} run={() => call("start", { rescan: true })} />
       <VerifyForm verify={(sample) => call("verify", { sample })} />
       <ConfirmButton label={t("remove")} question={t("removeQuestion", { id })} run={() => call("remove")} />
     </div>
@@ -186,10 +181,7 @@ function Actions({ migration, call }: ActionsProps) {
 }
 
 function VerifyForm({ verify }: { readonly verify: (sample: string) => void }) {
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    verify(String(new FormData(event.currentTarget as HTMLFormElement).get("sample")));
-  };
+  const submit = submitting((data) => verify(String(data.get("sample"))));
   return (
     <form class="row one-line" onSubmit={submit}>
       <select name="sample" aria-label={t("verifySample")}>

@@ -4,14 +4,11 @@ import { EventEmitter, once, setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { abortable } from "../../../async/cancellation.ts";
 import { asHuiyuanError, errorRow, HuiyuanError } from "../../../core/errors.ts";
+import type { ToolOptions } from "../config/config.ts";
 import { describeFailure, type Failure } from "../sources/failure.ts";
 import { createPace, type PaceOptions } from "./pace.ts";
 
-export interface EngineOptions extends PaceOptions {
-  /** Attempts after the first. */
-  readonly retries: number;
-  /** Source and target may be without progress for this time. Milliseconds. */
-  readonly timeoutMs: number;
+export interface EngineOptions extends PaceOptions, Pick<ToolOptions, "retries" | "timeoutMs"> {
   readonly maxBytes: number;
   /** Once aborted, no further object begins; those in flight are finished. */
   readonly stop: AbortSignal;

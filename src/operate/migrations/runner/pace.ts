@@ -2,6 +2,7 @@
 // additive increase, multiplicative decrease. The limits on requests and bytes a second hold always.
 import { setTimeout as delay } from "node:timers/promises";
 import { createSemaphore, type Release } from "../../../async/semaphore.ts";
+import type { ToolOptions } from "../config/config.ts";
 
 export interface Pace {
   /** Resolves when an object may start; `isLimited` false: whatever the limits a second. Throws the signal's reason. */
@@ -11,12 +12,10 @@ export interface Pace {
   congested(retryAfterMs?: number): void;
 }
 
-export interface PaceOptions {
+/** An object may exceed the rate of bytes; the next ones start later then. */
+export interface PaceOptions extends Pick<ToolOptions, "requestsPerSecond" | "bytesPerSecond"> {
   /** The upper bound, and the start; the lower bound is 1. */
   readonly concurrency: number;
-  /** Averages; 0: no limit. An object may exceed the rate of bytes; the next ones start later then. */
-  readonly requestsPerSecond: number;
-  readonly bytesPerSecond: number;
 }
 
 /** Objects that are under way when the limit is halved fail for the same reason: they halve it once. */

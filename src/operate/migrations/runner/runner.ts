@@ -79,16 +79,13 @@ export async function runMigration(options: RunOptions): Promise<RunEnd> {
   return { scanFailure, abortReason: engine.abortReason };
 }
 
-export interface ScanOptions {
+/** `rescans`: an interrupted scan is not continued. */
+export interface ScanOptions extends Pick<RunOptions, "filters" | "journal" | "rescans"> {
   readonly source: Pick<Source, "isResumable" | "list">;
-  readonly filters: Filters;
-  readonly journal: Journal;
   /** True: a copied object is copied again if the listing tells neither size nor version. */
   readonly rechecks: boolean;
   /** Called after each page. */
   readonly onPage: () => void;
-  /** True: an interrupted scan is not continued. */
-  readonly rescans: boolean;
   readonly signal: AbortSignal;
 }
 

@@ -6,19 +6,16 @@ import { HuiyuanError } from "../../../core/errors.ts";
 import { parseHome } from "../../../serve/origin/exchange/hop.ts";
 import { createHttpOrigin, type HttpOriginOptions } from "../../../serve/origin/kinds/http-origin.ts";
 import { type HttpOriginRules, hashedId } from "../../../serve/origin/kinds/http-rules.ts";
-import { qiniuRules } from "../../../serve/origin/kinds/qiniu.ts";
+import { type QiniuOptions, qiniuRules } from "../../../serve/origin/kinds/qiniu.ts";
 import type { Origin } from "../../../serve/origin/origin.ts";
 import type { Source, SourcePage } from "../source.ts";
 import { readPage, unusable } from "./documents.ts";
 import { createKeySource } from "./origins.ts";
 
-export interface QiniuSourceOptions {
+export interface QiniuSourceOptions extends Pick<QiniuOptions, "domain" | "referer"> {
   readonly bucket: string;
   readonly accessKey: string;
   readonly secretKey: string;
-  /** A download domain as a URL. */
-  readonly domain: string;
-  readonly referer: string | undefined;
   readonly isPrivate: boolean;
   /** URL of the host that lists; undefined: that of East China. */
   readonly endpoint: string | undefined;

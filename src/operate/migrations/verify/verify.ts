@@ -1,8 +1,8 @@
 // Compares the source with the target: lists the source into the journal, then walks the journal in the order of the
 // keys. Whatever differs is marked there, so that the next start copies it again. It writes nothing else.
 import { HuiyuanError } from "../../../core/errors.ts";
+import type { FindingKind, Tally } from "../journal/database.ts";
 import type { Job, Journal } from "../journal/journal.ts";
-import type { FindingKind, Tally } from "../journal/verification.ts";
 import { createEngine, type EngineOptions, type Item } from "../runner/engine.ts";
 import { type ScanOptions, scan } from "../runner/runner.ts";
 import type { Source } from "../source.ts";

@@ -1,6 +1,6 @@
 // Part of the composition root: makes the source of a migration, from its config or from the origins of a domain.
 import { randomBytes } from "node:crypto";
-import { createSemaphore } from "../../../async/semaphore.ts";
+import { createSemaphore, type Release } from "../../../async/semaphore.ts";
 import { HuiyuanError } from "../../../core/errors.ts";
 import { few } from "../../../core/few.ts";
 import type { Log } from "../../../core/log.ts";
@@ -23,7 +23,6 @@ import type { Folders } from "../sources/local-paths.ts";
 import { createOriginSource, type Listing, type Place } from "../sources/origins.ts";
 import { createQiniuSource } from "../sources/qiniu.ts";
 import { createS3Listing, createS3Source } from "../sources/s3.ts";
-import { shareBudget } from "../sources/shared-budget.ts";
 import { createSitemapListing } from "../sources/sitemap.ts";
 import { createKeyListing, createUrlListSource } from "../sources/url-list.ts";
 import type { SendToAdmin } from "../target.ts";
@@ -181,4 +180,52 @@ function basesOf(origin: OriginSettings): KeyBases {
 
 function pathOf(url: string): string {
   return `${decodeURIComponent(new URL(url).pathname).replace(/\/+$/, "")}/`;
+}
+
+type Budget = Parameters<NonNullable<OriginParts["shared"]>>[0];
+
+/**
+ * The budget of an origin that a running server requests too: each place is one of the server, which counts it as one
+ * of its own requests. So live traffic and migrations keep to the origin's limits together. `place`: names the budget
+ * to the server. enter() throws origin_busy and overloaded for the server's refusal too.
+ */
+function shareBudget(
+  budget: Budget,
+  place: { readonly origin: string; readonly domain: string },
+  send: SendToAdmin,
+): Budget {
+  async function takePlace(signal: AbortSignal, waitMs: number): Promise<Release> {
+    const held = new AbortController();
+    const answer = await send("/api/v1/origins/place", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ ...place, waitMs: Math.ceil(waitMs) }),
+      signal: AbortSignal.any([signal, held.signal]),
+    }).catch((cause: unknown) => {
+      signal.throwIfAborted();
+      throw new HuiyuanError("overloaded", "the server does not answer any more", { cause });
+    });
+    if (answer.ok) return () => held.abort();
+    const { message = `the server answered ${answer.status}` } = (await answer.json()) as { readonly message?: string };
+    // The server has no such origin, for example because it has not read the new settings yet.
+    if (answer.status === 404) return () => undefined;
+    throw new HuiyuanError("overloaded", message);
+  }
+
+  return {
+    ...budget,
+    async enter(signal, waitMs) {
+      const leave = await budget.enter(signal, waitMs);
+      try {
+        const release = await takePlace(signal, waitMs);
+        return () => {
+          release();
+          leave();
+        };
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    },
+  };
 }

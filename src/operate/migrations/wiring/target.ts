@@ -3,21 +3,19 @@ import { mkdirSync, rmSync } from "node:fs";
 import { HuiyuanError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/log.ts";
 import type { DigestName } from "../../../core/object.ts";
-import { createSpoolPool, type SpoolPool } from "../../../serve/body/spool/spool-pool.ts";
+import { createSpoolPool } from "../../../serve/body/spool/spool-pool.ts";
 import { createBucket } from "../../../serve/bucket/contract/bucket.ts";
 import { openStores } from "../../../serve/wiring/stores.ts";
 import type { Settings } from "../../../settings/schema/schema.ts";
 import { ConfigFaults, type MigrationConfig } from "../config/config.ts";
-import type { SendToAdmin, Target } from "../target.ts";
+import type { CopyContext } from "../runner/copy.ts";
+import type { SendToAdmin } from "../target.ts";
 import { createAdminTarget } from "../targets/admin.ts";
 import { createRestTarget } from "../targets/rest.ts";
 import { createStoreTarget } from "../targets/store.ts";
 import { bucketOfDomain } from "./sources.ts";
 
-export interface MigrationTarget {
-  readonly target: Target;
-  readonly spools: SpoolPool;
-  readonly maxBytes: number;
+export interface MigrationTarget extends Pick<CopyContext, "target" | "spools" | "maxBytes"> {
   /** Objects at once, unless the config says. */
   readonly concurrency: number;
   /** Objects that only the disk of this machine has, until a server has put them into S3. */

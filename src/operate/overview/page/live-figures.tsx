@@ -1,13 +1,14 @@
-// The live part of the first page: rates of the last minutes from the totals of the server.
-import { type ReadonlySignal, useComputed } from "@preact/signals";
-import { Card, Figure } from "../../console/parts/parts.tsx";
-import { Plot, type Series } from "../../console/parts/plot.tsx";
-import { Table } from "../../console/parts/table.tsx";
+// The live part of the first page: the totals of the server, once a second, and rates of the last minutes. A lost
+// connection is noticed.
+import { type ReadonlySignal, signal, useComputed } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { get } from "../../console/api.ts";
+import { Card, Figure, Table } from "../../console/parts/parts.tsx";
+import { Plot, type PlotProps, type Series } from "../../console/parts/plot.tsx";
 import { failureText } from "../../console/text/failures.ts";
 import { bytes, count, milliseconds, percent } from "../../console/text/format.ts";
 import type { LiveFigures } from "../contract.ts";
 import { type TextName, t } from "../words.ts";
-import { KEPT, moments } from "./live.ts";
 import {
   allRequests,
   failures,
@@ -89,12 +90,10 @@ export function LivePlots() {
   );
 }
 
-interface PlotCardProps {
+interface PlotCardProps extends Pick<PlotProps, "format" | "most"> {
   readonly title: TextName;
   readonly times: ReadonlySignal<readonly number[]>;
   readonly series: ReadonlySignal<readonly Series[]>;
-  readonly format: (value: number) => string;
-  readonly most?: number;
 }
 
 function PlotCard({ title, times, series, format, most }: PlotCardProps) {
@@ -155,4 +154,35 @@ function Rows({ head, rows }: RowsProps) {
       ))}
     </Table>
   );
+}
+
+/** The last answers: five minutes. */
+export const KEPT = 300;
+const EVERY_MS = 1_000;
+const SILENCE_MS = 5_000;
+
+export const moments = signal<readonly LiveFigures[]>([]);
+/** False: the figures on the page are old. */
+export const isConnected = signal(false);
+
+/** Asks for them while a page shows the figures. */
+export function useLive(): void {
+  useEffect(() => {
+    const leaving = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const ask = async () => {
+      const signal = AbortSignal.any([leaving.signal, AbortSignal.timeout(SILENCE_MS)]);
+      const figures = await get<LiveFigures>("/live", {}, signal).catch(() => undefined);
+      if (leaving.signal.aborted) return;
+      isConnected.value = figures !== undefined;
+      if (figures !== undefined) moments.value = [...moments.value.slice(1 - KEPT), figures];
+      timer = setTimeout(() => void ask(), EVERY_MS);
+    };
+    void ask();
+    return () => {
+      leaving.abort();
+      clearTimeout(timer);
+      isConnected.value = false;
+    };
+  }, []);
 }

@@ -7,8 +7,7 @@ import { isTrial, Link } from "../../console/router.tsx";
 import { ago, bytes, count } from "../../console/text/format.ts";
 import type { OverviewAnswer } from "../contract.ts";
 import { attentionText, type TextName, t } from "../words.ts";
-import { isConnected, moments, useLive } from "./live.ts";
-import { LiveFiguresRow, LivePlots, LiveTables } from "./live-figures.tsx";
+import { isConnected, LiveFiguresRow, LivePlots, LiveTables, moments, useLive } from "./live-figures.tsx";
 
 export function OverviewPage() {
   useLive();
@@ -63,8 +62,7 @@ function Connection() {
 function NoBucket() {
   return (
     <Card>
-      <Empty title={t("noBuckets")}>
-        <p>{t("noBucketsHint")}</p>
+      <Empty title={t("noBuckets")} hint={t("noBucketsHint")}>
         <Link class="button primary" href="/buckets/new">
           {t("newBucket")}
         </Link>

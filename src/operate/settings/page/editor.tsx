@@ -5,11 +5,12 @@ import { useEffect } from "preact/hooks";
 import type { SettingSchema } from "../../../settings/setting-schema.ts";
 import { get } from "../../console/api.ts";
 import { useLoaded } from "../../console/load.ts";
-import { Show } from "../../console/parts/parts.tsx";
+import { Button, Show } from "../../console/parts/parts.tsx";
 import { go, Link, unsaved } from "../../console/router.tsx";
 import { type Path, valueAt } from "../../console/tree.ts";
 import type { SettingsApplied, SettingsState } from "../contract.ts";
 import { t } from "../words.ts";
+import type { Form, Single } from "./draft.ts";
 import {
   changesIn,
   type Draft,
@@ -24,7 +25,6 @@ import {
   withRemoved,
   withSet,
 } from "./draft.ts";
-import type { Form, Single } from "./form.ts";
 import { type Faulty, faultText, Review, SettingsNotes } from "./review.tsx";
 import { schemaAt } from "./setting-schema.ts";
 
@@ -212,12 +212,8 @@ function Changes({ settings, path, draft, single, applied, faulty, toField }: Ch
     <div class="bar" role="status">
       <span>{count === 1 ? t("oneChange") : t("manyChanges", { count })}</span>
       <div class="row">
-        <button type="button" class="primary" onClick={() => (isReviewed.value = true)}>
-          {t("showChanges")}
-        </button>
-        <button type="button" onClick={drop}>
-          {t("discard")}
-        </button>
+        <Button label={t("showChanges")} class="primary" run={() => (isReviewed.value = true)} />
+        <Button label={t("discard")} run={drop} />
       </div>
     </div>
   );

@@ -1,14 +1,15 @@
 // The fields of settings: each shows one value of the settings file by its schema, and changes it in the draft. One
 // file of more than 350 lines, because a list, a mapping and a field draw each other.
+
 import { useState } from "preact/hooks";
 import type { SettingSchema } from "../../../settings/setting-schema.ts";
+import { submitting } from "../../console/load.ts";
 import { InputField, Select, TextField, Toggle } from "../../console/parts/fields.tsx";
-import { Badge } from "../../console/parts/parts.tsx";
+import { Badge, Button } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
 import { listAt, textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
-import { MASK } from "./draft.ts";
-import { type Form, formAt } from "./form.ts";
+import { type Form, formAt, MASK } from "./draft.ts";
 import { choicesOf, kindOf, newValue, textOf, valueOfLines, valueOfText, variantOf } from "./setting-schema.ts";
 
 interface SettingFieldsProps {
@@ -176,16 +177,12 @@ function Mapping({ form, name, schema, isRequired = false }: SettingProps) {
       {canGo && !form.isReadOnly && (
         <div>
           {isThere ? (
-            <button type="button" class="quiet" onClick={() => form.set([name], undefined)}>
-              {t("removeNamed", { name })}
-            </button>
+            <Button label={t("removeNamed", { name })} class="quiet" run={() => form.set([name], undefined)} />
           ) : (
-            <button
-              type="button"
-              onClick={() => (form.saved(name) === undefined ? form.set([name], newValue(schema)) : form.reset([name]))}
-            >
-              {t("addNamed", { name })}
-            </button>
+            <Button
+              label={t("addNamed", { name })}
+              run={() => (form.saved(name) === undefined ? form.set([name], newValue(schema)) : form.reset([name]))}
+            />
           )}
         </div>
       )}
@@ -235,9 +232,7 @@ function Mappings({ form, name, schema }: SettingProps) {
       ))}
       {!form.isReadOnly && (
         <div>
-          <button type="button" onClick={() => form.set([name, items.length], newValue(item))}>
-            {t("addNamed", { name })}
-          </button>
+          <Button label={t("addNamed", { name })} run={() => form.set([name, items.length], newValue(item))} />
         </div>
       )}
     </fieldset>
@@ -261,16 +256,14 @@ function Item({ form, name, schema, position, value, isLast }: ItemProps) {
   const isRemoved = form.isRemoved(path);
   const { review } = form;
   const move = (label: "moveUp" | "moveDown", to: number) => (
-    <button
-      type="button"
+    <Button
+      label={t(label)}
       class="quiet"
       disabled={review === undefined || to < 0 || (to > position && isLast)}
       title={review === undefined ? t("moveAfterSaving") : undefined}
-      aria-label={`${t(label)}: ${title}`}
-      onClick={() => review?.({ edit: { path, to } })}
-    >
-      {t(label)}
-    </button>
+      about={title}
+      run={() => review?.({ edit: { path, to } })}
+    />
   );
   return (
     <div class="stack inset" data-path={form.place(path)}>
@@ -283,14 +276,12 @@ function Item({ form, name, schema, position, value, isLast }: ItemProps) {
           <div class="row">
             {move("moveUp", position - 1)}
             {move("moveDown", position + 1)}
-            <button
-              type="button"
+            <Button
+              label={t(isRemoved ? "keep" : "remove")}
               class="quiet"
-              aria-label={`${isRemoved ? t("keep") : t("remove")}: ${shown === "" ? title : shown}`}
-              onClick={() => form.remove(path)}
-            >
-              {isRemoved ? t("keep") : t("remove")}
-            </button>
+              about={shown === "" ? title : shown}
+              run={() => form.remove(path)}
+            />
           </div>
         )}
       </div>
@@ -315,13 +306,10 @@ export function Entries({ form, name, schema, examples = ["", ""], onValue }: En
   const entries = Object.entries(Object(form.value(name)));
   const values: SettingSchema = Object(schema.additionalProperties);
   const inner = formAt(form, [name], schema);
-  const add = (event: SubmitEvent) => {
-    event.preventDefault();
-    const element = event.currentTarget as HTMLFormElement;
-    const data = new FormData(element);
+  const add = submitting((data, element) => {
     form.set([name, String(data.get("name")).trim()], String(data.get("value")).trim());
     element.reset();
-  };
+  });
   const typed = onValue && (({ target }: InputEvent) => onValue((target as HTMLInputElement).value));
   return (
     <fieldset class="stack" data-path={form.place([name])}>
@@ -342,14 +330,7 @@ export function Entries({ form, name, schema, examples = ["", ""], onValue }: En
             )}
           </div>
           {!form.isReadOnly && (
-            <button
-              type="button"
-              class="quiet"
-              aria-label={`${t("remove")}: ${each}`}
-              onClick={() => inner.set([each], undefined)}
-            >
-              {t("remove")}
-            </button>
+            <Button label={t("remove")} class="quiet" about={each} run={() => inner.set([each], undefined)} />
           )}
         </div>
       ))}

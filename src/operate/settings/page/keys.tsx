@@ -2,9 +2,16 @@
 import { useSignal } from "@preact/signals";
 import { get, post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
-import { ConfirmButton } from "../../console/parts/dialog.tsx";
-import { Badge, Card, CopyButton, ProblemNote, Show } from "../../console/parts/parts.tsx";
-import { Table } from "../../console/parts/table.tsx";
+import {
+  Badge,
+  Button,
+  Card,
+  ConfirmButton,
+  CopyButton,
+  ProblemNote,
+  Show,
+  Table,
+} from "../../console/parts/parts.tsx";
 import type { KeysChanged, ProjectKeys } from "../contract.ts";
 import { t } from "../words.ts";
 import { MASK } from "./draft.ts";
@@ -32,29 +39,25 @@ export function Keys({ appid, isReadOnly, file, changed }: KeysProps) {
     changed();
   };
   return (
-    <Card title={t("keysOf", { appid })} about={t("keysAbout")}>
-      <div class="stack">
-        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
-        {answer.value !== undefined && <Changed answer={answer.value} />}
-        <Show of={keys.state} reload={keys.reload}>
-          {({ projects }) => {
-            const own = projects.find((project) => project.appid === appid)?.keys ?? [];
-            return (
-              <>
-                <Pairs keys={own} isReadOnly={isReadOnly} file={file} call={call} />
-                {!isReadOnly && (
-                  <div class="row">
-                    <button type="button" disabled={own.length >= MOST_KEYS} onClick={() => void call("add")}>
-                      {t("addKey")}
-                    </button>
-                    <span class="hint">{t("addKeyHint")}</span>
-                  </div>
-                )}
-              </>
-            );
-          }}
-        </Show>
-      </div>
+    <Card title={t("keysOf", { appid })} about={t("keysAbout")} isStack>
+      {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+      {answer.value !== undefined && <Changed answer={answer.value} />}
+      <Show of={keys.state} reload={keys.reload}>
+        {({ projects }) => {
+          const own = projects.find((project) => project.appid === appid)?.keys ?? [];
+          return (
+            <>
+              <Pairs keys={own} isReadOnly={isReadOnly} file={file} call={call} />
+              {!isReadOnly && (
+                <div class="row">
+                  <Button label={t("addKey")} disabled={own.length >= MOST_KEYS} run={() => call("add")} />
+                  <span class="hint">{t("addKeyHint")}</span>
+                </div>
+              )}
+            </>
+          );
+        }}
+      </Show>
     </Card>
   );
 }

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { post } from "../../console/api.ts";
 import { useCall, useLoaded } from "../../console/load.ts";
-import { Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
+import { Button, Card, ProblemNote, Show } from "../../console/parts/parts.tsx";
 import { language } from "../../console/text/text.ts";
 import type { SettingsApplied, SettingsProposal, SettingsState } from "../contract.ts";
 import { t } from "../words.ts";
@@ -51,21 +51,15 @@ function Proposed({ version, edits, reread, done, cancel, faulty, toField, note 
   const { value } = proposal.state.value;
   const canSave = value !== undefined && value.faults.length === 0 && !isRunning.value;
   return (
-    <Card title={t("review")} about={t("reviewAbout")}>
-      <div class="stack">
-        {note !== undefined && <p class="note warn">{note}</p>}
-        <Show of={proposal.state} reload={proposal.reload}>
-          {(answer) => <Proposal proposal={answer} toField={toField} />}
-        </Show>
-        {problem.value !== undefined && <ProblemNote problem={problem.value} />}
-        <div class="row">
-          <button type="button" class="primary" disabled={!canSave} onClick={() => void apply()}>
-            {isRunning.value ? t("saving") : t("save")}
-          </button>
-          <button type="button" onClick={cancel}>
-            {t("backToForm")}
-          </button>
-        </div>
+    <Card title={t("review")} about={t("reviewAbout")} isStack>
+      {note !== undefined && <p class="note warn">{note}</p>}
+      <Show of={proposal.state} reload={proposal.reload}>
+        {(answer) => <Proposal proposal={answer} toField={toField} />}
+      </Show>
+      {problem.value !== undefined && <ProblemNote problem={problem.value} />}
+      <div class="row">
+        <Button label={t(isRunning.value ? "saving" : "save")} class="primary" disabled={!canSave} run={apply} />
+        <Button label={t("backToForm")} run={cancel} />
       </div>
     </Card>
   );
@@ -76,9 +70,7 @@ function Changed({ reread }: { readonly reread: () => void }) {
     <div class="note warn" role="alert">
       <p>{t("changedMeanwhile")}</p>
       <div class="row">
-        <button type="button" onClick={reread}>
-          {t("readAgain")}
-        </button>
+        <Button label={t("readAgain")} run={reread} />
       </div>
     </div>
   );
@@ -134,11 +126,7 @@ function Faults({ faults, toField }: { readonly faults: Faulty; readonly toField
         return (
           <li key={`${fault.path} ${fault.message}`}>
             {t("line", { line: fault.line })} <code>{fault.path}</code> {inLanguage(fault)}{" "}
-            {show !== undefined && (
-              <button type="button" class="quiet" aria-label={`${t("toField")}: ${fault.path}`} onClick={show}>
-                {t("toField")}
-              </button>
-            )}
+            {show !== undefined && <Button label={t("toField")} class="quiet" about={fault.path} run={show} />}
           </li>
         );
       })}

@@ -1,13 +1,16 @@
 // The settings of the whole server: ports, limits, the store, and the projects with their keys.
-import { Card, Page } from "../../console/parts/parts.tsx";
+import { Button, Card, Page } from "../../console/parts/parts.tsx";
 import { query } from "../../console/router.tsx";
 import { listAt, textAt } from "../../console/tree.ts";
 import { t } from "../words.ts";
+import { type Form, formAt } from "./draft.ts";
 import { Editor, type Settings, WithSettings } from "./editor.tsx";
 import { SettingFields } from "./fields.tsx";
-import { type Form, formAt } from "./form.ts";
 import { Keys } from "./keys.tsx";
 import { newValue } from "./setting-schema.ts";
+
+/** Settings that have a tab of their own. */
+const OTHER_TABS = ["server", "limits", "projects"];
 
 export function SettingsPage() {
   return (
@@ -27,7 +30,7 @@ export function SettingsPage() {
                 ...{ name: "projects", title: t("projects"), keys: ["projects"] },
                 content: (form) => <Projects form={form} settings={settings} />,
               },
-              { name: "store", title: t("storeAndData"), content: (form) => <Rest form={form} /> },
+              { name: "store", title: t("storeAndData"), content: (form) => fields(form, OTHER_TABS) },
             ]}
           />
         )}
@@ -36,25 +39,17 @@ export function SettingsPage() {
   );
 }
 
-const whole = (name: string) => (form: Form) => {
-  const schema = form.schema.properties?.[name] ?? {};
-  return (
-    <Card>
-      <SettingFields form={formAt(form, [name], schema)} keys={Object.keys(schema.properties ?? {})} />
-    </Card>
-  );
-};
+const whole = (name: string) => (form: Form) => fields(formAt(form, [name], form.schema.properties?.[name] ?? {}));
 
-function Rest({ form }: { readonly form: Form }) {
-  const keys = Object.keys(form.schema.properties ?? {}).filter(
-    (key) => !["server", "limits", "projects"].includes(key),
-  );
-  return (
-    <Card>
-      <SettingFields form={form} keys={keys} />
-    </Card>
-  );
-}
+/** All settings of a mapping but these. */
+const fields = (form: Form, others: readonly string[] = []) => (
+  <Card>
+    <SettingFields
+      form={form}
+      keys={Object.keys(form.schema.properties ?? {}).filter((key) => !others.includes(key))}
+    />
+  </Card>
+);
 
 /** Buckets have pages of their own. */
 function Projects({ form, settings: { state, reread } }: { readonly form: Form; readonly settings: Settings }) {
@@ -84,9 +79,10 @@ function Projects({ form, settings: { state, reread } }: { readonly form: Form; 
       ))}
       {!form.isReadOnly && (
         <div>
-          <button type="button" onClick={() => form.set(["projects", projects.length], newValue(schema))}>
-            {t("addNamed", { name: "projects" })}
-          </button>
+          <Button
+            label={t("addNamed", { name: "projects" })}
+            run={() => form.set(["projects", projects.length], newValue(schema))}
+          />
         </div>
       )}
     </div>

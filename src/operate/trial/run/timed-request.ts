@@ -1,5 +1,4 @@
 // Sends single requests to the trial's mirror and measures them. It prints nothing.
-import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 
 /** One measured answer. */

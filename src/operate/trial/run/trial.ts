@@ -9,8 +9,7 @@ import { findPictures, type HomePage, isPrivateOrigin, MAX_PICTURES, readPicture
 import type { Fault } from "../words.ts";
 import { readAddress } from "./address.ts";
 import { type Form, isForm, suffixOf } from "./forms.ts";
-import type { SamplePicture } from "./sample-pictures.ts";
-import type { SampleSite } from "./sample-site.ts";
+import type { SamplePicture, SampleSite } from "./sample-site.ts";
 import {
   isFetched,
   isImage,

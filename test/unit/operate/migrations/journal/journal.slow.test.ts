@@ -12,7 +12,7 @@ import {
   openJournal,
   type RowKind,
 } from "../../../../../src/operate/migrations/journal/journal.ts";
-import { readCauses, readJournal } from "../../../../../src/operate/migrations/journal/reading.ts";
+import { readCauses, readFailed, readStateIn } from "../../../../../src/operate/migrations/journal/reading.ts";
 import { startCpuTimer } from "../../../../helpers/cpu-time.ts";
 
 /** Results wait for flush(). */
@@ -275,7 +275,7 @@ test("a name that cannot become an object is a failed job that no run copies, be
   expect(of.counters).toMatchObject({ submitted: 2, failed: 1 });
   expect(names(await rows(of, "new"))).toEqual(["a\\xff"]);
   expect(await rows(open(), "failed")).toEqual([]);
-  const found = readJournal(path, (reader) => reader.failed(0, 10));
+  const found = readFailed(path, 0, 10);
   expect(found).toMatchObject([{ fileid: "a\\xff", log: "The name is not UTF-8" }]);
 });
 
@@ -288,7 +288,7 @@ test("a reader sees failures by cause while the journal is open", async () => {
     { cause: "code -97", count: 2, example: "first" },
     { cause: "gone", count: 1 },
   ]);
-  expect(readJournal(path, (reader) => reader.state().counters)).toEqual(of.counters);
+  expect(readStateIn(path)?.counters).toEqual(of.counters);
 });
 
 test("causes are counted over all failures, however many pages they take", async () => {

@@ -9,7 +9,7 @@ import { HuiyuanError } from "../../../../../src/core/errors.ts";
 import { toKey } from "../../../../../src/core/object.ts";
 import { createFilters } from "../../../../../src/operate/migrations/config/filters.ts";
 import { type Journal, openJournal } from "../../../../../src/operate/migrations/journal/journal.ts";
-import { readJournal } from "../../../../../src/operate/migrations/journal/reading.ts";
+import { readFailed } from "../../../../../src/operate/migrations/journal/reading.ts";
 import { type RunEnd, type RunOptions, runMigration } from "../../../../../src/operate/migrations/runner/runner.ts";
 import type { Source, SourceObject } from "../../../../../src/operate/migrations/source.ts";
 import type { Target } from "../../../../../src/operate/migrations/target.ts";
@@ -123,7 +123,7 @@ function storeTarget(store = bucket()): Target {
 
 const MANY = Array.from({ length: 50 }, (_, index) => `${index}.jpg`);
 const failures = () => {
-  const found = readJournal(join(dir, "jobs.db"), (reader) => reader.failed(0, 1_000)) ?? [];
+  const found = readFailed(join(dir, "jobs.db"), 0, 1_000);
   return Object.fromEntries(found.map(({ fileid, log }) => [fileid, log]));
 };
 const clean: RunEnd = { scanFailure: undefined, abortReason: undefined };

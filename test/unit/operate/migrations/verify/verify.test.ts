@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { createTally } from "../../../../../src/operate/migrations/journal/database.ts";
 import { type Journal, openJournal } from "../../../../../src/operate/migrations/journal/journal.ts";
-import { createTally } from "../../../../../src/operate/migrations/journal/verification.ts";
 import { type VerifyOptions, verify } from "../../../../../src/operate/migrations/verify/verify.ts";
 import type { OriginAnswer, OriginSink } from "../../../../../src/serve/origin/origin.ts";
 

@@ -1,6 +1,6 @@
 // The live figures of the console.
 import { expect, test } from "vitest";
-import { liveFigures } from "../../../../src/operate/overview/live.ts";
+import { liveFigures } from "../../../../src/operate/overview/overview.ts";
 
 test("the live figures have what runs now, the ten most frequent errors and the first fifty origins", () => {
   const errors = new Map(Array.from({ length: 12 }, (_, index) => [`code_${index}`, index]));
