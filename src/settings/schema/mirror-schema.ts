@@ -4,7 +4,7 @@ import * as z from "zod";
 import { wanted } from "../faults.ts";
 import { originSchema } from "./origin-schema.ts";
 import { duration, size } from "./quantities.ts";
-import { count, flag } from "./values.ts";
+import { count, flag, matching } from "./values.ts";
 
 const failureKind = z.union([count(400, 599), z.enum(["4xx", "5xx", "timeout", "connect"])], {
   error: wanted(
@@ -15,9 +15,11 @@ const failureKind = z.union([count(400, 599), z.enum(["4xx", "5xx", "timeout", "
 
 const FORMATS = ["jpeg", "png", "gif", "webp", "avif", "bmp", "heic", "tiff", "ico", "svg"] as const;
 
-const queryName = z.string().regex(/^[\x21-\x25\x27-\x3c\x3e-\x7e]{1,128}$/, {
-  error: wanted("the name of a parameter as written in the URL, without & and =", "URL 中查询参数的名称，不含 & 和 ="),
-});
+const queryName = matching(
+  /^[\x21-\x25\x27-\x3c\x3e-\x7e]{1,128}$/,
+  "the name of a parameter as written in the URL, without & and =",
+  "URL 中查询参数的名称，不含 & 和 =",
+);
 
 const timeout = () => duration({ min: "1ms", max: "1h" });
 

@@ -11,7 +11,7 @@ import { limitsSchema } from "./limits-schema.ts";
 import { callbackSchema, storeSchema } from "./origin-schema.ts";
 import { mirrorSchema } from "./rule-schema.ts";
 import { coordinationSchema, serverSchema } from "./server-schema.ts";
-import { FILE, flag, headerValue, hostName, secret } from "./values.ts";
+import { FILE, flag, headerValue, hostName, matching, secret } from "./values.ts";
 
 // buckets and domains
 
@@ -42,20 +42,18 @@ const referersSchema = z
   })
   .transform((referers) => ({ ...referers, allowEmpty: referers.allowEmpty ?? referers.mode !== "allow" }));
 
-const styleName = z.string().regex(/^[^\s/?#%&=]{1,128}$/u, {
-  error: wanted(
-    "a name of up to 128 characters without blanks and / ? # % & =",
-    "最多 128 个字符的名称，不含空白和 / ? # % & =",
-  ),
-});
+const styleName = matching(
+  /^[^\s/?#%&=]{1,128}$/u,
+  "a name of up to 128 characters without blanks and / ? # % & =",
+  "最多 128 个字符的名称，不含空白和 / ? # % & =",
+);
 
 const bucketSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^(?=.{1,64}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/, {
-      error: wanted("1 to 64 of a-z, 0-9 and - with no - at either end", "1 到 64 个 a-z、0-9 和 -，首尾不能是 -"),
-    })
-    .describe("1 to 64 of a-z, 0-9 and -, no - at either end."),
+  name: matching(
+    /^(?=.{1,64}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/,
+    "1 to 64 of a-z, 0-9 and - with no - at either end",
+    "1 到 64 个 a-z、0-9 和 -，首尾不能是 -",
+  ).describe("1 to 64 of a-z, 0-9 and -, no - at either end."),
   access: z
     .enum(["upload-download", "download"])
     .default("upload-download")
@@ -103,9 +101,11 @@ const bucketSchema = z.strictObject({
     .describe('Host of download_url, file_url, callbacks and `huiyuan sign`; default: the first listed one but "*".'),
   cors: z
     .array(
-      z.string().regex(/^(?:\*|https?:\/\/[^\s/]+)$/i, {
-        error: wanted('"*" or an origin such as https://example.com', '"*" 或网站，例如 https://example.com'),
-      }),
+      matching(
+        /^(?:\*|https?:\/\/[^\s/]+)$/i,
+        '"*" or an origin such as https://example.com',
+        '"*" 或网站，例如 https://example.com',
+      ),
     )
     .default(["*"])
     .describe("Origins that may read downloads from scripts."),
@@ -126,18 +126,12 @@ const bucketSchema = z.strictObject({
 // projects
 
 const keySchema = z.strictObject({
-  secretId: z
-    .string()
-    .regex(/^[\x21-\x25\x27-\x7e]{1,128}$/, {
-      error: wanted(
-        "1 to 128 printable ASCII characters without blanks and &",
-        "1 到 128 个可见 ASCII 字符，不含空白和 &",
-      ),
-    })
-    .describe("SecretID: public, named in every token."),
-  secretKey: secret("the SecretKey, as env:NAME or file:PATH", "SecretKey，写成 env:NAME 或 file:PATH").describe(
-    "SecretKey (env:NAME or file:PATH).",
-  ),
+  secretId: matching(
+    /^[\x21-\x25\x27-\x7e]{1,128}$/,
+    "1 to 128 printable ASCII characters without blanks and &",
+    "1 到 128 个可见 ASCII 字符，不含空白和 &",
+  ).describe("SecretID: public, named in every token."),
+  secretKey: secret("the SecretKey", "SecretKey", "SecretKey"),
   enabled: flag().default(true).describe("false: tokens of this key are refused."),
 });
 

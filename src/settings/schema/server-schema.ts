@@ -4,7 +4,7 @@ import * as z from "zod";
 import { DEFAULT_ADDRESS } from "../address.ts";
 import { wanted } from "../faults.ts";
 import { duration } from "./quantities.ts";
-import { count, FILE, hostName, SECRET, secret } from "./values.ts";
+import { count, FILE, hostName, matching, SECRET, secret } from "./values.ts";
 
 const port = () =>
   z
@@ -14,7 +14,7 @@ const port = () =>
 
 const isAddressOrRange = (text: string) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text);
 
-const listenHost = () => z.string().regex(/^[!-~]+$/, { error: wanted("an address or a host name", "地址或主机名") });
+const listenHost = () => matching(/^[!-~]+$/, "an address or a host name", "地址或主机名");
 
 export const serverSchema = z.strictObject({
   host: listenHost().default("0.0.0.0").describe("Address that downloads and the REST API listen on."),
@@ -23,9 +23,7 @@ export const serverSchema = z.strictObject({
   adminPort: port()
     .default(DEFAULT_ADDRESS.adminPort)
     .describe("Port of the admin API, metrics and health; 0 takes any free one."),
-  adminToken: z
-    .string()
-    .regex(/^[\x21-\x7e]+$/, { error: wanted("printable ASCII without blanks", "可见 ASCII 字符，不含空白") })
+  adminToken: matching(/^[\x21-\x7e]+$/, "printable ASCII without blanks", "可见 ASCII 字符，不含空白")
     .meta(SECRET)
     .optional()
     .describe(
@@ -38,12 +36,7 @@ export const serverSchema = z.strictObject({
       "Further host names of the admin port, such as a proxy's, if adminHost is loopback; any other adminHost accepts every name.",
     ),
   migrationFolders: z
-    .array(
-      z
-        .string()
-        .regex(/^\//, { error: wanted("an absolute path, such as /srv/photos", "绝对路径，例如 /srv/photos") })
-        .meta(FILE),
-    )
+    .array(matching(/^\//, "an absolute path, such as /srv/photos", "绝对路径，例如 /srv/photos").meta(FILE))
     .default([])
     .describe(
       "Folders of this machine that migrations of the admin API may read, with all below them; none by default.",
@@ -63,14 +56,11 @@ export const serverSchema = z.strictObject({
     .describe(
       "Port of download_url, file_url, callbacks and `huiyuan sign`; auto: publicScheme's own if set, else server.port.",
     ),
-  healthPath: z
-    .string()
-    .regex(/^(?:(?!.*\/\.{1,2}(?:\/|$))\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]{0,254})?$/, {
-      error: wanted(
-        'a path such as /.well-known/huiyuan, of at most 255 characters, without % ? # and without a . or .. segment, or "" for none',
-        '路径，例如 /.well-known/huiyuan，最多 255 个字符，不含 % ? # 以及 . 和 .. 路径段；"" 表示不用',
-      ),
-    })
+  healthPath: matching(
+    /^(?:(?!.*\/\.{1,2}(?:\/|$))\/[A-Za-z0-9\-._~!$&'()*+,;=:@/]{0,254})?$/,
+    'a path such as /.well-known/huiyuan, of at most 255 characters, without % ? # and without a . or .. segment, or "" for none',
+    '路径，例如 /.well-known/huiyuan，最多 255 个字符，不含 % ? # 以及 . 和 .. 路径段；"" 表示不用',
+  )
     .default("/.well-known/huiyuan")
     .describe('Path on the download port, of any host, that says 200 if ready, else 503; "" is off.'),
   drainDelay: duration({ max: "1h" })
@@ -99,21 +89,22 @@ export const coordinationSchema = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("valkey").describe("Several servers on one S3 store. Each tells the others of its changes."),
     url: secret(
-      "the URL of a Valkey, such as redis://:password@10.0.0.5:6379/0, as env:NAME or file:PATH",
-      "Valkey 的 URL，例如 redis://:password@10.0.0.5:6379/0，写成 env:NAME 或 file:PATH",
+      "the URL of a Valkey, such as redis://:password@10.0.0.5:6379/0",
+      "Valkey 的 URL，例如 redis://:password@10.0.0.5:6379/0",
+      "URL of the Valkey",
     ).describe("URL of the Valkey (env:NAME or file:PATH): redis://, or rediss:// for TLS."),
-    prefix: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,64}$/, {
-        error: wanted("1 to 64 printable ASCII characters without blanks", "1 到 64 个可见 ASCII 字符，不含空白"),
-      })
+    prefix: matching(
+      /^[\x21-\x7e]{1,64}$/,
+      "1 to 64 printable ASCII characters without blanks",
+      "1 到 64 个可见 ASCII 字符，不含空白",
+    )
       .default("huiyuan:")
       .describe("Prefix of all keys in the Valkey; the same on every node."),
-    name: z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,64}$/, {
-        error: wanted("1 to 64 of A-Z, a-z, 0-9, . _ and -", "1 到 64 个 A-Z、a-z、0-9、. _ 和 -"),
-      })
+    name: matching(
+      /^[A-Za-z0-9._-]{1,64}$/,
+      "1 to 64 of A-Z, a-z, 0-9, . _ and -",
+      "1 到 64 个 A-Z、a-z、0-9、. _ 和 -",
+    )
       .optional()
       .describe("Name of this node, unique; default: made of the host name and the data folder."),
   }),

@@ -16,12 +16,17 @@ export const SECRET = { secret: true } as const;
 /** Metadata of a text that names a file or folder of this machine. */
 export const FILE = { file: true } as const;
 
-/** The words describe the secret. */
-export const secret = (...words: Parameters<typeof wanted>) =>
+/** A text of this form, and its words. */
+export const matching = (form: RegExp, ...words: Parameters<typeof wanted>) =>
+  z.string().regex(form, { error: wanted(...words) });
+
+/** The words name the secret, and `about` describes it. */
+export const secret = (en: string, zh: string, about: string) =>
   z
-    .string({ error: wanted(...words) })
+    .string({ error: wanted(`${en}, as env:NAME or file:PATH`, `${zh}，写成 env:NAME 或 file:PATH`) })
     .min(1)
-    .meta(SECRET);
+    .meta(SECRET)
+    .describe(`${about} (env:NAME or file:PATH).`);
 
 /** A host name in the spelling of normalizeHost(). */
 export const hostName = (en: string, zh: string, isStarAllowed = false) =>
