@@ -6,7 +6,7 @@ import { callbackUrlFault } from "../checks/origin-checks.ts";
 import { coded, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 import { duration } from "./quantities.ts";
-import { baseUrl, count, flag, headerValue, matching, optionalHeader, SECRET, secret } from "./values.ts";
+import { baseUrl, count, flag, matching, oneOf, optionalHeader, secret, secretHeaders } from "./values.ts";
 
 /** Keys that every type of origin has. */
 const common = {
@@ -34,10 +34,9 @@ const siteOriginSchema = z.strictObject({
     .default("")
     .describe("Host header to send; empty for the host of the URL."),
   referer: optionalHeader().describe("Referer header to send; empty for none."),
-  headers: z
-    .record(z.string(), headerValue().meta(SECRET))
-    .default({})
-    .describe("Up to 10 more request headers, such as Authorization or Cookie; values may be env:NAME or file:PATH."),
+  headers: secretHeaders().describe(
+    "Up to 10 more request headers, such as Authorization or Cookie; values may be env:NAME or file:PATH.",
+  ),
   basicAuth: z
     .strictObject({
       username: matching(/^[^:\p{Cc}]*$/u, "a name without a colon", "不含冒号的名称").describe("User name."),
@@ -129,9 +128,8 @@ export const callbackSchema = z.strictObject({
   timeout: duration({ min: "100ms", max: "10s" })
     .prefault("3s")
     .describe("How long an upload waits for your server's answer; 100ms to 10s. Clients give up after about 5s."),
-  onFailure: z
-    .enum(["report", "accept"])
-    .default("report")
-    .describe("Answer to the uploader if the callback fails: report (-5979, the file stays) or accept (0)."),
+  onFailure: oneOf("report", "accept").describe(
+    "Answer to the uploader if the callback fails: report (-5979, the file stays) or accept (0).",
+  ),
   allowPrivate: flag().default(false).describe("true: this URL may have a private address."),
 });

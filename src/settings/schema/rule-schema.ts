@@ -3,7 +3,7 @@
 import * as z from "zod";
 import { wanted } from "../faults.ts";
 import { mirrorShape, ruleOverridesShape } from "./mirror-schema.ts";
-import { baseUrl, count, flag, headerValue, matching, SECRET } from "./values.ts";
+import { baseUrl, count, flag, matching, oneOf, SECRET, secretHeaders } from "./values.ts";
 
 const KEY_PART = wanted(
   "a part of a key: up to 1024 characters, no leading slash, no control characters",
@@ -64,10 +64,7 @@ const passHeadersSchema = z.strictObject({
     'Client headers to pass on, or "*" for all that are allowed. Negotiation (Accept…), credentials, Range and conditions are never passed on.',
   ),
   deny: PASSED_NAMES.default([]).describe("Headers that are not passed on, even if allow names them."),
-  set: z
-    .record(z.string(), headerValue().meta(SECRET))
-    .default({})
-    .describe("Up to 10 headers to set; values may be env:NAME or file:PATH."),
+  set: secretHeaders().describe("Up to 10 headers to set; values may be env:NAME or file:PATH."),
 });
 
 const queryText = matching(
@@ -79,12 +76,9 @@ const queryText = matching(
 /** Parses an empty mapping into a rule that matches every request and overrides nothing. */
 export const ruleSchema = z.strictObject({
   match: matchSchema.prefault({}).describe("Conditions that must all hold; empty matches every request."),
-  action: z
-    .enum(["mirror", "async", "redirect", "none"])
-    .default("mirror")
-    .describe(
-      "mirror: fetch, answer, store; async: redirect the client to the origin and store in the background; redirect: redirect only; none: a miss is a 404.",
-    ),
+  action: oneOf("mirror", "async", "redirect", "none").describe(
+    "mirror: fetch, answer, store; async: redirect the client to the origin and store in the background; redirect: redirect only; none: a miss is a 404.",
+  ),
   path: pathSchema.prefault({}).describe("How the object's path at the origin is made from its key."),
   passHeaders: passHeadersSchema
     .prefault({})
@@ -104,15 +98,9 @@ export const ruleSchema = z.strictObject({
     .describe(
       "Base URL to which async and redirect send clients; required if the origin is private. Default: the origin's URL.",
     ),
-  redirectStatus: z
-    .literal([301, 302, 307, 308], { error: wanted("301, 302, 307 or 308", "301、302、307 或 308") })
-    .default(302)
-    .describe("Status of these redirects."),
+  redirectStatus: z.literal([301, 302, 307, 308]).default(302).describe("Status of these redirects."),
   fallbackKey: keyPart().optional().describe("Key of the same bucket that is served if the origin has no such image."),
-  fallbackStatus: z
-    .literal([200, 404], { error: wanted("200 or 404", "200 或 404") })
-    .default(404)
-    .describe("Status of the fallback."),
+  fallbackStatus: z.literal([200, 404]).default(404).describe("Status of the fallback."),
   ...ruleOverridesShape,
 });
 

@@ -11,7 +11,7 @@ import { limitsSchema } from "./limits-schema.ts";
 import { callbackSchema, storeSchema } from "./origin-schema.ts";
 import { mirrorSchema } from "./rule-schema.ts";
 import { coordinationSchema, serverSchema } from "./server-schema.ts";
-import { FILE, flag, headerValue, hostName, matching, secret } from "./values.ts";
+import { FILE, flag, headerValue, hostName, matching, oneOf, secret } from "./values.ts";
 
 // buckets and domains
 
@@ -36,7 +36,7 @@ const refererDomain = z.string().transform((text, context) => {
 
 const referersSchema = z
   .strictObject({
-    mode: z.enum(["off", "allow", "deny"]).default("off").describe("off, allow (only these) or deny (all but these)."),
+    mode: oneOf("off", "allow", "deny").describe("off, allow (only these) or deny (all but these)."),
     domains: z.array(refererDomain).default([]).describe("Hosts, exact or as *.example.com."),
     allowEmpty: flag().optional().describe("Requests without a Referer; default false for allow, true for deny."),
   })
@@ -48,45 +48,39 @@ const styleName = matching(
   "最多 128 个字符的名称，不含空白和 / ? # % & =",
 );
 
+/** Processing instructions by their names. */
+const instructions = () => z.record(styleName, z.string().min(1).max(4096)).default({});
+
 const bucketSchema = z.strictObject({
   name: matching(
     /^(?=.{1,64}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/,
     "1 to 64 of a-z, 0-9 and - with no - at either end",
     "1 到 64 个 a-z、0-9 和 -，首尾不能是 -",
   ).describe("1 to 64 of a-z, 0-9 and -, no - at either end."),
-  access: z
-    .enum(["upload-download", "download"])
-    .default("upload-download")
-    .describe("Operations that clients may use."),
-  token: z.enum(["off", "required"]).default("off").describe("required: downloads need ?sign= (Token 防盗链)."),
-  oneTimeDownloads: z
-    .enum(["reuse", "once", "refuse"])
-    .default("reuse")
-    .describe("Whether a one-time token may download: any number of times, exactly once, or never."),
+  access: oneOf("upload-download", "download").describe("Operations that clients may use."),
+  token: oneOf("off", "required").describe("required: downloads need ?sign= (Token 防盗链)."),
+  oneTimeDownloads: oneOf("reuse", "once", "refuse").describe(
+    "Whether a one-time token may download: any number of times, exactly once, or never.",
+  ),
   referers: referersSchema.prefault({}).describe("Referer lists (域名防盗链)."),
   cacheControl: headerValue().default("public, max-age=86400").describe("Cache-Control of unsigned downloads."),
-  signedCacheControl: z
-    .enum(["private", "shared"])
-    .default("private")
-    .describe("shared: a CDN that checks tokens itself may store signed downloads."),
+  signedCacheControl: oneOf("private", "shared").describe(
+    "shared: a CDN that checks tokens itself may store signed downloads.",
+  ),
   separators: z
     .array(z.enum([...SEPARATORS, ...QINIU_SEPARATORS]))
     .default(["!"])
     .describe(
       "Separators between a fileid and an alias: any of - _ / !, in the era qiniu also of ~@$^&*()+={}[]|:;\"'<>,",
     ),
-  aliases: z
-    .record(styleName, z.string().min(1).max(4096))
-    .default({})
-    .describe("Download aliases (样式下载别名): name → processing instruction."),
+  aliases: instructions().describe("Download aliases (样式下载别名): name → processing instruction."),
   grammarEra: z
     .literal([2015, "later", "qiniu"])
     .default(2015)
     .describe("Manual to follow where they differ: Tencent's of 2015 or the later one, or Qiniu's."),
-  processing: z
-    .enum(["free", "aliases"])
-    .default("free")
-    .describe("aliases: instructions in the query are refused; aliases and originals are served."),
+  processing: oneOf("free", "aliases").describe(
+    "aliases: instructions in the query are refused; aliases and originals are served.",
+  ),
   originalProtection: flag().default(false).describe("true: only aliases are served (原图保护)."),
   publicDomain: z
     .string()
@@ -109,10 +103,7 @@ const bucketSchema = z.strictObject({
     )
     .default(["*"])
     .describe("Origins that may read downloads from scripts."),
-  styles: z
-    .record(styleName, z.string().min(1).max(4096))
-    .default({})
-    .describe("Like aliases, and rendered right after an upload (空间样式)."),
+  styles: instructions().describe("Like aliases, and rendered right after an upload (空间样式)."),
   notFound: z
     .strictObject({
       file: z.string().min(1).meta(FILE).describe("Path of an HTML page or image, from this file's folder."),

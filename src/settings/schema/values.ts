@@ -16,6 +16,10 @@ export const SECRET = { secret: true } as const;
 /** Metadata of a text that names a file or folder of this machine. */
 export const FILE = { file: true } as const;
 
+/** One of these words; the first is the default. */
+export const oneOf = <const Words extends readonly [string, ...string[]]>(...words: Words) =>
+  z.enum(words).default(words[0] as never); // the words are not known here
+
 /** A text of this form, and its words. */
 export const matching = (form: RegExp, ...words: Parameters<typeof wanted>) =>
   z.string().regex(form, { error: wanted(...words) });
@@ -44,6 +48,8 @@ const HEADER = wanted(
 
 export const headerValue = () => z.string().refine(isHeaderValue, { error: HEADER });
 
+/** Request headers by their names, whose values may be secrets. */
+export const secretHeaders = () => z.record(z.string(), headerValue().meta(SECRET)).default({});
 /** The value of a header; empty for no header. */
 export const optionalHeader = () =>
   z
