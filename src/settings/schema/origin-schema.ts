@@ -26,11 +26,7 @@ const siteOriginSchema = z.strictObject({
   url: baseUrl().describe(
     "Base URL, http or https; a slash and the object's key are appended. No query, no user name.",
   ),
-  host: z
-    .string()
-    .refine((text) => text === "" || normalizeHost(text) !== undefined, {
-      error: wanted("a host name, or nothing", "域名，或留空"),
-    })
+  host: matching((text) => text === "" || normalizeHost(text) !== undefined, "a host name, or nothing", "域名，或留空")
     .default("")
     .describe("Host header to send; empty for the host of the URL."),
   referer: optionalHeader().describe("Referer header to send; empty for none."),

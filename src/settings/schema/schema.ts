@@ -82,14 +82,11 @@ const bucketSchema = z.strictObject({
     "aliases: instructions in the query are refused; aliases and originals are served.",
   ),
   originalProtection: flag().default(false).describe("true: only aliases are served (原图保护)."),
-  publicDomain: z
-    .string()
-    .refine((text) => !/:\d*$/.test(text), {
-      error: wanted(
-        "a host name without a port; the port is server.publicPort",
-        "不带端口的域名；端口由 server.publicPort 决定",
-      ),
-    })
+  publicDomain: matching(
+    (text) => !/:\d*$/.test(text),
+    "a host name without a port; the port is server.publicPort",
+    "不带端口的域名；端口由 server.publicPort 决定",
+  )
     .pipe(hostName("a host name, such as img.example.com", "域名，例如 img.example.com"))
     .optional()
     .describe('Host of download_url, file_url, callbacks and `huiyuan sign`; default: the first listed one but "*".'),

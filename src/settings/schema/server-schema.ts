@@ -67,11 +67,7 @@ export const serverSchema = z.strictObject({
     .prefault("0s")
     .describe("How long the download port serves on after SIGTERM, while healthPath says 503; at most 1h."),
   trustedProxies: z
-    .array(
-      z.string().refine(isAddressOrRange, {
-        error: wanted("an IP address or a range such as 10.0.0.0/8", "IP 地址或网段，例如 10.0.0.0/8"),
-      }),
-    )
+    .array(matching(isAddressOrRange, "an IP address or a range such as 10.0.0.0/8", "IP 地址或网段，例如 10.0.0.0/8"))
     .default([])
     .describe("Addresses or ranges whose X-Forwarded-For is believed, and on the admin port X-Forwarded-Proto."),
   accessLog: z

@@ -20,9 +20,11 @@ export const FILE = { file: true } as const;
 export const oneOf = <const Words extends readonly [string, ...string[]]>(...words: Words) =>
   z.enum(words).default(words[0] as never); // the words are not known here
 
-/** A text of this form, and its words. */
-export const matching = (form: RegExp, ...words: Parameters<typeof wanted>) =>
-  z.string().regex(form, { error: wanted(...words) });
+/** A text of this form, and its words. JSON Schema has a regular expression too. */
+export const matching = (form: RegExp | ((text: string) => boolean), ...words: Parameters<typeof wanted>) =>
+  form instanceof RegExp
+    ? z.string().regex(form, { error: wanted(...words) })
+    : z.string().refine(form, { error: wanted(...words) });
 
 /** The words name the secret, and `about` describes it. */
 export const secret = (en: string, zh: string, about: string) =>
