@@ -7,10 +7,9 @@ import { QINIU_SEPARATORS, SEPARATORS } from "../checks/rule-checks.ts";
 import { both, say } from "../fault-words.ts";
 import { coded, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
-import { limitsSchema } from "./limits-schema.ts";
 import { callbackSchema, storeSchema } from "./origin-schema.ts";
 import { mirrorSchema } from "./rule-schema.ts";
-import { coordinationSchema, serverSchema } from "./server-schema.ts";
+import { coordinationSchema, limitsSchema, serverSchema } from "./server-schema.ts";
 import { FILE, flag, headerValue, hostName, matching, oneOf, secret } from "./values.ts";
 
 // buckets and domains
