@@ -1,4 +1,4 @@
-// Two programs on one real Ceph RGW, without coordination. One fetches an image, the other changes its key meanwhile,
+// Two programs on one real Ceph RGW, without and with a real Valkey. One fetches an image, the other changes its key meanwhile,
 // and the origin has new bytes by then: the old bytes never come back.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -12,13 +12,18 @@ import { bucketName } from "../helpers/s3-store.ts";
 import { response, type ScriptedOrigin, startScriptedOrigin } from "../helpers/scripted-origin.ts";
 import { needs } from "../helpers/services.ts";
 import { APPID, mirrorOf, oneBucket } from "../helpers/settings.ts";
+import { startValkey, type Valkey } from "../helpers/valkey.ts";
 
 const ROUNDS = 50;
 /** Rounds at the same time. */
-const AT_ONCE = 10;
+const AT_ONCE = 25;
 
-describe("two servers on a real Ceph RGW", needs("ceph"), () => {
+describe("two servers on a real Ceph RGW", needs("ceph"), () => lateWrites(false));
+describe("two servers on a real Ceph RGW with a real Valkey", needs("ceph", "valkey"), () => lateWrites(true));
+
+function lateWrites(hasValkey: boolean): void {
   const s3Bucket = bucketName();
+  let valkey: Valkey | undefined;
   let plain: PlainS3;
   let origin: ScriptedOrigin;
   let installations: readonly Installation[] = [];
@@ -46,13 +51,21 @@ describe("two servers on a real Ceph RGW", needs("ceph"), () => {
     });
     const { url: endpoint, region, accessKeyId, secretAccessKey } = rgw;
     const place = { endpoint, region, bucket: s3Bucket, accessKeyId, secretAccessKey, pathStyle: true };
-    const settings = oneBucket(mirrorOf(origin.url), {}, { store: { type: "s3", ...place, allowPrivate: true } });
-    installations = [await install(settings), await install(settings)];
+    valkey = hasValkey ? await startValkey() : undefined;
+    const settingsOf = (name: string) => {
+      const coordination = valkey && { coordination: { type: "valkey", url: valkey.url, name } };
+      return oneBucket(
+        mirrorOf(origin.url),
+        {},
+        { store: { type: "s3", ...place, allowPrivate: true }, ...coordination },
+      );
+    };
+    installations = [await install(settingsOf("here")), await install(settingsOf("other"))];
     [here, other] = (await Promise.all(installations.map((each) => each.start()))) as [Program, Program];
   }, CEPH_START_MS);
   afterAll(async () => {
     await Promise.all([here?.kill(), other?.kill()]);
-    await origin?.close();
+    await Promise.all([origin?.close(), valkey?.close()]);
     for (const each of installations) await each.remove();
   });
 
@@ -154,4 +167,4 @@ describe("two servers on a real Ceph RGW", needs("ceph"), () => {
     const found = await Promise.all(paths.map(async (path) => `${await imageAt(here, path)} ${await inS3(path)}`));
     expect(found).toEqual(paths.map(() => "new other"));
   });
-});
+}

@@ -9,12 +9,15 @@ export type SwitchMode = "pass" | "hang" | "refuse";
 export interface SwitchProxy {
   readonly port: number;
   turn(mode: SwitchMode): void;
+  /** Holds the target's bytes back for so many milliseconds. */
+  slow(ms: number): void;
   close(): Promise<void>;
 }
 
 export async function startSwitchProxy(targetPort: number): Promise<SwitchProxy> {
   const pairs = new Set<readonly [client: Socket, target: Socket]>();
   let mode: SwitchMode = "pass";
+  let slowMs = 0;
 
   function cut(): void {
     for (const pair of pairs) for (const socket of pair) socket.destroy();
@@ -36,11 +39,15 @@ export async function startSwitchProxy(targetPort: number): Promise<SwitchProxy>
     for (const [from, to] of [pair, [target, client] as const]) {
       from.on("error", end);
       from.on("close", end);
-      from.on("data", (bytes) => {
+      const forward = (bytes: Buffer) => {
         if (mode === "pass" && !to.write(bytes)) {
           from.pause();
           to.once("drain", () => from.resume());
         }
+      };
+      from.on("data", (bytes) => {
+        if (from === target && slowMs > 0) setTimeout(forward, slowMs, bytes);
+        else forward(bytes);
       });
     }
   });
@@ -53,6 +60,9 @@ export async function startSwitchProxy(targetPort: number): Promise<SwitchProxy>
       // Bytes were lost, so open connections can never continue.
       if (mode === "hang" || next === "refuse") cut();
       mode = next;
+    },
+    slow(ms) {
+      slowMs = ms;
     },
     async close() {
       const closed = once(server, "close");
