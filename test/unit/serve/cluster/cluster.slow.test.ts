@@ -354,7 +354,7 @@ const TROUBLES: readonly ((world: World, machine: Machine) => Promise<void>)[] =
   async (world, { valkey }) => {
     valkey.latencyMs = () => world.between(20, 300);
     await delay(world.between(500, 4_000));
-    // What is under way may be lost, or come late.
+    // Messages that are under way may be lost, or arrive late.
     valkey.isCut = world.random() < 0.5;
     await delay(world.between(500, 2_000));
     valkey.isCut = false;
