@@ -14,9 +14,9 @@ import type { ServerParts } from "./api.ts";
 import { createMigrationJobs } from "./migrations/jobs/jobs.ts";
 import { checkOrigins } from "./migrations/wiring/sources.ts";
 import type { OperatedService } from "./operated-service.ts";
-import { createSeriesHistory } from "./overview/attention.ts";
 import { liveFigures } from "./overview/live.ts";
 import { type OperatorNotes, readOverview } from "./overview/overview.ts";
+import { createSeriesHistory } from "./overview/series-history.ts";
 import { createSigner } from "./signing/signing.ts";
 
 export interface ConsoleParts extends ServerParts {

@@ -5,7 +5,6 @@ import type { MetricValue } from "../../../../src/operate/admin/metric-values.ts
 import type { MigrationAnswer } from "../../../../src/operate/migrations/contract.ts";
 import {
   ALERT_LIMITS,
-  createSeriesHistory,
   judge,
   OWN_ERRORS,
   RULES,
@@ -13,6 +12,7 @@ import {
   worstFirst,
 } from "../../../../src/operate/overview/attention.ts";
 import { type OverviewSources, readOverview } from "../../../../src/operate/overview/overview.ts";
+import { createSeriesHistory } from "../../../../src/operate/overview/series-history.ts";
 import { alertRules } from "../../../helpers/monitoring.ts";
 
 /** Series by name, and increases by name and minutes. */
