@@ -1,8 +1,8 @@
 // Writes docs/reference/limits.md from limits.md beside this file: `{{…}}` there is the default of a setting, or a constant of
 // the source, so that no bound is written twice.
 import { readFileSync } from "node:fs";
-import { limitsSchema } from "../../src/settings/schema/limits-schema.ts";
 import { originSchema } from "../../src/settings/schema/origin-schema.ts";
+import { limitsSchema } from "../../src/settings/schema/server-schema.ts";
 import { page } from "./markdown.ts";
 
 const text = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");

@@ -1,5 +1,5 @@
-// Two programs on one real Ceph RGW, without and with a real Valkey. One fetches an image, the other changes its key meanwhile,
-// and the origin has new bytes by then: the old bytes never come back.
+// Two programs on one real Ceph RGW, without and with a real Valkey. One fetches an image, the other changes its key
+// meanwhile, and the origin has new bytes by then: the old bytes never come back.
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CEPH_START_MS, type CephRgw, sharedRgw } from "../helpers/ceph.ts";

@@ -64,7 +64,8 @@ test("every check of the doctor has Chinese words", () => {
   const doctor = new URL("../../src/operate/doctor/", import.meta.url);
   const own = readdirSync(doctor).filter((name) => name !== "words.ts");
   const sources = own.map((name) => readFileSync(new URL(name, doctor), "utf8"));
-  const ids = [...sources.join("\n").matchAll(/(?:say\(|\bid: |^ {2}\[)"([a-z-]+)"/gm)].map(([, id]) => id);
+  const found = sources.join("\n").matchAll(/(?:say\(|\bid: )"([a-z-]+)"|^ {2}([a-z-]+)\(replies/gm);
+  const ids = [...found].map(([, said, summarized]) => said ?? summarized);
   expect(ids.length).toBeGreaterThan(20);
   expect(ids.filter((id) => !words.includes(`"${id}.`))).toEqual([]);
 });

@@ -35,6 +35,16 @@ export function auditOf(context: Context<ApiEnv>, log: Log, what: { readonly ope
   };
 }
 
+/** The result of a change. If it fails, the line says so, and the error is thrown. */
+export async function unlessFailed<Result>(audit: Audit, change: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await change();
+  } catch (error) {
+    audit("failed", {});
+    throw error;
+  }
+}
+
 /** An object name or prefix for logs: redacted, a URL without its query, at most 200 characters. */
 export function loggedName(name: string): string {
   const text = redactTarget(name);

@@ -6,7 +6,7 @@ import { publicUrl } from "../../serve/http/response/public-url.ts";
 import type { RestApiParts } from "../../serve/http/rest/call.ts";
 import type { OutboxEntry, Selection } from "../../serve/upload/callback/outbox.ts";
 import type { Service } from "../../serve/wiring/service.ts";
-import { auditOf } from "../admin/audit.ts";
+import { auditOf, unlessFailed } from "../admin/audit.ts";
 import type { Calls } from "../admin/calls.ts";
 import { invalid } from "../admin/input.ts";
 import { bucketIdNamed, bucketNamed, type Domains, managedBucket } from "../admin/naming.ts";
@@ -37,10 +37,7 @@ export function addCallbackCalls(calls: Calls, parts: CallParts): void {
       if (isNarrowed === all) throw invalid('give either "all" or some of "ids", "bucket" and "state"');
       const what = { operation: `callbacks ${operation}`, ...selection, ids: chosen?.length };
       const audit = auditOf(context, log, what);
-      const changed = await run(selection).catch((error: unknown) => {
-        audit("failed", {});
-        throw error;
-      });
+      const changed = await unlessFailed(audit, () => run(selection));
       audit("done", { changed });
       return context.json({ changed, isSending: notices.isRedelivering });
     });

@@ -1,11 +1,12 @@
 // Finds the server of a command: the one of --admin, or the one of the settings file. If none answers, it opens the
 // data folder in this process, under its lock. Also the client of the admin API: JSON answers, and streams of JSON
 // lines.
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
 import { HuiyuanError } from "../../core/errors.ts";
 import { readAddress, type ServerAddress } from "../../settings/address.ts";
 import { SettingsFaults } from "../../settings/faults.ts";
 import type { AnswerOf, Contract, EndOf, GivenTo, PlaceOf, Problem } from "../admin/contract/contract.ts";
-import { type Answered, type RequestParts, requestOf } from "./http-request.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Environment variable of the token if no settings file has it. */
@@ -146,6 +147,37 @@ function isRefused(error: unknown): boolean {
   // All addresses of a name were refused.
   const causes = error instanceof AggregateError ? error.errors : [error];
   return causes.every((each) => (each as { code?: unknown } | undefined)?.code === "ECONNREFUSED");
+}
+
+/** The part of an answer that commands need; a Response is one, too. */
+interface Answered {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly body: AsyncIterable<Uint8Array> | null;
+  json(): Promise<unknown>;
+}
+
+interface RequestParts {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * By node:http: fetch() takes longer to load than a short command to run. Follows no redirects. Rejects with the errors
+ * of node:http.
+ */
+async function requestOf(url: string, { body, ...init }: RequestParts): Promise<Answered> {
+  const { request } = await (url.startsWith("https:") ? import("node:https") : import("node:http"));
+  const sent = request(url, init);
+  sent.end(body);
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  // A later failure ends the body with an error, too.
+  sent.on("error", () => undefined);
+  const status = response.statusCode ?? 0;
+  const json = async () => JSON.parse(Buffer.concat(await response.toArray()).toString());
+  return { ok: status >= 200 && status < 300, status, body: response, json };
 }
 
 /** Sends one request; `path` begins with /api/v1. */

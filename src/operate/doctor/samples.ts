@@ -84,7 +84,8 @@ export async function checkSamples(
     }
   }
   const replies = whole.map(({ reply }) => reply);
-  if (replies.length > 0) for (const [id, summarize] of SUMMARIES) notes.say(id, summarize(replies, notes));
+  if (replies.length > 0)
+    for (const [id, summarize] of Object.entries(SUMMARIES)) notes.say(id, summarize(replies, notes));
   return whole;
 }
 
@@ -106,85 +107,69 @@ export const headerOf = ({ headers }: ProbeReply, name: string) => {
   return typeof value === "object" ? value.join(", ") : value;
 };
 
-const summarizeFraming: Summarize = (replies) => {
-  const framings = [...new Set(replies.map(({ framing }) => framing))];
-  const found = `bodies are delimited by ${framings.join(" and ")}`;
-  if (!framings.includes("close")) return finding.good(found);
-  const means =
-    "If the connection ends a body, only the structure of the image shows whether the body is whole. A Content-Length proves more.";
-  return finding.warning(found, means);
-};
-
-const summarizeTypes: Summarize = (replies) => {
-  const wrong = replies.flatMap((reply) => {
-    const declared = headerOf(reply, "content-type")?.split(";", 1)[0]?.trim().toLowerCase();
-    const right = reply.image === undefined ? undefined : MEDIA_TYPES[reply.image.format];
-    const isSame = declared === right || (declared === "image/jpg" && right === "image/jpeg");
-    return right === undefined || isSame ? [] : [`${declared ?? "nothing"} for ${right}`];
-  });
-  if (wrong.length === 0) return undefined;
-  const means = "Nothing to do: the mirror detects the type from the bytes, and sends the right one.";
-  return finding.note(`wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means);
-};
-
-const summarizeRedirects: Summarize = (replies) => {
-  const moved = replies.find(({ hops }) => hops.length > 1);
-  if (moved === undefined) return undefined;
-  const means =
-    "At most five redirects are followed, never from https to http. Set the last URL as the origin to save a round trip each fetch.";
-  return finding.note(`redirects: ${moved.hops.map(({ url, status }) => `${url} (${status})`).join(" → ")}`, means);
-};
-
-const summarizeCookies: Summarize = (replies) => {
-  if (!replies.some((reply) => headerOf(reply, "set-cookie") !== undefined)) return undefined;
-  const means = "The image is stored without the cookie. Do not mirror images that differ by cookie.";
-  return finding.warning("images come with Set-Cookie", means);
-};
-
-const summarizeVary: Summarize = (replies) => {
-  const names = replies.flatMap((reply) => (headerOf(reply, "vary") ?? "").toLowerCase().split(/[\s,]+/));
-  const odd = [...new Set(names)].filter((name) => !["", "accept-encoding", "origin"].includes(name));
-  if (odd.length === 0) return undefined;
-  const means = "The answer to `Accept: */*` without cookies is stored for all clients. Other variants are lost.";
-  return finding.warning(`Vary: ${odd.join(", ")}`, means);
-};
-
-const summarizeCacheControl: Summarize = (replies) => {
-  const values = [...new Set(replies.map((reply) => headerOf(reply, "cache-control")).filter((value) => value))];
-  if (values.length === 0) return undefined;
-  const means =
-    "Ignored unless freshness.mode is `origin`: stored images never expire. Images that change under the same name need freshness (docs/guides/freshness.md).";
-  return finding.note(`Cache-Control: ${values.join(" | ").slice(0, 200)}`, means);
-};
-
-const summarizeValidators: Summarize = (replies) => {
-  const has = (name: string) => replies.every((reply) => headerOf(reply, name) !== undefined);
-  const there = ["etag", "last-modified", "content-md5", "digest", "repr-digest"].filter(has);
-  const found = `validators and digests: ${there.join(", ") || "none"}`;
-  if (has("etag") || has("last-modified")) return finding.good(found);
-  return finding.note(found, "Without ETag and Last-Modified, each revalidation transfers the whole image.");
-};
-
-const summarizeSpeed: Summarize = (replies, { hints }) => {
-  const heads = replies.map(({ headMs }) => headMs).toSorted((a, b) => a - b);
-  const slowest = heads.at(-1) ?? 0;
-  const large = replies.filter(({ bytes, bodyMs }) => bytes > 50_000 && bodyMs > 0);
-  const rate = Math.max(0, ...large.map(({ bytes, bodyMs }) => (bytes * 1_000) / bodyMs));
-  const median = heads[Math.floor(heads.length / 2)] ?? slowest;
-  const found = `heads in ${formatMs(median)} (median), ${formatMs(slowest)} at most${rate > 0 ? `; ${formatBytes(rate)}/s` : ""}`;
-  if (slowest < SLOW_HEAD_MS) return finding.good(found);
-  hints.firstByte = LONG_FIRST_BYTE_MS;
-  return finding.warning(found, "Fetches fail after timeouts.firstByte (10s): the proposal allows more.");
-};
-
 /** By the ids of the findings. */
-const SUMMARIES: readonly (readonly [id: string, summarize: Summarize])[] = [
-  ["framing", summarizeFraming],
-  ["types", summarizeTypes],
-  ["redirects", summarizeRedirects],
-  ["cookies", summarizeCookies],
-  ["vary", summarizeVary],
-  ["life", summarizeCacheControl],
-  ["validators", summarizeValidators],
-  ["speed", summarizeSpeed],
-];
+const SUMMARIES: Readonly<Record<string, Summarize>> = {
+  framing(replies) {
+    const framings = [...new Set(replies.map(({ framing }) => framing))];
+    const found = `bodies are delimited by ${framings.join(" and ")}`;
+    if (!framings.includes("close")) return finding.good(found);
+    const means =
+      "If the connection ends a body, only the structure of the image shows whether the body is whole. A Content-Length proves more.";
+    return finding.warning(found, means);
+  },
+  types(replies) {
+    const wrong = replies.flatMap((reply) => {
+      const declared = headerOf(reply, "content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+      const right = reply.image === undefined ? undefined : MEDIA_TYPES[reply.image.format];
+      const isSame = declared === right || (declared === "image/jpg" && right === "image/jpeg");
+      return right === undefined || isSame ? [] : [`${declared ?? "nothing"} for ${right}`];
+    });
+    if (wrong.length === 0) return undefined;
+    const means = "Nothing to do: the mirror detects the type from the bytes, and sends the right one.";
+    return finding.note(`wrong Content-Type: ${[...new Set(wrong)].join(", ")}`, means);
+  },
+  redirects(replies) {
+    const moved = replies.find(({ hops }) => hops.length > 1);
+    if (moved === undefined) return undefined;
+    const means =
+      "At most five redirects are followed, never from https to http. Set the last URL as the origin to save a round trip each fetch.";
+    return finding.note(`redirects: ${moved.hops.map(({ url, status }) => `${url} (${status})`).join(" → ")}`, means);
+  },
+  cookies(replies) {
+    if (!replies.some((reply) => headerOf(reply, "set-cookie") !== undefined)) return undefined;
+    const means = "The image is stored without the cookie. Do not mirror images that differ by cookie.";
+    return finding.warning("images come with Set-Cookie", means);
+  },
+  vary(replies) {
+    const names = replies.flatMap((reply) => (headerOf(reply, "vary") ?? "").toLowerCase().split(/[\s,]+/));
+    const odd = [...new Set(names)].filter((name) => !["", "accept-encoding", "origin"].includes(name));
+    if (odd.length === 0) return undefined;
+    const means = "The answer to `Accept: */*` without cookies is stored for all clients. Other variants are lost.";
+    return finding.warning(`Vary: ${odd.join(", ")}`, means);
+  },
+  life(replies) {
+    const values = [...new Set(replies.map((reply) => headerOf(reply, "cache-control")).filter((value) => value))];
+    if (values.length === 0) return undefined;
+    const means =
+      "Ignored unless freshness.mode is `origin`: stored images never expire. Images that change under the same name need freshness (docs/guides/freshness.md).";
+    return finding.note(`Cache-Control: ${values.join(" | ").slice(0, 200)}`, means);
+  },
+  validators(replies) {
+    const has = (name: string) => replies.every((reply) => headerOf(reply, name) !== undefined);
+    const there = ["etag", "last-modified", "content-md5", "digest", "repr-digest"].filter(has);
+    const found = `validators and digests: ${there.join(", ") || "none"}`;
+    if (has("etag") || has("last-modified")) return finding.good(found);
+    return finding.note(found, "Without ETag and Last-Modified, each revalidation transfers the whole image.");
+  },
+  speed(replies, { hints }) {
+    const heads = replies.map(({ headMs }) => headMs).toSorted((a, b) => a - b);
+    const slowest = heads.at(-1) ?? 0;
+    const large = replies.filter(({ bytes, bodyMs }) => bytes > 50_000 && bodyMs > 0);
+    const rate = Math.max(0, ...large.map(({ bytes, bodyMs }) => (bytes * 1_000) / bodyMs));
+    const median = heads[Math.floor(heads.length / 2)] ?? slowest;
+    const found = `heads in ${formatMs(median)} (median), ${formatMs(slowest)} at most${rate > 0 ? `; ${formatBytes(rate)}/s` : ""}`;
+    if (slowest < SLOW_HEAD_MS) return finding.good(found);
+    hints.firstByte = LONG_FIRST_BYTE_MS;
+    return finding.warning(found, "Fetches fail after timeouts.firstByte (10s): the proposal allows more.");
+  },
+};

@@ -9,7 +9,7 @@ import { type Key, type ObjectInfo, toKey } from "../../core/object.ts";
 import { describeObject } from "../../serve/bucket/contract/bucket.ts";
 import type { RestApiParts } from "../../serve/http/rest/call.ts";
 import { type ReceivedBody, receiveBody } from "../../serve/upload/upload-store.ts";
-import { auditOf } from "../admin/audit.ts";
+import { auditOf, unlessFailed } from "../admin/audit.ts";
 import { type ApiEnv, assertAllowed, type Calls } from "../admin/calls.ts";
 import type { InputOf } from "../admin/contract/contract.ts";
 import { invalid } from "../admin/input.ts";
@@ -38,14 +38,9 @@ export function addMigrationCalls(
   /** Answers with what `run` returns. Writes the audit log, which names the job only. */
   async function change(context: Context<ApiEnv>, operation: string, id: string, run: () => object | Promise<object>) {
     const audit = auditOf(context, log, { operation: `migration ${operation}`, ...{ id } });
-    try {
-      const answer = await run();
-      audit("done", {});
-      return context.json(answer);
-    } catch (error) {
-      audit("failed", {});
-      throw error;
-    }
+    const answer = await unlessFailed(audit, run);
+    audit("done", {});
+    return context.json(answer);
   }
 
   calls.add(listMigrations, (context) => context.json({ migrations: given?.list() ?? [] }));

@@ -5,7 +5,7 @@ import type { Log } from "../../core/log.ts";
 import { describedSchema } from "../../settings/described-schema.ts";
 import type { AppliedSettings, SettingsFile } from "../../settings/edit/settings-file.ts";
 import { type KeyPair, makeKeyPair } from "../../settings/key-pair.ts";
-import { auditOf, loggedName, problemOf } from "../admin/audit.ts";
+import { auditOf, loggedName, problemOf, unlessFailed } from "../admin/audit.ts";
 import { type ApiEnv, type Calls, jsonAnswer } from "../admin/calls.ts";
 import type { InputOf } from "../admin/contract/contract.ts";
 import { invalid } from "../admin/input.ts";
@@ -95,14 +95,7 @@ async function change(
   pair?: KeyPair,
 ): Promise<Response> {
   const audit = auditOf(context, log, what);
-  let applied: AppliedSettings;
-  try {
-    applied = await run();
-  } catch (error) {
-    audit("failed", {});
-    throw error;
-  }
-  const { faults, ...answer } = applied;
+  const { faults, ...answer } = await unlessFailed(audit, run);
   audit(faults.length > 0 ? "failed" : "done", pair === undefined ? {} : { newSecretId: pair.secretId });
   if (faults.length === 0) return context.json({ ...answer, ...pair });
   const error = invalid("the settings would have faults, so nothing was written");

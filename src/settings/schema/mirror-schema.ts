@@ -4,7 +4,7 @@ import * as z from "zod";
 import { wanted } from "../faults.ts";
 import { originSchema } from "./origin-schema.ts";
 import { duration, size } from "./quantities.ts";
-import { count, flag } from "./values.ts";
+import { count, flag, matching, oneOf } from "./values.ts";
 
 const failureKind = z.union([count(400, 599), z.enum(["4xx", "5xx", "timeout", "connect"])], {
   error: wanted(
@@ -15,20 +15,19 @@ const failureKind = z.union([count(400, 599), z.enum(["4xx", "5xx", "timeout", "
 
 const FORMATS = ["jpeg", "png", "gif", "webp", "avif", "bmp", "heic", "tiff", "ico", "svg"] as const;
 
-const queryName = z.string().regex(/^[\x21-\x25\x27-\x3c\x3e-\x7e]{1,128}$/, {
-  error: wanted("the name of a parameter as written in the URL, without & and =", "URL 中查询参数的名称，不含 & 和 ="),
-});
+const queryName = matching(
+  /^[\x21-\x25\x27-\x3c\x3e-\x7e]{1,128}$/,
+  "the name of a parameter as written in the URL, without & and =",
+  "URL 中查询参数的名称，不含 & 和 =",
+);
 
 const timeout = () => duration({ min: "1ms", max: "1h" });
 
 /** The keys that a rule may override. */
 export const mirrorShape = {
-  type: z
-    .enum(["originals", "everything"])
-    .describe(
-      "Mirror type (镜像源类型). originals: stores the original and processes images here; everything: stores each URL with its query as its own object.",
-    )
-    .default("originals"),
+  type: oneOf("originals", "everything").describe(
+    "Mirror type (镜像源类型). originals: stores the original and processes images here; everything: stores each URL with its query as its own object.",
+  ),
   keyQuery: z
     .union([z.enum(["drop", "keep"]), z.array(queryName).max(100)], {
       error: wanted("drop, keep or a list of names", "drop、keep 或名称的列表"),
@@ -37,16 +36,12 @@ export const mirrorShape = {
       "Which parameters of a query, other than processing, belong to the key: drop (none), keep (all), or these. Under everything: all.",
     )
     .default("drop"),
-  processedMiss: z
-    .enum(["local", "origin"])
-    .describe(
-      "Processing of an original that is not stored: local fetches and processes it; origin passes on the origin's answer, and fetches the original too.",
-    )
-    .default("local"),
-  headMiss: z
-    .enum(["origin", "store"])
-    .describe("HEAD of a missing object: origin sends HEAD and stores nothing; store fetches the object.")
-    .default("origin"),
+  processedMiss: oneOf("local", "origin").describe(
+    "Processing of an original that is not stored: local fetches and processes it; origin passes on the origin's answer, and fetches the original too.",
+  ),
+  headMiss: oneOf("origin", "store").describe(
+    "HEAD of a missing object: origin sends HEAD and stores nothing; store fetches the object.",
+  ),
   transparentErrors: flag().describe("true: passes on the origin's error status instead of 424.").default(false),
   negativeTtl: duration({ max: "1d" })
     .describe("How long a 404 of the origin is cached; 0s is off, at most 1d.")
@@ -54,12 +49,9 @@ export const mirrorShape = {
   passQuery: flag()
     .describe("true: sends query parameters outside the key too, and does not store such answers.")
     .default(false),
-  suspects: z
-    .enum(["pass", "keep"])
-    .describe(
-      "A damaged image of the origin: pass (served, not stored) or keep (stored after two equal fetches an hour apart).",
-    )
-    .default("pass"),
+  suspects: oneOf("pass", "keep").describe(
+    "A damaged image of the origin: pass (served, not stored) or keep (stored after two equal fetches an hour apart).",
+  ),
   origins: z.array(originSchema).min(1).describe("Origins in the order of use; standby ones last."),
   failoverOn: z
     .array(failureKind)
@@ -76,18 +68,14 @@ export const mirrorShape = {
     .describe("Largest object of this mirror source, if less than limits.objectSize."),
   freshness: z
     .strictObject({
-      mode: z
-        .enum(["never", "ttl", "origin"])
-        .describe("When a stored object is revalidated: never, after ttl, or by the origin's headers (RFC 9111).")
-        .default("never"),
+      mode: oneOf("never", "ttl", "origin").describe(
+        "When a stored object is revalidated: never, after ttl, or by the origin's headers (RFC 9111).",
+      ),
       ttl: duration({ min: "1s" })
         .describe("Freshness lifetime under mode ttl, and under mode origin if the origin sends none.")
         .prefault("1d"),
       staleIfError: duration().describe("How long a stale object is served while the origin fails.").prefault("7d"),
-      onGone: z
-        .enum(["keep", "remove"])
-        .describe("On a 404 or 410 of the origin: keep or remove the stored object.")
-        .default("keep"),
+      onGone: oneOf("keep", "remove").describe("On a 404 or 410 of the origin: keep or remove the stored object."),
     })
     .prefault({})
     .describe("Revalidation of stored objects."),

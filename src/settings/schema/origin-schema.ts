@@ -6,7 +6,7 @@ import { callbackUrlFault } from "../checks/origin-checks.ts";
 import { coded, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
 import { duration } from "./quantities.ts";
-import { baseUrl, count, flag, headerValue, optionalHeader, SECRET, secret } from "./values.ts";
+import { baseUrl, count, flag, matching, oneOf, optionalHeader, secret, secretHeaders } from "./values.ts";
 
 /** Keys that every type of origin has. */
 const common = {
@@ -26,27 +26,17 @@ const siteOriginSchema = z.strictObject({
   url: baseUrl().describe(
     "Base URL, http or https; a slash and the object's key are appended. No query, no user name.",
   ),
-  host: z
-    .string()
-    .refine((text) => text === "" || normalizeHost(text) !== undefined, {
-      error: wanted("a host name, or nothing", "域名，或留空"),
-    })
+  host: matching((text) => text === "" || normalizeHost(text) !== undefined, "a host name, or nothing", "域名，或留空")
     .default("")
     .describe("Host header to send; empty for the host of the URL."),
   referer: optionalHeader().describe("Referer header to send; empty for none."),
-  headers: z
-    .record(z.string(), headerValue().meta(SECRET))
-    .default({})
-    .describe("Up to 10 more request headers, such as Authorization or Cookie; values may be env:NAME or file:PATH."),
+  headers: secretHeaders().describe(
+    "Up to 10 more request headers, such as Authorization or Cookie; values may be env:NAME or file:PATH.",
+  ),
   basicAuth: z
     .strictObject({
-      username: z
-        .string()
-        .regex(/^[^:\p{Cc}]*$/u, { error: wanted("a name without a colon", "不含冒号的名称") })
-        .describe("User name."),
-      password: secret("the password, as env:NAME or file:PATH", "密码，写成 env:NAME 或 file:PATH").describe(
-        "Password (env:NAME or file:PATH).",
-      ),
+      username: matching(/^[^:\p{Cc}]*$/u, "a name without a colon", "不含冒号的名称").describe("User name."),
+      password: secret("the password", "密码", "Password"),
     })
     .optional()
     .describe("User name and password of HTTP Basic authentication."),
@@ -58,9 +48,7 @@ const qiniuOriginSchema = z.strictObject({
   domain: baseUrl().describe("Download domain as a URL, such as http://x.clouddn.com."),
   private: flag().default(false).describe("true: the bucket is private, downloads are signed with the two keys."),
   accessKey: z.string().min(1).optional().describe("AccessKey of a private bucket."),
-  secretKey: secret("the SecretKey, as env:NAME or file:PATH", "SecretKey，写成 env:NAME 或 file:PATH")
-    .optional()
-    .describe("SecretKey of a private bucket (env:NAME or file:PATH)."),
+  secretKey: secret("the SecretKey", "SecretKey", "SecretKey of a private bucket").optional(),
   referer: optionalHeader().describe("Referer header to send; empty for none."),
   ...common,
 });
@@ -78,15 +66,11 @@ const s3Place = {
     .default("")
     .describe("URL of the service, without the bucket; empty to derive it from preset and region."),
   region: z.string().max(64).default("").describe("Region, such as cn-hangzhou; empty for the preset's default."),
-  bucket: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/, {
-      error: wanted(
-        "the name of a bucket: 2 to 255 letters, digits, dots, - and _, the first a letter or a digit",
-        "空间名：2 到 255 个字母、数字、点、- 和 _，以字母或数字开头",
-      ),
-    })
-    .describe("Name of the bucket at the vendor."),
+  bucket: matching(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/,
+    "the name of a bucket: 2 to 255 letters, digits, dots, - and _, the first a letter or a digit",
+    "空间名：2 到 255 个字母、数字、点、- 和 _，以字母或数字开头",
+  ).describe("Name of the bucket at the vendor."),
   pathStyle: flag().optional().describe("true: puts the bucket into the path, not the host; default: the preset's."),
   prefix: z
     .string()
@@ -98,13 +82,13 @@ const s3Place = {
     .describe("Prefix of every key, such as images/."),
 };
 
+const secretAccessKey = secret("the secret access key", "访问密钥", "Secret access key");
+
 const s3OriginSchema = z.strictObject({
   type: z.literal("s3").describe("A bucket of any S3-compatible store."),
   ...s3Place,
   accessKeyId: z.string().min(1).optional().describe("Access key; leave both out for a public bucket."),
-  secretAccessKey: secret("the secret access key, as env:NAME or file:PATH", "访问密钥，写成 env:NAME 或 file:PATH")
-    .optional()
-    .describe("Secret access key (env:NAME or file:PATH)."),
+  secretAccessKey: secretAccessKey.optional(),
   ...common,
 });
 
@@ -117,10 +101,7 @@ export const storeSchema = z.discriminatedUnion("type", [
     type: z.literal("s3").describe("A bucket of any S3-compatible store, with memory and disk in front of it."),
     ...s3Place,
     accessKeyId: z.string().min(1).describe("Access key."),
-    secretAccessKey: secret(
-      "the secret access key, as env:NAME or file:PATH",
-      "访问密钥，写成 env:NAME 或 file:PATH",
-    ).describe("Secret access key (env:NAME or file:PATH)."),
+    secretAccessKey,
     allowPrivate: flag().default(false).describe("Allows a private or loopback address for the endpoint."),
     connections: count(1, 4096).default(64).describe("Concurrent connections to the store."),
   }),
@@ -136,15 +117,15 @@ export const callbackSchema = z.strictObject({
     })
     .describe("http:// or https:// URL of your server that is notified of each upload; a query is allowed."),
   secret: secret(
-    "the secret that notices are signed with, as env:NAME or file:PATH",
-    "通知的签名密钥，写成 env:NAME 或 file:PATH",
-  ).describe("Secret that signs the notices, so that your server can verify them (env:NAME or file:PATH)."),
+    "the secret that notices are signed with",
+    "通知的签名密钥",
+    "Secret that signs the notices, so that your server can verify them",
+  ),
   timeout: duration({ min: "100ms", max: "10s" })
     .prefault("3s")
     .describe("How long an upload waits for your server's answer; 100ms to 10s. Clients give up after about 5s."),
-  onFailure: z
-    .enum(["report", "accept"])
-    .default("report")
-    .describe("Answer to the uploader if the callback fails: report (-5979, the file stays) or accept (0)."),
+  onFailure: oneOf("report", "accept").describe(
+    "Answer to the uploader if the callback fails: report (-5979, the file stays) or accept (0).",
+  ),
   allowPrivate: flag().default(false).describe("true: this URL may have a private address."),
 });

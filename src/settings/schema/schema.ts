@@ -7,11 +7,10 @@ import { QINIU_SEPARATORS, SEPARATORS } from "../checks/rule-checks.ts";
 import { both, say } from "../fault-words.ts";
 import { coded, wanted } from "../faults.ts";
 import { normalizeHost } from "../hosts.ts";
-import { limitsSchema } from "./limits-schema.ts";
 import { callbackSchema, storeSchema } from "./origin-schema.ts";
 import { mirrorSchema } from "./rule-schema.ts";
-import { coordinationSchema, serverSchema } from "./server-schema.ts";
-import { FILE, flag, headerValue, hostName, secret } from "./values.ts";
+import { coordinationSchema, limitsSchema, serverSchema } from "./server-schema.ts";
+import { FILE, flag, headerValue, hostName, matching, oneOf, secret } from "./values.ts";
 
 // buckets and domains
 
@@ -36,83 +35,71 @@ const refererDomain = z.string().transform((text, context) => {
 
 const referersSchema = z
   .strictObject({
-    mode: z.enum(["off", "allow", "deny"]).default("off").describe("off, allow (only these) or deny (all but these)."),
+    mode: oneOf("off", "allow", "deny").describe("off, allow (only these) or deny (all but these)."),
     domains: z.array(refererDomain).default([]).describe("Hosts, exact or as *.example.com."),
     allowEmpty: flag().optional().describe("Requests without a Referer; default false for allow, true for deny."),
   })
   .transform((referers) => ({ ...referers, allowEmpty: referers.allowEmpty ?? referers.mode !== "allow" }));
 
-const styleName = z.string().regex(/^[^\s/?#%&=]{1,128}$/u, {
-  error: wanted(
-    "a name of up to 128 characters without blanks and / ? # % & =",
-    "最多 128 个字符的名称，不含空白和 / ? # % & =",
-  ),
-});
+const styleName = matching(
+  /^[^\s/?#%&=]{1,128}$/u,
+  "a name of up to 128 characters without blanks and / ? # % & =",
+  "最多 128 个字符的名称，不含空白和 / ? # % & =",
+);
+
+/** Processing instructions by their names. */
+const instructions = () => z.record(styleName, z.string().min(1).max(4096)).default({});
 
 const bucketSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^(?=.{1,64}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/, {
-      error: wanted("1 to 64 of a-z, 0-9 and - with no - at either end", "1 到 64 个 a-z、0-9 和 -，首尾不能是 -"),
-    })
-    .describe("1 to 64 of a-z, 0-9 and -, no - at either end."),
-  access: z
-    .enum(["upload-download", "download"])
-    .default("upload-download")
-    .describe("Operations that clients may use."),
-  token: z.enum(["off", "required"]).default("off").describe("required: downloads need ?sign= (Token 防盗链)."),
-  oneTimeDownloads: z
-    .enum(["reuse", "once", "refuse"])
-    .default("reuse")
-    .describe("Whether a one-time token may download: any number of times, exactly once, or never."),
+  name: matching(
+    /^(?=.{1,64}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/,
+    "1 to 64 of a-z, 0-9 and - with no - at either end",
+    "1 到 64 个 a-z、0-9 和 -，首尾不能是 -",
+  ).describe("1 to 64 of a-z, 0-9 and -, no - at either end."),
+  access: oneOf("upload-download", "download").describe("Operations that clients may use."),
+  token: oneOf("off", "required").describe("required: downloads need ?sign= (Token 防盗链)."),
+  oneTimeDownloads: oneOf("reuse", "once", "refuse").describe(
+    "Whether a one-time token may download: any number of times, exactly once, or never.",
+  ),
   referers: referersSchema.prefault({}).describe("Referer lists (域名防盗链)."),
   cacheControl: headerValue().default("public, max-age=86400").describe("Cache-Control of unsigned downloads."),
-  signedCacheControl: z
-    .enum(["private", "shared"])
-    .default("private")
-    .describe("shared: a CDN that checks tokens itself may store signed downloads."),
+  signedCacheControl: oneOf("private", "shared").describe(
+    "shared: a CDN that checks tokens itself may store signed downloads.",
+  ),
   separators: z
     .array(z.enum([...SEPARATORS, ...QINIU_SEPARATORS]))
     .default(["!"])
     .describe(
       "Separators between a fileid and an alias: any of - _ / !, in the era qiniu also of ~@$^&*()+={}[]|:;\"'<>,",
     ),
-  aliases: z
-    .record(styleName, z.string().min(1).max(4096))
-    .default({})
-    .describe("Download aliases (样式下载别名): name → processing instruction."),
+  aliases: instructions().describe("Download aliases (样式下载别名): name → processing instruction."),
   grammarEra: z
     .literal([2015, "later", "qiniu"])
     .default(2015)
     .describe("Manual to follow where they differ: Tencent's of 2015 or the later one, or Qiniu's."),
-  processing: z
-    .enum(["free", "aliases"])
-    .default("free")
-    .describe("aliases: instructions in the query are refused; aliases and originals are served."),
+  processing: oneOf("free", "aliases").describe(
+    "aliases: instructions in the query are refused; aliases and originals are served.",
+  ),
   originalProtection: flag().default(false).describe("true: only aliases are served (原图保护)."),
-  publicDomain: z
-    .string()
-    .refine((text) => !/:\d*$/.test(text), {
-      error: wanted(
-        "a host name without a port; the port is server.publicPort",
-        "不带端口的域名；端口由 server.publicPort 决定",
-      ),
-    })
+  publicDomain: matching(
+    (text) => !/:\d*$/.test(text),
+    "a host name without a port; the port is server.publicPort",
+    "不带端口的域名；端口由 server.publicPort 决定",
+  )
     .pipe(hostName("a host name, such as img.example.com", "域名，例如 img.example.com"))
     .optional()
     .describe('Host of download_url, file_url, callbacks and `huiyuan sign`; default: the first listed one but "*".'),
   cors: z
     .array(
-      z.string().regex(/^(?:\*|https?:\/\/[^\s/]+)$/i, {
-        error: wanted('"*" or an origin such as https://example.com', '"*" 或网站，例如 https://example.com'),
-      }),
+      matching(
+        /^(?:\*|https?:\/\/[^\s/]+)$/i,
+        '"*" or an origin such as https://example.com',
+        '"*" 或网站，例如 https://example.com',
+      ),
     )
     .default(["*"])
     .describe("Origins that may read downloads from scripts."),
-  styles: z
-    .record(styleName, z.string().min(1).max(4096))
-    .default({})
-    .describe("Like aliases, and rendered right after an upload (空间样式)."),
+  styles: instructions().describe("Like aliases, and rendered right after an upload (空间样式)."),
   notFound: z
     .strictObject({
       file: z.string().min(1).meta(FILE).describe("Path of an HTML page or image, from this file's folder."),
@@ -126,18 +113,12 @@ const bucketSchema = z.strictObject({
 // projects
 
 const keySchema = z.strictObject({
-  secretId: z
-    .string()
-    .regex(/^[\x21-\x25\x27-\x7e]{1,128}$/, {
-      error: wanted(
-        "1 to 128 printable ASCII characters without blanks and &",
-        "1 到 128 个可见 ASCII 字符，不含空白和 &",
-      ),
-    })
-    .describe("SecretID: public, named in every token."),
-  secretKey: secret("the SecretKey, as env:NAME or file:PATH", "SecretKey，写成 env:NAME 或 file:PATH").describe(
-    "SecretKey (env:NAME or file:PATH).",
-  ),
+  secretId: matching(
+    /^[\x21-\x25\x27-\x7e]{1,128}$/,
+    "1 to 128 printable ASCII characters without blanks and &",
+    "1 到 128 个可见 ASCII 字符，不含空白和 &",
+  ).describe("SecretID: public, named in every token."),
+  secretKey: secret("the SecretKey", "SecretKey", "SecretKey"),
   enabled: flag().default(true).describe("false: tokens of this key are refused."),
 });
 

@@ -16,12 +16,23 @@ export const SECRET = { secret: true } as const;
 /** Metadata of a text that names a file or folder of this machine. */
 export const FILE = { file: true } as const;
 
-/** The words describe the secret. */
-export const secret = (...words: Parameters<typeof wanted>) =>
+/** One of these words; the first is the default. */
+export const oneOf = <const Words extends readonly [string, ...string[]]>(...words: Words) =>
+  z.enum(words).default(words[0] as never); // the words are not known here
+
+/** A text of this form, and its words. JSON Schema has a regular expression too. */
+export const matching = (form: RegExp | ((text: string) => boolean), ...words: Parameters<typeof wanted>) =>
+  form instanceof RegExp
+    ? z.string().regex(form, { error: wanted(...words) })
+    : z.string().refine(form, { error: wanted(...words) });
+
+/** The words name the secret, and `about` describes it. */
+export const secret = (en: string, zh: string, about: string) =>
   z
-    .string({ error: wanted(...words) })
+    .string({ error: wanted(`${en}, as env:NAME or file:PATH`, `${zh}，写成 env:NAME 或 file:PATH`) })
     .min(1)
-    .meta(SECRET);
+    .meta(SECRET)
+    .describe(`${about} (env:NAME or file:PATH).`);
 
 /** A host name in the spelling of normalizeHost(). */
 export const hostName = (en: string, zh: string, isStarAllowed = false) =>
@@ -39,6 +50,8 @@ const HEADER = wanted(
 
 export const headerValue = () => z.string().refine(isHeaderValue, { error: HEADER });
 
+/** Request headers by their names, whose values may be secrets. */
+export const secretHeaders = () => z.record(z.string(), headerValue().meta(SECRET)).default({});
 /** The value of a header; empty for no header. */
 export const optionalHeader = () =>
   z
