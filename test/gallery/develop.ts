@@ -4,7 +4,7 @@ import { parseInstruction } from "../../src/serve/image/grammar/grammar.ts";
 import { acceptedFormat, dependsOnAccept, negotiatedAs } from "../../src/serve/image/grammar/negotiate.ts";
 import { mayServeOriginal, type Recipe } from "../../src/serve/image/grammar/recipe.ts";
 import { createRenderer, type Renderer } from "../../src/serve/image/renderer.ts";
-import { claimsOf } from "../helpers/rendering.ts";
+import { claimsOf, shownAs } from "../helpers/rendering.ts";
 import { ALL_INSPECTIONS, ALL_OUTPUTS, ALL_STEPS, type Example, MARK_HOST, type Section } from "./sheet.ts";
 import type { Source, Sources } from "./sources.ts";
 
@@ -47,7 +47,7 @@ async function developOne(renderer: Renderer, example: Example, sources: Sources
   const shown = () => ({ example, source, milliseconds: performance.now() - began });
   try {
     const recipe = recipeOf(example);
-    const { bytes, mediaType, image } = await renderer
+    const bytes = await renderer
       .render({
         ...claimsOf(source.bytes),
         load: async () => source.bytes,
@@ -60,10 +60,12 @@ async function developOne(renderer: Renderer, example: Example, sources: Sources
       })
       .catch((error: unknown) => {
         if (!(error instanceof HuiyuanError) || !mayServeOriginal(recipe, error)) throw error;
-        return { bytes: source.bytes, mediaType: "image/jpeg", image: { frames: 1 } };
+        return source.bytes;
       });
+    const rendered = shownAs(bytes);
+    const { mediaType } = rendered;
     if (mediaType === "application/json") return { ...shown(), kind: "text", text: bytes.toString() };
-    return { ...shown(), kind: "image", bytes, mediaType, frames: image.frames };
+    return { ...shown(), kind: "image", bytes, mediaType, frames: rendered.image.frames };
   } catch (error) {
     if (!(error instanceof HuiyuanError)) throw error;
     return { ...shown(), kind: "refused", code: error.code, message: error.message };

@@ -40,11 +40,7 @@ export function fakeRenderer(make: (bytes: Buffer, request: RenderRequest) => Bu
         const bytes = await request.load();
         request.begin?.();
         if (this.holds) await latch.opened;
-        return {
-          bytes: await make(bytes, request),
-          mediaType: "image/png",
-          image: { format: "png", width: 1, height: 1, frames: 1 },
-        };
+        return await make(bytes, request);
       } finally {
         release();
       }

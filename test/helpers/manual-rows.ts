@@ -47,10 +47,12 @@ export async function resultOf(
 ): Promise<string> {
   const file = await pictureOf(source);
   try {
-    const { bytes, image, mediaType } = await renderText(file, instruction, { era, watermarks });
-    if (mediaType === "application/json") return bytes.toString();
+    const rendered = await renderText(file, instruction, { era, watermarks });
+    const { bytes } = rendered;
+    if (rendered.mediaType === "application/json") return bytes.toString();
     if (expected === "the source" && bytes.equals(file)) return expected;
     if (expected.includes("mark")) return await markOf(bytes);
+    const { image } = rendered;
     const { width, height } = image.format === "bmp" ? bmpSize(bytes) : await sharp(bytes).metadata();
     const size = `${width}x${height} ${image.format}`;
     return expected.includes("@") ? `${size} @${await placeOf(bytes, source)}` : size;

@@ -195,8 +195,10 @@ export function mirrorLab(options: MirrorLabOptions): MirrorLab {
       const entry = await driver.lookup(key as Key); // toKey() has checked it before
       return entry.state === "object" ? entry.info : undefined;
     },
-    settled: () =>
-      eventually(() => mirror.running === 0 && pool.usage.spools === 0, "no fill runs and no spool is held", 5_000),
+    async settled() {
+      await mirror.idle();
+      await eventually(() => pool.usage.spools === 0, "no spool is held", 5_000);
+    },
   };
 }
 

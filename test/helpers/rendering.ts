@@ -1,6 +1,6 @@
 // Pictures whose pixels tell where they came from, and how to render and look at them. For tests only.
 import sharp, { type Sharp } from "sharp";
-import type { ImageFacts } from "../../src/core/object.ts";
+import { type ImageFacts, MEDIA_TYPES } from "../../src/core/object.ts";
 import { createGate } from "../../src/serve/body/gate/gate.ts";
 import {
   type KnownFacts,
@@ -12,7 +12,7 @@ import { runScan } from "../../src/serve/image/formats/yielding-scan.ts";
 import { parseInstruction } from "../../src/serve/image/grammar/grammar.ts";
 import { dependsOnAccept, negotiatedAs } from "../../src/serve/image/grammar/negotiate.ts";
 import type { AutoFormat, Era } from "../../src/serve/image/grammar/recipe.ts";
-import { type Rendered, renderImage } from "../../src/serve/image/process/pipeline.ts";
+import { renderImage } from "../../src/serve/image/process/pipeline.ts";
 
 export const LIMITS = {
   sourceBytes: 20 * 1024 * 1024,
@@ -39,17 +39,33 @@ export function readSource(bytes: Buffer, limits: SourceLimits, known?: KnownFac
   return runScan(scanSource(bytes, limits, known));
 }
 
+const NO_LIMIT = Number.POSITIVE_INFINITY;
+const ANY_SIZE: SourceLimits = { sourceBytes: NO_LIMIT, sourceSide: NO_LIMIT, pixels: NO_LIMIT, frames: NO_LIMIT };
+
+/** The result of a render, and what its bytes are. Reading `image` of JSON throws. */
+export function shownAs(bytes: Buffer) {
+  return {
+    bytes,
+    get image() {
+      return readSource(bytes, ANY_SIZE);
+    },
+    get mediaType() {
+      return bytes[0] === "{".charCodeAt(0) ? "application/json" : MEDIA_TYPES[this.image.format];
+    },
+  };
+}
+
 /** Renders in this process. */
 export async function renderText(
   bytes: Buffer,
   text: string,
   { era = 2015, watermarks = {}, limits: other = {}, auto = "autoPlain" }: RenderOptions = {},
-): Promise<Rendered> {
+) {
   const asked = parseInstruction(text, { era });
   const recipe = dependsOnAccept(asked) ? negotiatedAs(asked, auto) : asked;
   const limits = { ...LIMITS, ...other };
   const facts = readSource(bytes, limits);
-  return renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(watermarks)), limits });
+  return shownAs(await renderImage({ bytes, facts, recipe, watermarks: new Map(Object.entries(watermarks)), limits }));
 }
 
 /** Verifies in this process that the image can be decoded, as for an upload. */

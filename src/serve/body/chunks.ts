@@ -16,7 +16,6 @@ export interface Chunks {
   hold(bytes: number): () => void;
   /** Opens the reader of one response. `read`: both ends inclusive; `into`: as in ObjectReader. */
   open(read: (start: number, end: number, into?: Buffer) => Promise<Buffer>): OpenChunks;
-  readonly heldBytes: number;
 }
 
 export interface OpenChunks {
@@ -70,9 +69,6 @@ export function createChunks(): Chunks {
         },
         close,
       };
-    },
-    get heldBytes() {
-      return held;
     },
   };
 }

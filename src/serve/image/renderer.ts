@@ -18,7 +18,7 @@ import { yieldingScan } from "./formats/yielding-scan.ts";
 import type { Recipe } from "./grammar/recipe.ts";
 import { createRenderScheduler, overloaded, type RenderSlot } from "./limits/render-scheduler.ts";
 import { bytesToHold, bytesToRender } from "./limits/weight.ts";
-import type { PipelineLimits, Rendered } from "./process/pipeline.ts";
+import type { PipelineLimits } from "./process/pipeline.ts";
 import { loadWatermarks } from "./watermark-files.ts";
 import { createRenderPool, PROCESS_BYTES } from "./workers/render-pool.ts";
 import { createResultBatches } from "./workers/result-batches.ts";
@@ -56,7 +56,7 @@ export interface Renderer {
    * Throws processing_invalid, image_not_processable, image_too_heavy, image_too_large, output_too_large,
    * render_timeout, render_failed, render_overloaded, and what `load` and `loadImage` throw.
    */
-  render(request: RenderRequest): Promise<Rendered>;
+  render(request: RenderRequest): Promise<Buffer>;
   /**
    * Resolves if the image can be decoded to its last pixel. Throws image_not_processable, image_too_large,
    * image_too_heavy, render_timeout, render_failed, render_overloaded, store_failed, and what `load` throws.
@@ -145,7 +145,7 @@ export function createRenderer(options: RendererOptions): Renderer {
   async function renderNow(
     { load, begin, recipe, loadImage, signal }: RenderRequest,
     slot: RenderSlot,
-  ): Promise<Rendered | number> {
+  ): Promise<Buffer | number> {
     const bytes = await load();
     const facts = await yieldingScan(scanSource(bytes, limits, known));
     const watermarks = await loadWatermarks(recipe, loadImage);
@@ -159,7 +159,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     return pool.render(request, weight);
   }
 
-  async function renderInTurn(request: RenderRequest): Promise<Rendered> {
+  async function renderInTurn(request: RenderRequest): Promise<Buffer> {
     const { signal } = request;
     let allBytes = PROCESS_BYTES + bytesClaimed(request);
     for (;;) {
@@ -183,7 +183,7 @@ export function createRenderer(options: RendererOptions): Renderer {
     },
     async render(request) {
       const rendered = await renderInTurn(request);
-      await abortable(resultBatches.join(rendered.bytes.length), request.signal);
+      await abortable(resultBatches.join(rendered.length), request.signal);
       return rendered;
     },
     get limits() {

@@ -145,10 +145,6 @@ export function createFills(
     whenStored: (id: string) => fills.get(id)?.whenStored,
     /** The requests that run; they never reject. */
     pending: () => [...fills.values()].filter(({ fill }) => fill.end === undefined).map(({ fill }) => fill.done),
-    /** Fills that run, or whose images are not stored yet. */
-    get size() {
-      return fills.size;
-    },
   };
 }
 

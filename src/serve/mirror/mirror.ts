@@ -62,8 +62,6 @@ export interface Mirror {
   whenStored(request: OriginRequest): Promise<void>;
   /** Starts a fill in the background, unless one runs or the origin need not be contacted. Never throws. */
   begin(request: Omit<MissRequest, "method" | "signal">): void;
-  /** Fills that run or wait to be stored. */
-  readonly running: number;
   /** Resolves when no request to the origin runs or waits; requests that arrive in the meantime are included. */
   idle(): Promise<void>;
 }
@@ -165,9 +163,6 @@ export function createMirror(options: MirrorOptions, parts: MirrorParts): Mirror
       } catch (err) {
         log.debug({ bucket: stored.bucketId, key: request.key, err }, "an image was not fetched in the background");
       }
-    },
-    get running() {
-      return fills.size;
     },
     async idle() {
       for (let left = pending(); left.length > 0; left = pending()) await Promise.allSettled(left);

@@ -15,8 +15,6 @@ export interface VerifiedTokens {
   authenticate(text: string): Authentic;
   /** The fileid of an authentic token, empty if it has none; undefined if it is not authentic. Never throws. */
   boundFile(text: string): string | undefined;
-  /** Number of cached tokens. */
-  readonly size: number;
 }
 
 /** `keys` covers every project and is called on every use. At most `maxTokens` (about 1 KB each) are cached. */
@@ -52,9 +50,6 @@ export function createVerifiedTokens(options: {
         if (error instanceof HuiyuanError) return undefined;
         throw error;
       }
-    },
-    get size() {
-      return cached.size;
     },
   };
 }

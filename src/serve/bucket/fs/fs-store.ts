@@ -55,8 +55,6 @@ export interface FsStore extends Store {
   bucket(id: string): FsBucket;
   /** Number of objects with damaged bytes that cannot be fetched again. Each read of them throws store_corrupt. */
   damaged(): number;
-  /** Number and total bytes of distinct blobs, including unused ones in their grace time. */
-  blobUsage(): { readonly blobs: number; readonly bytes: number };
   /**
    * Removes blobs that were unused for the grace time, and packs whose blobs are mostly dead. Removes nothing while a
    * backup links the files.
@@ -243,7 +241,6 @@ function wireStore(parts: StoreParts): FsStore {
     freeSpace,
     listBuckets: () => reads.buckets(),
     damaged: () => reads.damaged(),
-    blobUsage: () => reads.totals(),
     sweep,
     forgetTombstones,
     scanOrphans,

@@ -79,10 +79,10 @@ export async function discardBody(reply: HttpReply, bounds: BodyBounds): Promise
 }
 
 /** Throws store_failed beyond the bounds. */
-export async function readBody(reply: HttpReply, bounds: BodyBounds): Promise<Buffer> {
+export async function readText(reply: HttpReply, bounds: BodyBounds): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of bounded(reply, bounds)) chunks.push(chunk);
-  return Buffer.concat(chunks);
+  return Buffer.concat(chunks).toString();
 }
 
 function boundsError(found: string): HuiyuanError {

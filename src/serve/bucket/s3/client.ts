@@ -8,7 +8,7 @@ import type { Log } from "../../../core/log.ts";
 import { EMPTY_PAYLOAD, encodeS3Path, type S3KeyCache, signS3Request } from "../../../core/sigv4.ts";
 import { type Availability, createAvailability } from "../remote/availability.ts";
 import { errorCode, hasRequestId, isAboutObject, isFull, isRetryable } from "./answers.ts";
-import { type BodyBounds, createIdleTimeout, discardBody, readBody } from "./bodies.ts";
+import { createIdleTimeout, discardBody, readText } from "./bodies.ts";
 import { createClock } from "./clock.ts";
 
 /** Location of the S3 bucket, as from s3Place(), and the credentials. */
@@ -68,8 +68,6 @@ export interface S3ClientOptions extends S3Access {
   readonly log: Log;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Returns 0 to 1. */
-  readonly random?: () => number;
   /** Milliseconds before the first retry; doubled for each further one. */
   readonly retryMs?: number;
 }
@@ -84,7 +82,7 @@ const TEXT_MS = 60_000;
 const SHORT_BOUNDS = { bytes: 65_536, ms: 5_000 };
 
 export function createS3Client(options: S3ClientOptions): S3Client {
-  const { call, log, now, random = Math.random, retryMs = RETRY_MS } = options;
+  const { call, log, now, retryMs = RETRY_MS } = options;
   const { origin, pathname } = new URL(options.url);
   const basePath = pathname.replace(/\/$/, "");
   const keyCache: S3KeyCache = new Map();
@@ -224,7 +222,7 @@ export function createS3Client(options: S3ClientOptions): S3Client {
       // Responses that refuse for the moment, as under load, arrive fast.
       const isFast = outcome.status !== undefined && isProbe !== true;
       if (attempts >= (isFast ? MAX_ATTEMPTS : maxAttempts)) throw finalFailure(outcome);
-      await delay(retryMs * 2 ** (attempts - 1) * (0.5 + random()), undefined, { ref: false });
+      await delay(retryMs * 2 ** (attempts - 1) * (0.5 + Math.random()), undefined, { ref: false });
     }
   }
 
@@ -277,10 +275,6 @@ interface Retryable {
   readonly failure: HuiyuanError;
   /** Undefined without a response. */
   readonly status: number | undefined;
-}
-
-async function readText(reply: HttpReply, bounds: BodyBounds): Promise<string> {
-  return (await readBody(reply, bounds)).toString();
 }
 
 function messageOf(error: unknown): string {

@@ -12,7 +12,7 @@ import type { Variant } from "../../mirror/variants/variants.ts";
 import { clientSignal, type DownloadExchange, type DownloadRequest, type Requester } from "../request/exchange.ts";
 import type { NamedObject, ObjectUrl, ProcessingRequest } from "../request/object-name.ts";
 import type { AnswerState, DownloadGrant, Route, Site, Sites } from "../request/site.ts";
-import { answerHeaders } from "../response/answer-headers.ts";
+import { type AnswerFacts, answerHeaders } from "../response/answer-headers.ts";
 import type { AnswerContext, ObjectBytes } from "../response/object-answer.ts";
 
 /** The image that is wanted, and the request that it is wanted for. */
@@ -158,17 +158,10 @@ export const CACHE_STATUS = {
   },
 };
 
-/** The facts about the image that the answer's own headers tell. */
-export interface AnswerFacts {
-  readonly state: AnswerState;
-  readonly cacheStatus: string;
-  readonly life: RemainingLife | undefined;
-}
-
 /** `grant`: replaces the download's own. */
 export function contextOf(
   { site, exchange, grant: own }: Pick<DownloadContext, "site" | "exchange" | "grant">,
-  { state, cacheStatus, life }: AnswerFacts,
+  { state, cacheStatus, life }: Pick<AnswerFacts, "state" | "cacheStatus" | "life">,
   grant = own,
 ): AnswerContext {
   const { origin } = exchange.request.headers;

@@ -6,11 +6,9 @@ import { HuiyuanError } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
 import type { OriginRequest } from "../../mirror/rules.ts";
 import { encodeKey } from "../../origin/exchange/hop.ts";
-import { type DownloadExchange, sendWhole } from "../request/exchange.ts";
+import type { DownloadExchange } from "../request/exchange.ts";
 import { siteHeaders } from "../response/answer-headers.ts";
 import type { LocatedRedirect } from "./download-context.ts";
-
-const EMPTY = Buffer.alloc(0);
 
 /** The URL at the origin. `base` has no slash at its end. */
 export function locationOf(base: string, { path, query }: Pick<OriginRequest, "path" | "query">): string {
@@ -37,7 +35,7 @@ export function redirectOfOrigin(key: Key, error: HuiyuanError): LocatedRedirect
 
 /** `location`: an absolute URL in printable ASCII. */
 export function sendRedirect(exchange: DownloadExchange, { status, location }: LocatedRedirect): void {
-  const { site, request, isByAccept } = exchange;
+  const { site, request, response, requestId, isByAccept } = exchange;
   exchange.outcome = { kind: "other", tier: "none" };
   const headers = [
     "Location",
@@ -48,5 +46,6 @@ export function sendRedirect(exchange: DownloadExchange, { status, location }: L
     "huiyuan; fwd=uri-miss; detail=redirect",
   ];
   if (site !== undefined) headers.push(...siteHeaders(site, request.headers.origin, isByAccept));
-  sendWhole(exchange, status, headers, EMPTY);
+  response.writeHead(status, headers, ["Content-Length", "0", "X-Request-Id", requestId]);
+  response.end();
 }

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { performance } from "node:perf_hooks";
 import { type Cancellation, CancellationSource } from "../../../async/cancellation.ts";
 import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
-import { type DownloadResponse, flatHeaders, type HeaderList, type Headers } from "./download-response.ts";
+import { type DownloadResponse, flatHeaders, type Headers } from "./download-response.ts";
 import type { Site } from "./site.ts";
 
 /** A request of node's server or of the fast path. Header names are in lower case; texts have one character a byte. */
@@ -69,14 +69,6 @@ export function beginExchange(
   };
 }
 
-/** Sends a head and a whole body; a HEAD gets only the head. `headers` has neither Content-Length nor X-Request-Id. */
-export function sendWhole(exchange: DownloadExchange, status: number, headers: HeaderList, body: Buffer): void {
-  const { request, response, requestId } = exchange;
-  response.writeHead(status, headers, ["Content-Length", String(body.byteLength), "X-Request-Id", requestId]);
-  if (request.method === "HEAD") response.end();
-  else response.end(body);
-}
-
 /**
  * Whether the client waits for "100 Continue" (RFC 9110 §10.1.1). Some clients send an empty Expect, which means
  * nothing.
@@ -100,7 +92,7 @@ export function clientOf(exchange: Requester): Cancellation {
 }
 
 /** The same as an AbortSignal, made on first use. */
-export function clientSignal(exchange: DownloadExchange): AbortSignal {
+export function clientSignal(exchange: Requester & Pick<DownloadExchange, "signal">): AbortSignal {
   if (exchange.signal !== undefined) return exchange.signal;
   const client = clientOf(exchange);
   const controller = new AbortController();

@@ -2,7 +2,7 @@
 // finished spools use the same function. Running fills are answered by answer-filling.ts.
 import { HuiyuanError } from "../../../core/errors.ts";
 import { type ByteRange, etagOf, MADE_HERE, MEDIA_TYPES, type ObjectInfo } from "../../../core/object.ts";
-import { evaluate } from "../request/conditional.ts";
+import { evaluate, type ObjectValidators } from "../request/conditional.ts";
 import { type DownloadResponse, type HeaderList, type Headers, headerBlock } from "../request/download-response.ts";
 import type { DownloadExchange } from "../request/exchange.ts";
 import { parseRange } from "../request/range.ts";
@@ -42,11 +42,7 @@ interface Layout {
 }
 
 /** The facts about an object that are the same for all clients. It is small, because each object in memory has one. */
-export interface ObjectFacts {
-  readonly etag: string;
-  readonly modifiedAt: number;
-  readonly isDateStrong: boolean;
-  readonly isMade: boolean;
+export interface ObjectFacts extends ObjectValidators {
   readonly whole: Layout;
 }
 

@@ -2,6 +2,7 @@
 // that serves no downloads by name has the API. The operations themselves are in the files beside.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { HuiyuanError } from "../../../core/errors.ts";
+import { clientSignal, NodeResponse } from "../request/exchange.ts";
 import { corsHeaders, preflightHeaders } from "../response/cors.ts";
 import type { Call, CallExchange, CallFacts, CallName, RestApiParts } from "./call.ts";
 import { stat } from "./operations.ts";
@@ -76,7 +77,8 @@ function begin(exchange: CallExchange, parts: RestApiParts): Begun {
   about.bucketId = known?.stored.bucketId;
   const sign = signOf(request.headers.authorization, target.rawQuery);
   const bound = sign === undefined ? undefined : tokens.boundFile(sign);
-  const signal = cancellationOf(response);
+  // The request shows nothing of its client: a pipelined one is read and destroyed by now.
+  const signal = clientSignal({ request, response: new NodeResponse(response), client: undefined, signal: undefined });
   const bucketName = known?.name ?? target.bucket ?? "";
   return { parts, request, response, requestId, about, host, target, project, bucketName, known, sign, bound, signal };
 }
@@ -109,16 +111,4 @@ async function serve(begun: Begun): Promise<ApiAnswer | undefined> {
 
 function connectionAfter({ request }: Pick<CallExchange, "request">): readonly string[] {
   return request.complete ? [] : ["Connection", "close"];
-}
-
-/** Aborts when the response closes early. The request shows nothing: a pipelined one is read and destroyed by now. */
-function cancellationOf(response: ServerResponse): AbortSignal {
-  const cancellation = new AbortController();
-  const abort = () => {
-    if (!response.writableFinished)
-      cancellation.abort(new HuiyuanError("client_gone", "Cannot answer: the client has closed the connection"));
-  };
-  if (response.destroyed) abort();
-  else response.once("close", abort);
-  return cancellation.signal;
 }

@@ -1,15 +1,11 @@
 // Options for blurring and sharpening in libvips, chosen so that flat colours stay. It also changes the samples of a
 // frame in place: brightness, contrast, grey. The canvas decides when each runs.
 import type { BlurOptions, SharpenOptions } from "sharp";
+import type { StepOf } from "../grammar/recipe.ts";
 import type { Pixels } from "../pixels/pixels.ts";
 
-/** A blur as defined by the grammar. */
-export interface Blur {
-  /** Pixels at which the curve ends, 1–50. */
-  readonly radius: number;
-  /** Pixels, at least 0.3, the minimum of libvips. */
-  readonly sigma: number;
-}
+/** `radius`: pixels at which the curve ends. `sigma`: pixels, at least 0.3, the minimum of libvips. */
+export type Blur = Pick<StepOf<"blur">, "radius" | "sigma">;
 
 /** The smallest amplitude that libvips accepts as the end of a kernel. */
 const LEAST_AMPLITUDE = 0.001;

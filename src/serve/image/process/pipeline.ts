@@ -3,7 +3,6 @@
 // memory.
 import sharp, { type Metadata, type Sharp } from "sharp";
 import { HuiyuanError } from "../../../core/errors.ts";
-import { MEDIA_TYPES } from "../../../core/object.ts";
 import { readBmp } from "../formats/bmp.ts";
 import { mayBeTurned } from "../formats/exif.ts";
 import { readJpegHead } from "../formats/jpeg-head.ts";
@@ -47,14 +46,6 @@ export interface PipelineRequest {
   readonly limits: PipelineLimits;
 }
 
-/** The result of a recipe. */
-export interface Rendered {
-  readonly bytes: Buffer;
-  readonly mediaType: string;
-  /** Facts of the result or, for the JSON of an inspection, of the inspected image. Pixels of one frame. */
-  readonly image: RasterFacts;
-}
-
 /** The opened source and the facts beyond its head's claims. */
 interface Source {
   /** The file, or a copy corrected for sharp: colour profile, and EXIF that would take too long. */
@@ -84,8 +75,11 @@ const DECODERS = [
   "VipsForeignLoadHeifBuffer",
 ];
 
-/** Throws processing_invalid, image_not_processable, image_too_large, output_too_large. */
-export async function renderImage(request: PipelineRequest): Promise<Rendered> {
+/**
+ * An image or, for an inspection, JSON. Throws processing_invalid, image_not_processable, image_too_large,
+ * output_too_large.
+ */
+export async function renderImage(request: PipelineRequest): Promise<Buffer> {
   try {
     const source = await open(request);
     const isKept = request.recipe.output.unchanged?.includes(source.facts.format);
@@ -193,7 +187,7 @@ function coloursOf({ gifFrames, colours, gifColours }: Recipe["output"], source:
 /** Renders the file of a watermark. */
 async function renderFile(bytes: Buffer, recipe: Recipe, limits: PipelineLimits): Promise<Buffer> {
   const facts = runScan(scanSource(bytes, WATERMARK_LIMITS));
-  return (await renderImage({ bytes, facts, recipe, watermarks: new Map(), limits })).bytes;
+  return renderImage({ bytes, facts, recipe, watermarks: new Map(), limits });
 }
 
 const NOTHING_KNOWN = { pixels: undefined, isGrey: false, quality: undefined, metadata: {} } as const;
@@ -251,14 +245,13 @@ async function answer(
   { bytes: file, recipe, limits }: PipelineRequest,
   source: Source,
   made: Made | undefined,
-): Promise<Rendered> {
+): Promise<Buffer> {
   const { inspection } = recipe;
   const { bytes, image } = made ?? { bytes: file, image: source.facts };
-  if (inspection === undefined) return { bytes, mediaType: MEDIA_TYPES[image.format], image };
+  if (inspection === undefined) return bytes;
   const shown = made === undefined ? source : { bytes, pixels: undefined };
   const exif = made === undefined ? source.metadata.exif : await exifOf(bytes, image.format);
-  const text = await inspect(inspection, { ...image, bytes, exif }, () => readable(shown, image.format, limits));
-  return { bytes: Buffer.from(text), mediaType: "application/json", image };
+  return Buffer.from(await inspect(inspection, { ...image, bytes, exif }, () => readable(shown, image.format, limits)));
 }
 
 async function exifOf(bytes: Buffer, format: OutputFormat): Promise<Buffer | undefined> {

@@ -3,7 +3,7 @@
 
 import type { HuiyuanError } from "../../../core/errors.ts";
 import { bodyRoom, HEAD_ROOM_BYTES, placeBehindRoom } from "../../body/head-room.ts";
-import type { PipelineRequest, Rendered } from "../process/pipeline.ts";
+import type { PipelineRequest } from "../process/pipeline.ts";
 
 /**
  * One at a time; the next is sent after the reply. The image's bytes follow, unless the process has them already; then
@@ -21,7 +21,7 @@ type Refusal = Pick<HuiyuanError, "code" | "message"> & Partial<Pick<HuiyuanErro
 export type FromProcess =
   | { readonly kind: "ready" }
   /** The result's bytes follow. `residentBytes`: memory of the process afterwards. */
-  | { readonly kind: "rendered"; readonly rendered: Omit<Rendered, "bytes">; readonly residentBytes: number }
+  | { readonly kind: "rendered"; readonly residentBytes: number }
   | ({ readonly kind: "refused"; readonly residentBytes: number } & Refusal)
   /** The last message of a process: the render needs more memory than the limit. */
   | { readonly kind: "exhausted" };

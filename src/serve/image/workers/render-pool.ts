@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { HuiyuanError } from "../../../core/errors.ts";
-import type { PipelineRequest, Rendered } from "../process/pipeline.ts";
+import type { PipelineRequest } from "../process/pipeline.ts";
 import {
   createFrameReader,
   type FromProcess,
@@ -21,7 +21,7 @@ export interface RenderPool {
    * image_too_large if the memory was not enough; render_failed if no process could be started, or if two processes
    * ended or were not ready within `startMs` each.
    */
-  render(request: PipelineRequest, bytes: number): Promise<Rendered>;
+  render(request: PipelineRequest, bytes: number): Promise<Buffer>;
   /** Changes `renderMs` for later images. */
   setDeadline(renderMs: number): void;
   /** Running processes. */
@@ -195,7 +195,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
   }
 
   /** Renders in a process, and afterwards returns the process to the pool or kills it. */
-  async function render(request: PipelineRequest, bytes: number): Promise<Rendered> {
+  async function render(request: PipelineRequest, bytes: number): Promise<Buffer> {
     const allowedMs = renderMs;
     const time = { leftMs: allowedMs };
     let renderer = take(bytes);
@@ -219,7 +219,7 @@ export function createRenderPool(options: RenderPoolOptions): RenderPool {
     }
     if (head.residentBytes > GROWN_BYTES) kill(renderer);
     else putBack(renderer, head.residentBytes);
-    if (head.kind === "rendered") return { ...head.rendered, bytes: body };
+    if (head.kind === "rendered") return body;
     const { code, message, parameter, wanted } = head;
     throw new HuiyuanError(code, message, { parameter, wanted });
   }

@@ -82,8 +82,8 @@ async function serveOne(): Promise<void> {
     watch = setInterval(checkLimits, CHECK_MS);
   }, FIRST_CHECK_MS);
   try {
-    const { bytes, ...rendered } = await renderImage(request);
-    sendMessage({ kind: "rendered", rendered, residentBytes: resident() }, bytes);
+    const bytes = await renderImage(request);
+    sendMessage({ kind: "rendered", residentBytes: resident() }, bytes);
   } catch (error) {
     const { code, message, parameter, wanted } = asHuiyuanError(error);
     sendMessage({ kind: "refused", code, message, parameter, wanted, residentBytes: resident() });

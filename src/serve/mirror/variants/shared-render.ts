@@ -59,7 +59,7 @@ export function startRender(renderer: Renderer, task: RenderTask, stop: SharedSi
     let beganAt = performance.now();
     try {
       if (isRemote(images)) held = await readAny(prefetch);
-      const { bytes } = await renderer.render({
+      const bytes = await renderer.render({
         ...request,
         load() {
           beganAt = performance.now();

@@ -42,8 +42,6 @@ export interface Dialer {
    * connectGuarded(). undici's timeouts of 30 s for head and body apply unless the request sets its own.
    */
   dispatcher(endpoint: Endpoint): Dispatcher;
-  /** Open connections, including idle ones. */
-  readonly openConnections: number;
   /** Waits for running requests, then closes every connection. */
   close(): Promise<void>;
 }
@@ -172,9 +170,6 @@ export function createDialer(options: DialerOptions): Dialer {
       pools.delete(key);
       pools.set(key, pool);
       return pool;
-    },
-    get openConnections() {
-      return sockets.size;
     },
     close() {
       closing ??= closeAll();

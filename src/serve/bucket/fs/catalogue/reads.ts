@@ -31,8 +31,6 @@ export interface CatalogueReads {
   sparsePacks(): number[];
   /** Number of objects with damaged bytes that cannot be fetched again. */
   damaged(): number;
-  /** Number of blobs and their bytes on the disk, including unused ones in their grace time. */
-  totals(): { blobs: number; bytes: number };
 }
 
 /** The objects of a listing: all, or those that wait for their upload. */
@@ -161,7 +159,6 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
     damaged: database.prepare<[], { count: number }>(
       "SELECT coalesce(sum(refs), 0) AS count FROM blobs WHERE damaged_at IS NOT NULL",
     ),
-    totals: database.prepare<[], { blobs: number; bytes: number }>("SELECT blobs, bytes FROM totals"),
   };
   function prepareRows(state: RowState) {
     const [entries, filter] = ROWS_OF[state];
@@ -249,7 +246,6 @@ export function prepareCatalogueReads(database: Sqlite, now: () => number): Cata
     hasPack: (pack) => guarded(() => statements.pack.get(pack) !== undefined),
     sparsePacks: () => guarded(() => statements.sparsePacks.all().map(({ id }) => id)),
     damaged: () => guarded(() => statements.damaged.get()?.count ?? 0),
-    totals: () => guarded(() => statements.totals.get() ?? { blobs: 0, bytes: 0 }),
   };
 }
 

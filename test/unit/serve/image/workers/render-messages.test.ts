@@ -12,11 +12,7 @@ import {
 } from "../../../../../src/serve/image/workers/render-messages.ts";
 import { LIMITS } from "../../../../helpers/rendering.ts";
 
-const rendered = (bytes: number): FromProcess => ({
-  kind: "rendered",
-  rendered: { mediaType: "image/png", image: { format: "png", width: bytes, height: 1, frames: 1 } },
-  residentBytes: 1,
-});
+const rendered = (residentBytes: number): FromProcess => ({ kind: "rendered", residentBytes });
 
 test.each([500, 5_000, 2_000_000])("createFrameReader() leaves room for a response head before %i bytes", (bytes) => {
   const bodies: Buffer[] = [];

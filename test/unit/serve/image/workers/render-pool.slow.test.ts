@@ -9,7 +9,7 @@ import {
   type RenderPool,
 } from "../../../../../src/serve/image/workers/render-pool.ts";
 import { eventually } from "../../../../helpers/program.ts";
-import { LIMITS, RED, readSource, solid } from "../../../../helpers/rendering.ts";
+import { LIMITS, RED, readSource, shownAs, solid } from "../../../../helpers/rendering.ts";
 
 const MAX_BYTES = 320 * 1024 * 1024;
 const IDLE = { idleMs: 30_000, lastIdleMs: 60_000 };
@@ -86,7 +86,7 @@ describe.skipIf(process.platform !== "linux")("faults of a process", () => {
     const pid = stopProcess();
     await after(1_500);
     process.kill(pid, "SIGCONT");
-    expect((await rendered).image.width).toBe(50);
+    expect(shownAs(await rendered).image.width).toBe(50);
     expect(processes()).toEqual([pid]);
   });
 
@@ -94,7 +94,7 @@ describe.skipIf(process.platform !== "linux")("faults of a process", () => {
     pool = createRenderPool({ ...OPTIONS, startMs: 2_000 });
     const rendered = pool.render(thumbnail(), 0);
     const pid = stopProcess();
-    expect((await rendered).image.width).toBe(50);
+    expect(shownAs(await rendered).image.width).toBe(50);
     expect(processes()).not.toContain(pid);
   });
 
@@ -108,7 +108,7 @@ describe.skipIf(process.platform !== "linux")("faults of a process", () => {
     pool = createRenderPool({ ...OPTIONS, renderMs: 20_000 });
     const rendered = pool.render(request(large, SLOW), 0);
     await signalTo("SIGKILL");
-    expect((await rendered).image.width).toBe(3000);
+    expect(shownAs(await rendered).image.width).toBe(3000);
   });
 
   test("an image that ended two processes is refused", async () => {
@@ -116,6 +116,6 @@ describe.skipIf(process.platform !== "linux")("faults of a process", () => {
     const failed = expect(pool.render(request(large, SLOW), 0)).rejects.toMatchObject({ code: "render_failed" });
     await signalTo("SIGKILL", await signalTo("SIGKILL"));
     await failed;
-    expect((await pool.render(thumbnail(), 0)).image.width).toBe(50);
+    expect(shownAs(await pool.render(thumbnail(), 0)).image.width).toBe(50);
   });
 });

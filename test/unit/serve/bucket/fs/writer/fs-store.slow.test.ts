@@ -9,6 +9,7 @@ import { firstValue, openSqlite } from "../../../../../../src/core/sqlite.ts";
 import type { PutCondition } from "../../../../../../src/serve/bucket/contract/driver.ts";
 import { blobPath } from "../../../../../../src/serve/bucket/fs/blob-places.ts";
 import { createFsStore, type FsStore, type FsStoreOptions } from "../../../../../../src/serve/bucket/fs/fs-store.ts";
+import { catalogueRows } from "../../../../../helpers/catalogue.ts";
 import { infoOf, randomBytes, readAll, wholeBody, wholeBodyInFile } from "../../../../../helpers/whole-body.ts";
 
 const BLOCK = 65_536;
@@ -63,6 +64,7 @@ async function get(key: string): Promise<Buffer | undefined> {
 }
 
 const pathOf = (bytes: Buffer) => blobPath(dir, wholeBody(bytes).hashes.sha256);
+const blobUsage = () => catalogueRows(dir, "SELECT blobs, bytes FROM totals")[0];
 const blobFiles = () => readdirSync(join(dir, "blobs"), { recursive: true }).filter((name) => `${name}`.length > 60);
 
 describe("createFsStore()", () => {
@@ -154,7 +156,7 @@ describe("put()", () => {
     await put("b.jpg", bytes);
     await store.bucket("10001234/other").put(infoOf("a.jpg", body), body, ALWAYS);
     await photos().copy(A, infoOf("c.jpg", body), ALWAYS);
-    expect(store.blobUsage()).toEqual({ blobs: 1, bytes: 1_000 });
+    expect(blobUsage()).toEqual({ blobs: 1, bytes: 1_000 });
     expect(blobFiles()).toHaveLength(1);
     expect(await photos().usage()).toEqual({ objects: 3, bytes: 3_000 });
   });
@@ -279,7 +281,7 @@ describe("sweep()", () => {
     expect(await store.sweep()).toEqual({ blobs: 0, bytes: 0 });
     clock += 1;
     expect(await store.sweep()).toEqual({ blobs: 1, bytes: 100 });
-    expect([blobFiles(), store.blobUsage()]).toEqual([[], { blobs: 0, bytes: 0 }]);
+    expect([blobFiles(), blobUsage()]).toEqual([[], { blobs: 0, bytes: 0 }]);
   });
 
   test("keeps a blob that is used again", async () => {
@@ -352,7 +354,7 @@ describe("a damaged blob", () => {
       expect(await photos().lookup(A)).toEqual({ state: "absent", epoch: 0 });
       expect(await photos().lookup(toKey("b.jpg"))).toEqual({ state: "absent", epoch: 1 });
       expect(await photos().usage()).toEqual({ objects: 0, bytes: 0 });
-      expect(store.blobUsage()).toEqual({ blobs: 0, bytes: 0 });
+      expect(blobUsage()).toEqual({ blobs: 0, bytes: 0 });
       expect(existsSync(pathOf(bytes))).toBe(false);
       expect(await put("a.jpg", bytes, { when: "absent", epoch: 0 })).toBe("stored");
       expect((await get("a.jpg"))?.equals(bytes)).toBe(true);
