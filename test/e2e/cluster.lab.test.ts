@@ -128,6 +128,30 @@ describe("four nodes on a real Ceph RGW and a real Valkey", needs("ceph", "valke
     originMs = 0;
   });
 
+  test("a purged image that the origin has replaced costs one request, and no client waits for long", async () => {
+    originMs = 300;
+    for (let round = 0; round < 5; round += 1) {
+      const path = `/renewed-${round}.jpg`;
+      expect(await onAll(path)).toEqual(each("old"));
+      replaced.add(path);
+      requests.delete(path);
+      await change(nodeAt(round), "purge", path, false);
+      const startedAt = performance.now();
+      const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => imageAt(nodeAt(index), path)));
+      expect(performance.now() - startedAt).toBeLessThan(4_000);
+      expect(answers).toEqual(Array.from({ length: 20 }, () => "new"));
+      expect(requests.get(path), path).toBe(1);
+    }
+    originMs = 0;
+  });
+
+  test("no client of any node is refused because the origin answers late", async () => {
+    originMs = 6_000;
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, index) => imageAt(nodeAt(index), "/late.jpg")));
+    expect(answers).toEqual(Array.from({ length: 12 }, () => "old"));
+    originMs = 0;
+  });
+
   test("huiyuan nodes lists all nodes, and a change says that all of them have confirmed it", async () => {
     expect(await onAll("/cold-0.jpg")).toEqual(each("old"));
     const command = (...args: string[]) =>

@@ -28,6 +28,8 @@ const BLOCK_MS = 250;
 const ALIVE_MS = 3_000;
 const LEASE_MS = 3_000;
 const OUTCOME_MS = 3_000;
+/** Its clock goes back so far when it loses everything. Milliseconds. */
+const CLOCK_STEP_MS = 700;
 
 interface Expiring {
   readonly text: string;
@@ -39,10 +41,13 @@ export function createModelValkey(): ModelValkey {
   let isRunning = true;
   let stream: StreamEntry[] = [];
   let last = 0;
+  let losses = 0;
   const texts = new Map<string, Expiring>();
   let appended = new Set<() => void>();
 
   function lose(): void {
+    last = 0;
+    losses += 1;
     stream = [];
     texts.clear();
   }
@@ -56,8 +61,8 @@ export function createModelValkey(): ModelValkey {
     void texts.set(name, { text, until: performance.now() + forMs });
 
   function add(entry: Omit<StreamEntry, "position">): string {
-    last = Math.max(last + 1, Date.now());
-    const position = `${last}-0`;
+    last = Math.max(last + 1, Date.now() - losses * CLOCK_STEP_MS);
+    const position = `${last}-${losses}`;
     stream.push({ ...entry, position });
     const waiting = appended;
     appended = new Set();

@@ -91,8 +91,12 @@ export async function connectValkey({ url, prefix }: ValkeyPlace): Promise<Valke
       autoResendUnfulfilledCommands: false,
     });
   const [commands, reader] = [open(COMMAND_MS), open(ROUND_MS)];
-  // Each failure rejects a command as well. Without a listener ioredis prints it.
-  for (const connection of [commands, reader]) connection.on("error", () => {});
+  // Each failure rejects a command as well, but without its cause. Only the text: the error has the password.
+  let cause: string | undefined;
+  for (const connection of [commands, reader])
+    connection.on("error", ({ message }: Error) => {
+      cause ??= message;
+    });
   const close = () => {
     for (const connection of [commands, reader]) connection.disconnect();
   };
@@ -102,7 +106,7 @@ export async function connectValkey({ url, prefix }: ValkeyPlace): Promise<Valke
     return sessionOf(commands, reader, { prefix, serverId, close });
   } catch (error) {
     close();
-    throw error;
+    throw cause === undefined ? error : new Error(cause);
   }
 }
 

@@ -66,6 +66,8 @@ export class Fill {
   spool: Spool | undefined;
   /** The lease that this fill has taken. */
   lease: FillLease | undefined;
+  /** Another node fetches the key, or may: nothing is asked of the origin yet. */
+  isWaiting = false;
   /** Whether the bucket accepts the image (key-budget.ts); undefined until that is decided. */
   isAccepted: boolean | undefined;
   #resolveHead!: (head: FillHead | undefined) => void;
@@ -110,7 +112,9 @@ export class Fill {
 
   /** Undefined: this node has to fetch. */
   async #share(leases: SharedLeases): Promise<FillEnd | undefined> {
+    this.isWaiting = true;
     const taken = await leases.take(leases.bucketId, this.key, leases.waitMs);
+    this.isWaiting = false;
     if (taken !== undefined && "kind" in taken) {
       const end = endBy(taken, this.key);
       return end && this.#finish(end);

@@ -1,5 +1,5 @@
 // The lease of a fetch: of all nodes one fetches a key, and the others wait for the outcome. cluster/ implements it.
-import { type ErrorCode, HuiyuanError } from "../../../core/errors.ts";
+import { type ErrorCode, faultOf, HuiyuanError } from "../../../core/errors.ts";
 import type { Key } from "../../../core/object.ts";
 import type { FillEnd } from "./fill-end.ts";
 
@@ -39,6 +39,9 @@ export interface FillLeases {
 export function outcomeOf(end: FillEnd): FetchOutcome | undefined {
   if (end.kind === "absent") return { kind: "absent" };
   if (end.kind !== "failed") return undefined;
+  // A trouble of this node alone, such as a full disk, is none of the others'.
+  const fault = faultOf(end.error.code);
+  if (fault !== "origin" && fault !== "client") return { kind: "unstored" };
   const { code, message, originStatus, answerStatus, retryAfterSeconds } = end.error;
   return { kind: "failed", code, message, originStatus, answerStatus, retryAfterSeconds };
 }

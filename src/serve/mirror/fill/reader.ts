@@ -84,7 +84,9 @@ export function joinFill(
 ): Promise<FillAnswer> {
   const { firstByte, idle, total } = rules.timeouts;
   // The first request waits as long as all its origins together may take; their own deadlines end the fill earlier.
-  const reader = new FillReader(fill, { head: servedFrom === "first" ? total : firstByte, idle, total }, client);
+  // So does one that waits for another node first.
+  const head = servedFrom === "first" || fill.isWaiting ? total : firstByte;
+  const reader = new FillReader(fill, { head, idle, total }, client);
   return reader.head().then(
     (head) => answerOf(fill, servedFrom, { reader, head, rules }),
     (error: unknown) => {

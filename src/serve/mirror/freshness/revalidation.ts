@@ -181,8 +181,8 @@ export function createRevalidation(context: MirrorContext): Revalidation {
     void settling.then((givenUp) => {
       stored.pendingWrites.end(fetch);
       // The other nodes read a new version, or the confirmed one, from the remote store.
-      if (isNew) fill.lease?.settled();
-      else fill.lease?.end({ kind: outcome.kind === "current" ? "stored" : "unstored" });
+      const isThere = isNew ? givenUp === undefined : outcome.kind === "current";
+      fill.lease?.end({ kind: isThere ? "stored" : "unstored" });
       if (givenUp !== undefined) pauseAfter(fill, { kind: "failed", error: givenUp });
     });
     return { outcome, over: isNew ? Promise.resolve() : settling };
