@@ -82,6 +82,17 @@ export function bucketDriverContract(
     });
 
     const isOne = { when: "etag", etag: etagOf(ONE.hashes) } as const;
+    test("put() of a body in a file leaves the file if the put is refused", async () => {
+      const path = join(dir, "body");
+      const bytes = randomBytes(BLOCK + 1);
+      await writeFile(path, bytes);
+      const body = wholeBodyInFile(bytes, path);
+      expect(await bucket.put(infoOf("a.jpg", ONE), ONE, ALWAYS)).toBe("stored");
+      expect(await bucket.put(infoOf("a.jpg", body), body, { when: "absent" })).toBe("exists");
+      expect(await bucket.put(infoOf("a.jpg", body), body, isOne)).toBe("stored");
+      expect((await bytesAt(A)).equals(bytes)).toBe(true);
+    });
+
     const isOther = { when: "etag", etag: etagOf(TWO.hashes) } as const;
     // Epochs before the put: nothing 0 · object 1 (put always) · tombstone 2 · purged 1
     const conditions: readonly [before: string, condition: PutCondition, result: PutResult, epoch: number][] = [

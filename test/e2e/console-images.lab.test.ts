@@ -77,8 +77,12 @@ describe("images and logs in the console", needs("chromium"), () => {
         transfer.items.add(new File([Uint8Array.from(atob(text), (each) => each.charCodeAt(0))], name, { type }));
       return transfer;
     })()`);
-    await page.dispatchEvent(onto, "dragover", { dataTransfer: transfer });
-    await page.locator(".drop.is-over").waitFor();
+    // A browser repeats it while files are held over the page, which listens from its first frame on.
+    const hover = async () => {
+      await page.dispatchEvent(onto, "dragover", { dataTransfer: transfer });
+      return page.locator(".drop.is-over").count();
+    };
+    await expect.poll(hover, PATIENCE).toBe(1);
     await page.dispatchEvent(onto, "drop", { dataTransfer: transfer });
   }
 

@@ -96,7 +96,7 @@ test(
         await checkStore(dir, [await performAll(dir, operations)]);
       }),
     );
-    await fc.assert(property, { numRuns: visitsEveryPoint() ? 1_000 : 8 });
+    await fc.assert(property, { numRuns: visitsEveryPoint() ? 1_000 : 40 });
   },
   visitsEveryPoint() ? 1_800_000 : 60_000,
 );

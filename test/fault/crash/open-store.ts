@@ -1,6 +1,6 @@
 // The store with the parts around it that write: recovery at the start, spool and write-back. It performs the crash
 // lab's operations, in this process or in a child.
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { HuiyuanError } from "../../../src/core/errors.ts";
 import { type Log, SILENT_LOG } from "../../../src/core/log.ts";
@@ -22,8 +22,12 @@ import { infoOf, readAll, wholeBody, wholeBodyInFile } from "../../helpers/whole
 import { type Condition, numberOfBytes, type StoreOperation } from "./store-model.ts";
 
 const BUCKET_ID = "1/b";
+let lastFetch = 0;
 /** Later than every mark of the run: a mark refuses what was fetched before it, and up to 5 s after it. */
-const fetchedAt = () => Date.now() + 60_000;
+function fetchedAt(): number {
+  lastFetch = Math.max(lastFetch + 1, Date.now() + 60_000);
+  return lastFetch;
+}
 /** An open store as in the program, after it has adopted the last run's pending files. */
 export interface OpenStore {
   readonly store: Pick<FsStore, "spoolDir" | "sweep" | "scanOrphans" | "close">;
@@ -131,11 +135,10 @@ export async function perform(
       const path = join(store.spoolDir, newName());
       if (operation.form === "file") await writeFile(path, bytes);
       const body = operation.form === "file" ? wholeBodyInFile(bytes, path) : wholeBody(bytes);
-      return bucket.put(
-        infoOf(operation.key, body, operation.via, fetchedAt()),
-        body,
-        conditionOf(operation.condition),
-      );
+      const info = infoOf(operation.key, body, operation.via, fetchedAt());
+      const result = await bucket.put(info, body, conditionOf(operation.condition));
+      await rm(path, { force: true }); // as the holder of a spool does
+      return result;
     }
     case "fill":
       return fill(open, operation.key, operation.body);

@@ -66,8 +66,12 @@ export function applyOperation(
       return put(model, { key, object: { body, via }, condition });
     }
     case "fill": {
-      const object = { body: operation.body, via: "mirror" } as const;
-      const { model: next } = put(model, { key: operation.key, object, condition: "absent" });
+      const { key, body } = operation;
+      const old = cellOf(model, key);
+      // It was fetched later than what the mirror has stored before.
+      const isLater = old.via === "mirror" && old.body !== body;
+      const condition = isLater ? { over: old.body! } : "absent";
+      const { model: next } = put(model, { key, object: { body, via: "mirror" }, condition });
       return { model: next, answer: true };
     }
     case "copy": {

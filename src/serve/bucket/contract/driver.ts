@@ -153,9 +153,9 @@ export interface BucketDriver {
   /** Only a store on this machine has it. */
   readonly recent?: RecentReads | undefined;
   /**
-   * Stores a whole body under `info.key`; durable when it resolves. A body in a file may have been renamed away by
-   * then, whatever the result. A bucket throws url_invalid (key), origin_too_large, origin_empty, internal (`info`
-   * describes another body).
+   * Stores a whole body under `info.key`; durable when it resolves. The file of a body that was stored may be gone by
+   * then; one that was refused is still there, for a put under another condition. A bucket throws url_invalid (key),
+   * origin_too_large, origin_empty, internal (`info` describes another body).
    */
   put(info: ObjectInfo, body: WholeBody, condition: PutCondition): Promise<PutResult>;
   /** Makes a new object with the source's bytes, without moving them. Undefined if the source is not there. */

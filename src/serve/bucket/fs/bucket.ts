@@ -114,7 +114,9 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): FsBucket {
     try {
       if (content.kind === "file") await syncFile(source);
       else await writeSyncedFile(source, content.buffer);
-      return await writer.submit("put", { ...request, source });
+      const result = await writer.submit("put", { ...request, source });
+      if (content.kind === "buffer" && result !== "stored") await removeFile(source);
+      return result;
     } catch (error) {
       if (content.kind === "buffer") await removeFile(source);
       throw storeFailure(error, `write "${source}" to the disk`);

@@ -51,7 +51,7 @@ export function operationHandlers(context: OperationContext): Handlers {
     put(request, now, body) {
       const result = writes.put(request, placeOf(request, body), now);
       const { source } = request;
-      if (source !== undefined) afterCommit.push(() => unlinkIfThere(source));
+      if (source !== undefined && result === "stored") afterCommit.push(() => unlinkIfThere(source));
       return result;
     },
     spend: (request) => spendOnce(database, request),

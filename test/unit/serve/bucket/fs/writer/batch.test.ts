@@ -120,12 +120,12 @@ test("runBatch() runs a sweep among puts in order, so that a put finds its blob 
   expect(existsSync(pathOf(bytes))).toBe(true);
 });
 
-test("runBatch() keeps nothing of a refused put", () => {
+test("runBatch() stores nothing of a refused put, and leaves its file to its holder", () => {
   const bytes = Buffer.from("refused");
   answers([putOf("a", Buffer.from("a"))]);
   const { name, request } = putOf("a", bytes) as Extract<Operation, { name: "put" }>;
   expect(answers([{ name, request: { ...request, condition: { when: "absent" } } }])).toEqual(["exists"]);
-  expect([rows("blobs"), existsSync(pathOf(bytes)), existsSync(request.source!)]).toEqual([1, false, false]);
+  expect([rows("blobs"), existsSync(pathOf(bytes)), existsSync(request.source!)]).toEqual([1, false, true]);
 });
 
 /** The disk takes no bytes for packs, once. */
