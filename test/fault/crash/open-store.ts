@@ -137,7 +137,8 @@ export async function perform(
       const body = operation.form === "file" ? wholeBodyInFile(bytes, path) : wholeBody(bytes);
       const info = infoOf(operation.key, body, operation.via, fetchedAt());
       const result = await bucket.put(info, body, conditionOf(operation.condition));
-      await rm(path, { force: true }); // as the holder of a spool does
+      // As the holder of a spool does, which only logs a failure: the next start removes the file.
+      await rm(path, { force: true }).catch(() => {});
       return result;
     }
     case "fill":
