@@ -32,7 +32,7 @@ export function createStoreTarget({ bucket, put }: StoreTarget): Target {
       return stateOf({ ...entry.info, ...entry.info.hashes });
     },
     async put({ info, body, replace }) {
-      // A refused put may have consumed the body, so an object that may be replaced is looked up first.
+      // An object that may be replaced is looked up first: its entity tag is the condition of the put.
       const before = replace === "none" ? undefined : await find(info.key);
       const settled = before && outcomeOver(before, info, replace);
       if (settled !== undefined) return settled;

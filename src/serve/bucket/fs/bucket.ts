@@ -111,15 +111,16 @@ export function createFsBucket(bucket: string, parts: FsBucketParts): FsBucket {
 
   async function putFile(request: PutRequest, content: WholeBody["content"]): Promise<PutResult> {
     const source = content.kind === "file" ? content.path : newFilePath();
+    let result: PutResult | undefined;
     try {
       if (content.kind === "file") await syncFile(source);
       else await writeSyncedFile(source, content.buffer);
-      const result = await writer.submit("put", { ...request, source });
-      if (content.kind === "buffer" && result !== "stored") await removeFile(source);
+      result = await writer.submit("put", { ...request, source });
       return result;
     } catch (error) {
-      if (content.kind === "buffer") await removeFile(source);
       throw storeFailure(error, `write "${source}" to the disk`);
+    } finally {
+      if (content.kind === "buffer" && result !== "stored") await removeFile(source);
     }
   }
 
